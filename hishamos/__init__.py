@@ -1,0 +1,47 @@
+"""HishamOS: a Jupyter-native workbench for durable, accounted AI work.
+
+The names below are the public face. Each is loaded when it is first used, so that ``import hishamos`` stays light.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from hishamos.errors import HishamosError as HishamosError
+    from hishamos.opening import open as open  # noqa: A004 - the public verb is hishamos.open
+    from hishamos.opening import sample as sample
+    from hishamos.records.definitions import AgentDefinition as Agent
+    from hishamos.records.definitions import CommandDefinition as Command
+    from hishamos.records.definitions import WorkflowDefinition as Workflow
+    from hishamos.workspace import Workspace as Workspace
+
+__version__ = "0.1.0"
+
+_FACE = {
+    "Agent": ("hishamos.records.definitions", "AgentDefinition"),
+    "Command": ("hishamos.records.definitions", "CommandDefinition"),
+    "HishamosError": ("hishamos.errors", "HishamosError"),
+    "Workflow": ("hishamos.records.definitions", "WorkflowDefinition"),
+    "Workspace": ("hishamos.workspace", "Workspace"),
+    "errors": ("hishamos.errors", None),
+    "open": ("hishamos.opening", "open"),
+    "sample": ("hishamos.opening", "sample"),
+}
+
+__all__ = ["Agent", "Command", "HishamosError", "Workflow", "Workspace", "errors", "open", "sample"]  # noqa: F822 - resolved by __getattr__
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _FACE:
+        raise AttributeError(f"module 'hishamos' has no attribute {name!r}; it offers {', '.join(__all__)}")
+    module, attribute = _FACE[name]
+    loaded = importlib.import_module(module)
+    value = getattr(loaded, attribute) if attribute else loaded
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

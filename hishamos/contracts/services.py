@@ -1,0 +1,430 @@
+"""One contract per service. These signatures are what notebooks, the terminal, the console and other programs call."""
+
+from __future__ import annotations
+
+from builtins import list as List  # every contract has a verb named list
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from hishamos.contracts.verbs import verb
+from hishamos.records.calls import Attempt, CommandResult, StreamEvent
+from hishamos.records.definitions import AgentDefinition, CommandDefinition, WorkflowDefinition
+from hishamos.records.money import BalanceCheck, Budget, Period, Price
+from hishamos.records.results import Issue, IssueDraft, Project, Result, ResultDraft
+from hishamos.records.runs import Approval, Run, RunEvent, RunKind, RunState, Step, StepState
+from hishamos.records.workspaces import BatchRow, Finding, Health, MapRow, Pong, ProviderStatus
+
+if TYPE_CHECKING:
+    import pandas
+
+Decision = Literal["approve", "reject"]
+
+
+class Commands(Protocol):
+    """``ws.commands``: versioned, typed prompts."""
+
+    @verb("commands.read")
+    def list(self, *, category: str | None = None, search: str | None = None) -> List[CommandDefinition]:
+        """Return all commands, the workspace's own before the library's, by name."""
+        ...
+
+    @verb("commands.read")
+    def get(self, name: str) -> CommandDefinition:
+        """Return one command; raises :class:`UnknownName` with the nearest name."""
+        ...
+
+    @verb("commands.read")
+    def preview(self, name: str, inputs: Mapping[str, Any]) -> str:
+        """Return the text that would be sent, without sending it."""
+        ...
+
+    @verb("models.call", kind="wait")
+    def run(
+        self, name: str, inputs: Mapping[str, Any], *, model: str | None = None, key: str | None = None, project: str | None = None
+    ) -> CommandResult:
+        """Run a command once and return its answer.
+
+        ``model``: a model, route or policy; left out, the command's own, its agent's, then the workspace's route.
+        ``key``: an idempotency key; left out, the request's own id, so that a call repeated after a lost connection is not paid twice.
+        Raises ``InvalidInput``, ``UnknownName``, ``NoProvider``, ``CallFailed``, ``BudgetRefused``, ``OutputInvalid``.
+        """
+        ...
+
+    @verb("runs.write", kind="change")
+    def start_map(
+        self,
+        name: str,
+        rows: Sequence[Mapping[str, Any]],
+        *,
+        model: str | None = None,
+        concurrency: int = 32,
+        budget_usd: str | None = None,
+        fresh: bool = False,
+        key: str | None = None,
+        project: str | None = None,
+    ) -> Run:
+        """Start a map of a command over rows of inputs as a run of its own; equal rows are paid once in the workspace."""
+        ...
+
+    @verb("runs.read")
+    def map_rows(self, run: str, *, after: int = -1, limit: int = 1000) -> List[MapRow]:
+        """Return a map's rows with an index above ``after``, in order."""
+        ...
+
+
+class Agents(Protocol):
+    """``ws.agents``: who works."""
+
+    @verb("agents.read")
+    def list(self, *, capability: str | None = None) -> List[AgentDefinition]:
+        """Return all agents, the workspace's own before the library's, by name."""
+        ...
+
+    @verb("agents.read")
+    def get(self, name: str) -> AgentDefinition:
+        """Return one agent; raises :class:`UnknownName` with the nearest name."""
+        ...
+
+    @verb("models.call", kind="wait")
+    def ask(
+        self, name: str, task: str, *, data: Any = None, model: str | None = None, key: str | None = None, project: str | None = None
+    ) -> CommandResult:
+        """Give an agent one task and return its answer. ``data`` is plain data, shown to the agent as JSON."""
+        ...
+
+    @verb("models.call", kind="stream")
+    def stream(
+        self, name: str, task: str, *, data: Any = None, model: str | None = None, key: str | None = None, project: str | None = None
+    ) -> Iterator[StreamEvent]:
+        """Give an agent one task and stream its answer; ended by a ``finish`` event."""
+        ...
+
+
+class Workflows(Protocol):
+    """``ws.workflows``: durable graphs of steps."""
+
+    @verb("workflows.read")
+    def list(self) -> List[WorkflowDefinition]:
+        """Return all workflows, the workspace's own before the library's, by name."""
+        ...
+
+    @verb("workflows.read")
+    def get(self, name: str) -> WorkflowDefinition:
+        """Return one workflow; raises :class:`UnknownName` with the nearest name."""
+        ...
+
+    @verb("runs.write", kind="change")
+    def start(
+        self,
+        name: str,
+        inputs: Mapping[str, Any] | None = None,
+        *,
+        model: str | None = None,
+        project: str | None = None,
+        budget_usd: str | None = None,
+    ) -> Run:
+        """Start a run and return at once; ``run.wait()`` or ``ws.runs.follow(run.id)`` next.
+
+        ``model`` overrides what the definitions say; ``budget_usd``: a hard limit on this run, a decimal string.
+        """
+        ...
+
+    @verb("workflows.read")
+    def check(self, text: str, *, file: str = "<text>") -> WorkflowDefinition:
+        """Parse and resolve a workflow's YAML without saving it; raises :class:`InvalidDefinition` with file, line, nearest match."""
+        ...
+
+
+class Runs(Protocol):
+    """``ws.runs``: what runs, ran, or waits. A run may be named by any unambiguous beginning of its id, four characters or more."""
+
+    @verb("runs.read")
+    def list(
+        self,
+        *,
+        state: RunState | None = None,
+        kind: RunKind | None = None,
+        name: str | None = None,
+        project: str | None = None,
+        limit: int = 100,
+    ) -> List[Run]:
+        """Return runs, newest first."""
+        ...
+
+    @verb("runs.read")
+    def get(self, run: str) -> Run:
+        """Return one run with its spend so far."""
+        ...
+
+    @verb("runs.read")
+    def steps(self, run: str, *, under: str | None = None, state: StepState | None = None, after: str | None = None, limit: int = 1000) -> List[Step]:
+        """Return the latest attempt of each step in the order of the graph; ``under``: the items of one map only."""
+        ...
+
+    @verb("runs.read")
+    def calls(self, run: str, *, limit: int = 1000) -> List[Attempt]:
+        """Return the run's attempts at providers, oldest first."""
+        ...
+
+    @verb("runs.read")
+    def cost(self, run: str) -> int:
+        """Return the run's committed spend in nano-dollars; the same as the sum over ``calls``."""
+        ...
+
+    @verb("runs.read")
+    def events(self, run: str, *, after: int = 0, limit: int = 1000) -> List[RunEvent]:
+        """Return the run's events numbered above ``after``."""
+        ...
+
+    @verb("runs.read", kind="stream")
+    def follow(self, run: str, *, after: int = 0) -> Iterator[RunEvent]:
+        """Stream the run's events from the first above ``after`` until it ends or waits for a person."""
+        ...
+
+    @verb("runs.read", kind="wait")
+    def wait(self, run: str, *, timeout_s: float | None = None) -> Run:
+        """Wait until the run ends, waits for a person or is paused, or ``timeout_s`` seconds passed; return it as it then is."""
+        ...
+
+    @verb("runs.write", kind="change")
+    def pause(self, run: str) -> Run:
+        """Ask the run to stop before its next step or call."""
+        ...
+
+    @verb("runs.write", kind="change")
+    def resume(self, run: str) -> Run:
+        """Go on with a paused, failed or cancelled run, or one whose server died; finished steps are not repeated."""
+        ...
+
+    @verb("runs.write", kind="change")
+    def cancel(self, run: str) -> Run:
+        """Cancel the run; calls under way are cancelled too."""
+        ...
+
+    @verb("runs.approve", kind="change")
+    def approve(self, run: str, step: str, *, decision: Decision = "approve", comment: str = "") -> Run:
+        """Decide on a step that waits for approval."""
+        ...
+
+    @verb("runs.read")
+    def approvals(self) -> List[Approval]:
+        """Return the steps that wait for a person, oldest first."""
+        ...
+
+
+class Batch(Protocol):
+    """``ws.batch``: a notebook executed once per row of parameters."""
+
+    @verb("runs.write", kind="change")
+    def start(
+        self, notebook: str, rows: Sequence[Mapping[str, Any]], *, jobs: int = 2, output: str | None = None, fresh: bool = False
+    ) -> Run:
+        """Start a batch as a run; executed notebooks go to ``output`` (left out: ``data/local/batches/RUN``)."""
+        ...
+
+    @verb("runs.read")
+    def rows(self, run: str) -> List[BatchRow]:
+        """Return the batch's rows as they stand."""
+        ...
+
+
+class LedgerService(Protocol):
+    """``ws.ledger``: every attempt and its money."""
+
+    @verb("ledger.read")
+    def calls(
+        self,
+        *,
+        run: str | None = None,
+        model: str | None = None,
+        project: str | None = None,
+        since: datetime | None = None,
+        limit: int = 100,
+    ) -> List[Attempt]:
+        """Return attempts, newest first."""
+        ...
+
+    @verb("ledger.read", kind="table")
+    def spend(
+        self,
+        *,
+        by: str | Sequence[str] = "model",
+        since: datetime | None = None,
+        until: datetime | None = None,
+        run: str | None = None,
+        project: str | None = None,
+    ) -> pandas.DataFrame:
+        """Return the spend grouped by columns of the ledger or ``day``, ``hour``, ``month``.
+
+        Columns: the groups, ``calls``, ``attempts``, ``succeeded``, ``failed``, ``fell_back`` (attempts that were not a call's first
+        target), ``input_tokens``, ``output_tokens``, ``cost_nanos`` (int64), ``unpriced``, ``p50_ms``, ``p95_ms``. Offline answers
+        cost 0 and count in no success rate: they are counted in ``offline`` only.
+        """
+        ...
+
+    @verb("ledger.read")
+    def balances(self) -> List[BalanceCheck]:
+        """Hold every budget's balance against the sum over the ledger."""
+        ...
+
+    @verb("ledger.read")
+    def price(self, model: str) -> Price | None:
+        """Return the price in force of a model, or None when it is unpriced."""
+        ...
+
+
+class Budgets(Protocol):
+    """``ws.budgets``: limits on spend."""
+
+    @verb("budgets.read")
+    def list(self) -> List[Budget]:
+        """Return all budgets with their balance in the current period."""
+        ...
+
+    @verb("budgets.read")
+    def get(self, name: str) -> Budget:
+        """Return one budget; raises :class:`UnknownName`."""
+        ...
+
+    @verb("budgets.write", kind="change")
+    def set(self, name: str, *, limit_usd: str, scope: str = "workspace", period: Period = "month", hard: bool = True) -> Budget:
+        """Create or change a budget; ``limit_usd``: a decimal string."""
+        ...
+
+    @verb("budgets.write", kind="change")
+    def remove(self, name: str) -> None:
+        """Remove a budget; the ledger keeps what was spent."""
+        ...
+
+
+class Results(Protocol):
+    """``ws.results``: what came out."""
+
+    @verb("results.read")
+    def list(self, *, run: str | None = None, project: str | None = None, search: str | None = None, limit: int = 100) -> List[Result]:
+        """Return results, newest first; ``search`` looks in title, summary and body."""
+        ...
+
+    @verb("results.read")
+    def get(self, result: str) -> Result:
+        """Return one result."""
+        ...
+
+    @verb("results.write", kind="change")
+    def save(self, draft: ResultDraft) -> Result:
+        """Save a result."""
+        ...
+
+    @verb("results.write", kind="change")
+    def rate(self, result: str, rating: int) -> Result:
+        """Rate a result from 1 to 5."""
+        ...
+
+
+class Projects(Protocol):
+    """``ws.projects``: they hold issues."""
+
+    @verb("projects.read")
+    def list(self) -> List[Project]:
+        """Return all projects by key."""
+        ...
+
+    @verb("projects.read")
+    def get(self, key: str) -> Project:
+        """Return one project; raises :class:`UnknownName`."""
+        ...
+
+    @verb("projects.write", kind="change")
+    def ensure(self, key: str, *, name: str | None = None) -> Project:
+        """Return the project, made if it does not exist."""
+        ...
+
+
+class Issues(Protocol):
+    """``ws.issues``: the work."""
+
+    @verb("projects.read")
+    def list(self, *, project: str | None = None, state: str | None = None, limit: int = 100) -> List[Issue]:
+        """Return issues, newest first."""
+        ...
+
+    @verb("projects.read")
+    def get(self, key: str) -> Issue:
+        """Return one issue (``DEMO-12``)."""
+        ...
+
+    @verb("projects.write", kind="change")
+    def create(self, project: str, drafts: Sequence[IssueDraft]) -> List[Issue]:
+        """Create issues in a project; a draft whose ``origin`` the project already has gives the existing issue."""
+        ...
+
+    @verb("projects.write", kind="change")
+    def move(self, key: str, state: str, *, version: int) -> Issue:
+        """Change an issue's state; a stale ``version`` is told so."""
+        ...
+
+
+class Providers(Protocol):
+    """``ws.providers``: where models are served."""
+
+    @verb("providers.read")
+    def list(self) -> List[ProviderStatus]:
+        """Return the configured and found providers with their state and how they did in the last 24 hours."""
+        ...
+
+    @verb("providers.read")
+    def models(self) -> List[str]:
+        """Return the names a request may use: routes, policies, configured models."""
+        ...
+
+    @verb("providers.read")
+    def diagnose(self) -> List[Finding]:
+        """Return what ``hishamos doctor`` prints: what was found, what works, what to do next."""
+        ...
+
+
+class HealthService(Protocol):
+    """``ws.health``: how the workspace is."""
+
+    @verb("health.read")
+    def ping(self) -> Pong:
+        """Answer at once."""
+        ...
+
+    @verb("health.read")
+    def status(self) -> Health:
+        """Return the state of server, store and work."""
+        ...
+
+    @verb("health.write", kind="change")
+    def backup(self, file: str) -> str:
+        """Write a consistent copy of the store while it runs; returns the copy's absolute path."""
+        ...
+
+
+class Sql(Protocol):
+    """``ws.sql``: one SELECT over the views that people query."""
+
+    @verb("sql", kind="table")
+    def query(self, statement: str, *, limit: int = 100_000, timeout_s: float = 30) -> pandas.DataFrame:
+        """Run one SELECT; at most ``limit`` rows, at most ``timeout_s`` seconds."""
+        ...
+
+
+CONTRACTS: dict[str, type] = {
+    "commands": Commands,
+    "agents": Agents,
+    "workflows": Workflows,
+    "runs": Runs,
+    "batch": Batch,
+    "ledger": LedgerService,
+    "budgets": Budgets,
+    "results": Results,
+    "projects": Projects,
+    "issues": Issues,
+    "providers": Providers,
+    "health": HealthService,
+    "queries": Sql,
+}
+"""Every service by the name it has on the workspace."""

@@ -1,0 +1,200 @@
+"""Calls to models: the request, its attempts, the outcome, the stream's events."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any, Literal
+
+from pydantic import Field
+
+from hishamos.records.record import Failure, Record, usd
+
+
+class Message(Record):
+    """One message of a conversation."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+class Tags(Record):
+    """What a call belongs to. Run, step, workflow, agent, command, project, user and key are columns of the ledger; the rest is JSON."""
+
+    run: str | None = None
+    step: str | None = None
+    workflow: str | None = None
+    agent: str | None = None
+    command: str | None = None
+    """``name@version``."""
+    project: str | None = None
+    user: str | None = None
+    key_prefix: str | None = None
+    issue: str | None = None
+    notebook: str | None = None
+    cell: str | None = None
+    git_commit: str | None = None
+
+
+class ModelRequest(Record):
+    """A request to a model, before anything decided who serves it."""
+
+    target: str
+    """A model (``provider/model``), a policy, or the name of a route."""
+    messages: tuple[Message, ...]
+    output_schema: dict[str, Any] | None = None
+    """JSON Schema that the answer must satisfy; None for text."""
+    max_output_tokens: int | None = Field(None, gt=0)
+    temperature: float | None = Field(None, ge=0, le=2)
+
+
+class Usage(Record):
+    """Tokens of one attempt. ``input`` includes cached and cache-write tokens, ``output`` includes reasoning."""
+
+    input: int = 0
+    cached: int = 0
+    cache_write: int = 0
+    output: int = 0
+    reasoning: int = 0
+    source: Literal["provider", "estimated"] = "provider"
+
+
+class AttemptStatus(StrEnum):
+    """Where one request to one provider stands."""
+
+    SENT = "sent"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    INCOMPLETE = "incomplete"
+    CANCELLED = "cancelled"
+    CACHED = "cached"
+    ORPHANED = "orphaned"
+
+
+class CallStatus(StrEnum):
+    """Where a call (a request with its attempts) stands."""
+
+    OPEN = "open"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    REFUSED = "refused"
+    INCOMPLETE = "incomplete"
+    CANCELLED = "cancelled"
+
+
+class Attempt(Record):
+    """One request to one provider: one row of the ledger."""
+
+    id: str
+    call_id: str
+    idempotency_key: str
+    run_id: str | None = None
+    step_id: str | None = None
+    workflow: str | None = None
+    command: str | None = None
+    agent: str | None = None
+    project: str | None = None
+    user_name: str | None = None
+    key_prefix: str | None = None
+    provider: str
+    model: str
+    """As in the route, ``provider/model``."""
+    status: AttemptStatus
+    cause: str | None = None
+    """Why it did not succeed: ``rate_limit``, ``overloaded``, ``server_error``, ``authentication``, ``connection``, ``timeout``, …"""
+    error: str | None = None
+    """The provider's words, redacted."""
+    input_tokens: int | None = None
+    cached_tokens: int | None = None
+    cache_write_tokens: int | None = None
+    output_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    usage_source: Literal["provider", "estimated"] | None = None
+    cost_nanos: int | None = None
+    """Nano-dollars; None means unpriced, or still being sent."""
+    overrun: bool = False
+    latency_ms: float | None = None
+    ttft_ms: float | None = None
+    """Time to the first token, milliseconds."""
+    started_at: datetime
+    finished_at: datetime | None = None
+    tags: dict[str, Any] = {}
+
+    @property
+    def cost_usd(self) -> Decimal | None:
+        """The cost in USD, exact; None when unpriced."""
+        return usd(self.cost_nanos)
+
+    @property
+    def offline(self) -> bool:
+        """Whether the offline model answered: not a real answer."""
+        return self.provider == "offline"
+
+
+class Outcome(Record):
+    """How a call ended. Returned only after it is durable; a repeated key returns the same one with ``reused`` set."""
+
+    call_id: str
+    key: str
+    status: CallStatus
+    text: str = ""
+    data: Any = None
+    """The parsed answer where the request had a schema and the text satisfied it."""
+    model: str | None = None
+    """The model that served, ``provider/model``."""
+    usage: Usage | None = None
+    cost_nanos: int | None = 0
+    """Sum over all attempts; None when any billed attempt is unpriced."""
+    attempts: tuple[Attempt, ...] = ()
+    """All attempts in order: the hops that a fallback took are here."""
+    error: Failure | None = None
+    not_judged: tuple[str, ...] = ()
+    """Fields that the offline model could not judge."""
+    reused: bool = False
+
+    @property
+    def offline(self) -> bool:
+        """Whether the offline model answered."""
+        return bool(self.model and self.model.startswith("offline/"))
+
+    @property
+    def cost_usd(self) -> Decimal | None:
+        """The cost in USD, exact; None when unpriced."""
+        return usd(self.cost_nanos)
+
+
+class StreamEvent(Record):
+    """One event of a streamed answer. ``restart`` tells that the text so far is void: another attempt begins."""
+
+    kind: Literal["attempt", "text", "restart", "usage", "finish"]
+    text: str = ""
+    model: str | None = None
+    status: CallStatus | None = None
+
+
+class CommandResult(Record):
+    """What running a command or asking an agent gave."""
+
+    output: Any
+    """Parsed data where a schema was declared, else text."""
+    text: str
+    model: str | None
+    command: str | None = None
+    agent: str | None = None
+    call_ids: tuple[str, ...] = ()
+    attempts: tuple[Attempt, ...] = ()
+    cost_nanos: int | None = 0
+    status: CallStatus = CallStatus.SUCCEEDED
+    not_judged: tuple[str, ...] = ()
+    reused: bool = False
+
+    @property
+    def offline(self) -> bool:
+        """Whether the offline model answered: not a real answer."""
+        return bool(self.model and self.model.startswith("offline/"))
+
+    @property
+    def cost_usd(self) -> Decimal | None:
+        """The cost in USD, exact; None when unpriced."""
+        return usd(self.cost_nanos)

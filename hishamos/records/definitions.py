@@ -1,0 +1,129 @@
+"""Definitions: commands (who says what), agents (who), workflows (durable graphs of steps). Each version is its content's hash."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any, Literal
+
+from pydantic import ConfigDict, Field
+
+from hishamos.records.record import Record, content_hash
+
+ParameterType = Literal["string", "text", "integer", "number", "boolean", "choice", "date", "list", "object", "file"]
+
+
+class Parameter(Record):
+    """A typed parameter of a command or an input of a workflow. Without a default it is required."""
+
+    type: ParameterType = "string"
+    description: str = ""
+    default: Any = None
+    optional: bool = False
+    """True when None is a fine value though no default is declared."""
+    choices: tuple[str, ...] = ()
+    min: float | None = None
+    max: float | None = None
+    max_length: int | None = None
+    example: Any = None
+
+    @property
+    def required(self) -> bool:
+        """Whether a caller has to give a value."""
+        return "default" not in self.model_fields_set and not self.optional
+
+
+class Definition(Record):
+    """What all definitions share."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    name: str = Field(pattern=r"^[A-Za-z][A-Za-z0-9_.-]*$")
+    description: str
+    category: str = ""
+    tags: tuple[str, ...] = ()
+    source: str = Field("", exclude=True)
+    """Where it was read: a file's path, ``library``, or empty for a Python object. No part of the version."""
+
+    @property
+    def version(self) -> str:
+        """The first 12 hex digits of the content's SHA-256."""
+        return content_hash(self.model_dump(mode="json", exclude_defaults=True), 12)
+
+    @property
+    def reference(self) -> str:
+        """``name@version``."""
+        return f"{self.name}@{self.version}"
+
+
+class Example(Record):
+    """An example of a command that runs in its tests."""
+
+    inputs: dict[str, Any]
+    expect: Any = None
+
+
+class CommandDefinition(Definition):
+    """A versioned, typed prompt."""
+
+    template: str
+    agent: str | None = None
+    model: str | None = None
+    max_output_tokens: int | None = Field(None, gt=0)
+    parameters: dict[str, Parameter] = {}
+    output: dict[str, Any] | None = None
+    """JSON Schema of the answer; its strings are templates. None for plain text."""
+    cache: Literal["never", "1h", "7d", "forever"] = "never"
+    examples: tuple[Example, ...] = ()
+    repairs: int = Field(2, ge=0, le=5)
+    """How often an answer that does not satisfy ``output`` is sent back to the model."""
+
+
+class AgentLimits(Record):
+    """Bounds of one task given to an agent."""
+
+    turns: int = Field(8, gt=0)
+    usd: Decimal | None = None
+    seconds: float = Field(300, gt=0)
+
+
+class AgentDefinition(Definition):
+    """Who works: a purpose, instructions, abilities."""
+
+    capabilities: tuple[str, ...] = ()
+    instructions: str
+    model: str | None = None
+    max_output_tokens: int | None = Field(None, gt=0)
+    tools: tuple[str, ...] = ()
+    output: dict[str, Any] | None = None
+    limits: AgentLimits = AgentLimits()
+
+
+class Retry(Record):
+    """A declared retry; the first try counts."""
+
+    attempts: int = Field(gt=0, le=100)
+
+
+class StepDefinition(Record):
+    """One step of a workflow."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, use_attribute_docstrings=True)
+
+    id: str = Field("", pattern=r"^([A-Za-z][A-Za-z0-9_-]*)?$")
+    """Unique in its workflow; empty only for the step inside a map."""
+    type: str
+    after: tuple[str, ...] = ()
+    when: str | None = None
+    with_: dict[str, Any] = Field(default={}, alias="with")
+    retry: Retry | None = None
+    timeout: float | None = Field(None, gt=0)
+    """Seconds; left out: the workspace's ``step_timeout_s``."""
+    description: str = ""
+
+
+class WorkflowDefinition(Definition):
+    """A durable graph of steps."""
+
+    inputs: dict[str, Parameter] = {}
+    steps: tuple[StepDefinition, ...]
+    outputs: dict[str, Any] = {}

@@ -1,0 +1,67 @@
+"""Prices, budgets and spend."""
+
+from __future__ import annotations
+
+from datetime import date
+from decimal import Decimal
+from typing import Literal
+
+from hishamos.records.record import Record, usd
+
+Period = Literal["day", "month", "total"]
+
+
+class Price(Record):
+    """What a model costs from a day on, USD per million tokens and kind. A kind left out costs what its parent kind costs."""
+
+    model: str
+    since: date
+    source: str
+    """``litellm 1.106.2``, ``hishamos.toml``, ``free``."""
+    input: Decimal
+    output: Decimal
+    cached_input: Decimal | None = None
+    cache_write: Decimal | None = None
+    reasoning: Decimal | None = None
+    batch_input: Decimal | None = None
+    batch_output: Decimal | None = None
+
+
+class Budget(Record):
+    """A limit on the spend of a scope over a period, with its balance now."""
+
+    name: str
+    scope: str
+    """``workspace``, ``project:KEY``, ``user:NAME``, ``key:PREFIX``, ``workflow:NAME``, ``run`` (every run) or ``run:ID``."""
+    period: Period
+    limit_nanos: int
+    hard: bool = True
+    warn_at: tuple[Decimal, ...] = ()
+    committed_nanos: int = 0
+    reserved_nanos: int = 0
+    closed: bool = False
+    """Closed by a bill above its reservation."""
+
+    @property
+    def limit_usd(self) -> Decimal:
+        """The limit in USD, exact."""
+        return usd(self.limit_nanos) or Decimal(0)
+
+    @property
+    def committed_usd(self) -> Decimal:
+        """Committed spend in USD, exact."""
+        return usd(self.committed_nanos) or Decimal(0)
+
+
+class BalanceCheck(Record):
+    """One balance held against the sum over the ledger."""
+
+    budget: str
+    period: str
+    balance_nanos: int
+    ledger_nanos: int
+
+    @property
+    def equal(self) -> bool:
+        """Whether the two agree to the last digit."""
+        return self.balance_nanos == self.ledger_nanos

@@ -1,0 +1,110 @@
+"""The workspace's own facts: its server, its providers, its health."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal
+
+from hishamos.records.record import Record
+
+
+class ServerInfo(Record):
+    """What ``data/local/server.json`` holds and the handshake confirms."""
+
+    pid: int
+    host: str
+    boot_id: str
+    user: str
+    address: str
+    """``unix:/path`` or ``tcp:127.0.0.1:PORT``."""
+    protocol: int
+    schema_version: int
+    version: str
+    fingerprint: str
+    """Hash of the package's code: a newer client asks an older server to drain."""
+    started_at: datetime
+
+
+class Pong(Record):
+    """The answer to a ping."""
+
+    pid: int
+    uptime_s: float
+    draining: bool = False
+
+
+class Health(Record):
+    """How the workspace is."""
+
+    workspace: str
+    """The folder's path."""
+    store: str
+    """The store's address, without secrets."""
+    version: str
+    schema_version: int
+    server: ServerInfo | None
+    running: int
+    queued: int
+    waiting: int
+    open_calls: int
+    size_bytes: int | None
+    settings_error: str | None = None
+    """A broken edit of hishamos.toml; the last good one is in use."""
+    month_cost_nanos: int = 0
+    month_unpriced: int = 0
+
+
+class ProviderStatus(Record):
+    """A provider, what is known of its key, and how it has done of late."""
+
+    name: str
+    kind: str
+    state: Literal["ready", "no key", "misconfigured", "unreachable", "offline"]
+    key: str | None = None
+    """Where the key comes from (``env:OPENAI_API_KEY``), never the key."""
+    api_base: str | None = None
+    models: tuple[str, ...] = ()
+    """The models of it that routes name."""
+    attempts: int = 0
+    failed: int = 0
+    p50_ms: float | None = None
+    p95_ms: float | None = None
+    cost_nanos: int = 0
+    last_error: str | None = None
+    advice: str = ""
+    """What to do next, in a sentence; empty when nothing is."""
+
+
+class Finding(Record):
+    """One line of ``hishamos doctor``."""
+
+    subject: str
+    state: Literal["ok", "note", "problem"]
+    found: str
+    advice: str = ""
+
+
+class MapRow(Record):
+    """One row of a map, as it came out."""
+
+    index: int
+    status: Literal["succeeded", "failed", "refused", "cancelled", "pending"]
+    output: Any = None
+    error: str | None = None
+    model: str | None = None
+    cost_nanos: int | None = 0
+    attempts: int = 0
+    reused: bool = False
+
+
+class BatchRow(Record):
+    """One notebook of a batch."""
+
+    index: int
+    status: Literal["succeeded", "failed", "cancelled", "pending", "running"]
+    parameters: dict[str, Any]
+    output_path: str | None = None
+    error: str | None = None
+    cost_nanos: int | None = 0
+    seconds: float | None = None
+    reused: bool = False

@@ -1,0 +1,1 @@
+"""What one may do: each service checks the permission, acts, writes the event, returns records."""

@@ -1,0 +1,40 @@
+"""The concrete store, gateway and engine that the composition root chose, handed to every service."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hishamos.contracts.models import ModelGateway
+from hishamos.records.configuration import Settings
+from hishamos.records.workspaces import ServerInfo
+
+if TYPE_CHECKING:
+    from hishamos.engine.runner import Runner
+    from hishamos.gateway.gateway import Gateway
+    from hishamos.services.catalog import Catalog
+    from hishamos.store.connectors import Connector
+    from hishamos.store.journal import StoreJournal
+    from hishamos.store.ledger import StoreLedger
+
+
+@dataclass
+class Machinery:
+    """One workspace's parts. Everything here is shared by all actors and threads of the process."""
+
+    root: Path
+    settings: Callable[[], Settings]
+    """The settings in force; read again when the file changes."""
+    store: Connector
+    ledger: StoreLedger
+    journal: StoreJournal
+    gateway: Gateway
+    models: ModelGateway
+    """The same gateway, as the port that callers need."""
+    runner: Runner
+    catalog: Catalog
+    """Commands, agents and workflows of the workspace and the library."""
+    server: Callable[[], ServerInfo | None]
+    """The server's own facts; None where the services run in the caller's process."""

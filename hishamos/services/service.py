@@ -1,0 +1,92 @@
+"""What every service shares: its actor, one permission check, changes that happen once."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from contextvars import ContextVar
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from pydantic import TypeAdapter
+
+from hishamos.contracts.verbs import verbs
+from hishamos.errors import NotAllowed
+from hishamos.records.actors import Actor, allowed
+from hishamos.records.record import new_id, now
+
+if TYPE_CHECKING:
+    from hishamos.services.machinery import Machinery
+    from hishamos.store.connectors import Transaction
+
+S = TypeVar("S", bound="type[Service]")
+R = TypeVar("R")
+
+request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
+"""The client-made id of the changing call that is being served; None for a call in this process."""
+
+
+@dataclass
+class Service:
+    """A service for one actor. ``machinery`` holds the concrete store, gateway, engine that the composition root chose."""
+
+    machinery: Machinery
+    actor: Actor
+
+    @property
+    def root(self) -> Path:
+        """The workspace's folder."""
+        return self.machinery.root
+
+    def change(self, verb: str, answer: type[R], work: Callable[[Transaction], R]) -> R:
+        """Run ``work`` in one transaction, once per client-made id; a repeat returns the first answer.
+
+        ``verb``: ``service.method``; ``answer``: the type of what ``work`` returns, None included. ``work`` may run twice (see the store).
+        """
+        identity = request_id.get()
+        adapter: TypeAdapter[R] = TypeAdapter(answer)
+
+        def once(transaction: Transaction) -> R:
+            if identity is not None:
+                row = transaction.fetch_one("select answer from requests where id = $id", {"id": identity})
+                if row is not None:
+                    return adapter.validate_json(row["answer"])
+            result = work(transaction)
+            if identity is not None:
+                text = adapter.dump_json(result).decode()
+                values = {"id": identity, "verb": verb, "answer": text, "made_at": now()}
+                transaction.execute("insert into requests (id, verb, answer, made_at) values ($id, $verb, $answer, $made_at)", values)
+            return result
+
+        return self.machinery.store.transaction(once)
+
+    @staticmethod
+    def change_id() -> str:
+        """Return the client-made id of the call being served, or a new random one."""
+        return request_id.get() or new_id(20)
+
+
+def implements(contract: type) -> Callable[[S], S]:
+    """Wrap every verb of ``contract`` on the class (and its ``_later`` and ``_table`` twin) with the one permission check."""
+
+    def wrap(cls: S) -> S:
+        for name, verb in verbs(contract).items():
+            twin = {"wait": "_later", "table": "_table"}.get(verb.kind, "")
+            for method in {name, name + twin}:
+                setattr(cls, method, _checked(getattr(cls, method), verb.permission))
+        return cls
+
+    return wrap
+
+
+def _checked(function: Callable[..., Any], permission: str) -> Callable[..., Any]:
+    @functools.wraps(function)
+    def check(self: Service, *arguments: Any, **named: Any) -> Any:
+        if not allowed(self.actor, permission):
+            raise NotAllowed(actor=self.actor.name, permission=permission)
+        return function(self, *arguments, **named)
+
+    return check
+
+

@@ -1,0 +1,135 @@
+"""A workspace: a bundle of contracts. It decides nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+from hishamos.contracts.services import (
+    Agents,
+    Batch,
+    Budgets,
+    Commands,
+    HealthService,
+    Issues,
+    LedgerService,
+    Projects,
+    Providers,
+    Results,
+    Runs,
+    Sql,
+    Workflows,
+)
+from hishamos.records.runs import Run
+
+if TYPE_CHECKING:
+    import pandas
+
+Watch = Callable[["Workspace", str, float | None], Run]
+"""How a face waits for a run: the workspace, the run's id, a time limit in seconds or None."""
+
+
+class FrameMap(Protocol):
+    """A command over the rows of a DataFrame (``hishamos.frames``)."""
+
+    def __call__(
+        self,
+        workspace: Workspace,
+        frame: pandas.DataFrame,
+        command: str,
+        *,
+        columns: Mapping[str, str] | None,
+        inputs: Mapping[str, Any] | None,
+        model: str | None,
+        concurrency: int,
+        budget_usd: str | None,
+        prefix: str,
+        fresh: bool,
+        key: str | None,
+    ) -> pandas.DataFrame:
+        """Return the frame with the output's columns."""
+        ...
+
+
+def plain_watch(workspace: Workspace, run: str, timeout_s: float | None) -> Run:
+    """Wait for a run and show nothing."""
+    return workspace.runs.wait(run, timeout_s=timeout_s)
+
+
+@dataclass
+class Workspace:
+    """Everything one may do in a workspace, for one actor.
+
+    The same class whether the services run in this process (``hishamos.open(":memory:")``) or in the workspace's server.
+    """
+
+    root: str
+    """The workspace's folder, absolute."""
+    commands: Commands
+    agents: Agents
+    workflows: Workflows
+    runs: Runs
+    batch: Batch
+    ledger: LedgerService
+    budgets: Budgets
+    results: Results
+    projects: Projects
+    issues: Issues
+    providers: Providers
+    health: HealthService
+    queries: Sql
+    frame_map: FrameMap
+    closer: Callable[[], None]
+    watch: Watch = field(default=plain_watch)
+
+    def map(
+        self,
+        frame: pandas.DataFrame,
+        command: str,
+        *,
+        columns: Mapping[str, str] | None = None,
+        inputs: Mapping[str, Any] | None = None,
+        model: str | None = None,
+        concurrency: int = 32,
+        budget_usd: str | None = None,
+        prefix: str = "",
+        fresh: bool = False,
+        key: str | None = None,
+    ) -> pandas.DataFrame:
+        """Run a command on each row of a DataFrame; each equal row is paid once in the workspace.
+
+        ``columns``: parameter to column (left out: columns named like parameters); ``inputs``: parameters that are the same for every row;
+        ``budget_usd``: a hard limit on this map, a decimal string. Returns the input frame (order, index and dtypes kept) plus the output's
+        properties, or ``output`` for text, and ``hos_status, hos_error, hos_model, hos_cost_usd, hos_attempts, hos_command, hos_reused``,
+        each with ``prefix`` before it. Never raises for a row; an interrupt returns what has come and the rest goes on in the server.
+        """
+        return self.frame_map(
+            self,
+            frame,
+            command,
+            columns=columns,
+            inputs=inputs,
+            model=model,
+            concurrency=concurrency,
+            budget_usd=budget_usd,
+            prefix=prefix,
+            fresh=fresh,
+            key=key,
+        )
+
+    def sql(self, statement: str, *, limit: int = 100_000, timeout_s: float = 30) -> pandas.DataFrame:
+        """Run one SELECT over the views ``runs, steps, attempts, results, issues, events, budgets`` and return a DataFrame."""
+        return self.queries.query(statement, limit=limit, timeout_s=timeout_s)
+
+    def close(self) -> None:
+        """Let go of the connection, or of the services where they run in this process."""
+        self.closer()
+
+    def __enter__(self) -> Workspace:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+
