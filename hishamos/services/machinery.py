@@ -12,6 +12,7 @@ from hishamos.records.configuration import Settings
 from hishamos.records.workspaces import ServerInfo
 
 if TYPE_CHECKING:
+    from hishamos.dispatch.plug import Dispatcher
     from hishamos.engine.runner import Runner
     from hishamos.gateway.gateway import Gateway
     from hishamos.services.catalog import Catalog
@@ -34,6 +35,8 @@ class Machinery:
     models: ModelGateway
     """The same gateway, as the port that callers need."""
     runner: Runner
+    dispatcher: Dispatcher
+    """Who works on runs: ``ThreadsDispatcher(runner.begin)`` in a server."""
     catalog: Catalog
     """Commands, agents and workflows of the workspace and the library."""
     server: Callable[[], ServerInfo | None]

@@ -1,0 +1,189 @@
+"""The journal as the engine sees it: where a run stands, written in batches under a numbered lease."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Protocol
+
+from hishamos.records.definitions import AgentDefinition, CommandDefinition, WorkflowDefinition
+from hishamos.records.record import Failure, Record
+from hishamos.records.runs import Run, RunState, StepState
+
+
+class Pinned(Record):
+    """The definitions that a run started with. Editing them later does not change the run."""
+
+    workflow: WorkflowDefinition
+    commands: dict[str, CommandDefinition] = {}
+    agents: dict[str, AgentDefinition] = {}
+
+
+class MapOptions(Record):
+    """How a map of a command over rows was asked for."""
+
+    command: str
+    concurrency: int = 32
+    key: str | None = None
+    nonce: str | None = None
+    """Set for ``fresh=True``: no row of another map has the same key."""
+
+
+class Decided(Record):
+    """What a person decided about a step that waited for approval."""
+
+    decision: str
+    comment: str = ""
+    by: str
+
+
+@dataclass(slots=True)
+class StepRow:
+    """One attempt of one step, as the journal holds it."""
+
+    path: str
+    attempt: int
+    position: str
+    """Digits that sort in the order of the graph: four for a step, eight for each level of items below it."""
+    type: str
+    state: StepState
+    parent: str | None = None
+    item: int | None = None
+    first: int = 1
+    """The attempt with which the present series of tries began: 1, or what the last resume opened."""
+    input_hash: str | None = None
+    inputs: Any = None
+    output: Any = None
+    error: Failure | None = None
+    waiting_for: str | None = None
+    model: str | None = None
+    reused: bool = False
+    not_judged: tuple[str, ...] = ()
+    decided: Decided | None = None
+    """Written by the person's call, never by the engine."""
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+
+
+@dataclass(slots=True)
+class EventDraft:
+    """An event before the store has numbered it."""
+
+    kind: str
+    state: str | None
+    happened_at: datetime
+    path: str | None = None
+    message: str = ""
+    data: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class RunChange:
+    """A change of the run's own state. ``release``: the lease ends with it."""
+
+    state: RunState
+    outputs: Any = None
+    error: Failure | None = None
+    waiting_for: str | None = None
+    finished_at: datetime | None = None
+    release: bool = False
+
+
+@dataclass(slots=True)
+class RowState:
+    """What the workspace knows of a row's key: its last ended attempt and, where it succeeded, the answer."""
+
+    key: str
+    attempt: int
+    state: str
+    output: Any = None
+    model: str | None = None
+    not_judged: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class Batch:
+    """Changes of one run that are written in one commit. A step's later change replaces its earlier one."""
+
+    steps: dict[tuple[str, int], StepRow] = field(default_factory=dict)
+    events: list[EventDraft] = field(default_factory=list)
+    rows: dict[str, RowState] = field(default_factory=dict)
+    run: RunChange | None = None
+    steps_total: int = 0
+    steps_done: int = 0
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is nothing to write but the counters."""
+        return not (self.steps or self.events or self.rows or self.run)
+
+
+@dataclass(slots=True, frozen=True)
+class Lease:
+    """The right to write to a run: the highest number wins, an older one is refused."""
+
+    run: str
+    number: int
+    owner: str
+    seconds: float
+
+
+@dataclass(slots=True, frozen=True)
+class Signals:
+    """What others asked of a run, as it stood at a commit."""
+
+    wish: str | None
+    """``pause`` or ``cancel``."""
+    decisions: int
+    """How many decisions people have made on the run so far."""
+
+
+@dataclass(slots=True)
+class Claim:
+    """A run with everything its runner needs to go on."""
+
+    lease: Lease
+    run: Run
+    pinned: Pinned
+    options: MapOptions | None
+    steps: list[StepRow]
+    """The latest attempt of each step, in the order of the graph."""
+    signals: Signals
+
+
+class Journal(Protocol):
+    """Where runs are kept. Thread-safe."""
+
+    @property
+    def exclusive(self) -> bool:
+        """Whether this process is the only one that can write: then every lease of another owner is a dead one's."""
+        ...
+
+    def claim(self, run: str, owner: str, seconds: float) -> Claim:
+        """Take the run's next lease for ``seconds`` and return where it stands.
+
+        Raises ``UnknownName``, ``RunHeld`` (another live owner), ``WrongState`` (not queued, and not left running by a dead owner).
+        """
+        ...
+
+    def write(self, lease: Lease, batch: Batch) -> Future[Signals]:
+        """Write a batch in one commit and renew the lease; the future fails with ``LeaseLost`` when a newer lease exists."""
+        ...
+
+    def decisions(self, run: str) -> Mapping[str, Decided]:
+        """Return what people decided on the run's waiting steps, by path."""
+        ...
+
+    def inputs_of_rows(self, run: str, start: int, count: int) -> Sequence[dict[str, Any]]:
+        """Return the inputs of a map's rows from index ``start`` on, at most ``count``."""
+        ...
+
+    def states_of_rows(self, keys: Sequence[str]) -> Mapping[str, RowState]:
+        """Return what the workspace knows of these rows' keys."""
+        ...
+
+    def abandoned(self, owner: str) -> Sequence[str]:
+        """Return the runs that nobody works on though they are queued or running, oldest first; ``owner``'s own left out."""
+        ...

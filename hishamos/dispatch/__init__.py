@@ -1,0 +1,1 @@
+"""Who does it: a job is a run's id, the truth is the run's row."""
