@@ -160,6 +160,10 @@ class BudgetRefused(GatewayError):
     """Refused by the budget {budget!r} ({scope}, {period}): {committed_usd} USD of {limit_usd} USD are spent, this call may cost up to {bound_usd} USD. {next}"""
 
 
+class KeyWithheld(GatewayError):
+    """The key of {provider} is not sent to {host}: it goes only to {allowed} or to this machine. Give that server a provider name and a key of its own in hishamos.toml, or remove api_base from [providers.{provider}]."""
+
+
 class UnpricedModel(GatewayError):
     """{model} has no price, and the hard budget {budget!r} needs one. Add to hishamos.toml: [prices."{model}"] input = "…" output = "…"  (or price = "free")"""
 
@@ -174,6 +178,10 @@ class OrphanedCall(GatewayError):
 
 class OutputInvalid(GatewayError):
     """{model} did not give valid output for {what} after {attempts} tries: {problem}"""
+
+
+class SchemaUnsatisfiable(GatewayError):
+    """The offline model found no value that satisfies the output schema ({problem}). Correct the schema, or use a provider's model."""
 
 
 def nearest_hint(name: str, known: list[str]) -> str:
