@@ -1,0 +1,5 @@
+"""The offline model ``offline/extractive``: it selects and classifies what stands in the prompt."""
+
+from hishamos.gateway.offline.extraction import Extraction, extract
+
+__all__ = ["Extraction", "extract"]

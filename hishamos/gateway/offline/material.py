@@ -1,0 +1,199 @@
+"""What a prompt holds: the text to judge, the data in it, and what the instructions say of names and values."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from hishamos.text.concepts import strengths
+from hishamos.text.nonsense import nonsense
+from hishamos.text.sentences import bullets, lines, ranked, sentences
+from hishamos.text.words import STOP_WORDS, normalise, stems
+
+MOST_CHARACTERS = 60_000
+"""Of a longer text the beginning is judged: a classical method gains nothing from more, and its time is bounded."""
+_MOST_JSON_TRIES = 200
+_TITLE = 160
+_DATA_SHARE = 0.5
+
+_FENCES = (
+    re.compile(r"<([A-Za-z][\w-]*)>\s*\n?(?P<inner>.*?)\n?\s*</\1>", re.DOTALL),
+    re.compile(r"```[\w-]*\n(?P<inner>.*?)\n?```", re.DOTALL),
+    re.compile(r'"""(?P<inner>.*?)"""', re.DOTALL),
+    re.compile(r"^-{3,}\s*$\n(?P<inner>.*?)(?:^-{3,}\s*$|\Z)", re.DOTALL | re.MULTILINE),
+)
+_ORDERS = frozenset(
+    """classify rank summarise summarize extract answer return read decide choose list find write translate judge label rate score sort group tag
+    categorise categorize identify describe detect determine assess evaluate triage analyse analyze give report review compare reply respond
+    you your given below the here please use output task instructions
+    صنف لخص استخرج اجب اقرا اختر رتب حدد ترجم""".split()
+)
+
+
+@dataclass(frozen=True)
+class Material:
+    """A text to judge and the data that belongs to it."""
+
+    text: str
+    data: Any = None
+    """The JSON value found in the prompt, or the record that this text was made of."""
+    guidance: str = ""
+    """Instructions: definitions of values are looked up here, nothing is taken from them as an answer."""
+
+    @cached_property
+    def stems(self) -> list[str]:
+        """The text's stems."""
+        return stems(self.text)
+
+    @cached_property
+    def stem_set(self) -> frozenset[str]:
+        """The text's different stems, stop words left out."""
+        return frozenset(stem for stem in self.stems if stem not in STOP_WORDS)
+
+    @cached_property
+    def normal(self) -> str:
+        """The text, normalised."""
+        return normalise(self.text)
+
+    @cached_property
+    def strengths(self) -> dict[str, float]:
+        """The concepts the text speaks of; those of its first line count half as much again."""
+        found = strengths(self.text)
+        head, _, rest = self.text.partition("\n")
+        if rest:
+            for name, strength in strengths(head).items():
+                found[name] = found.get(name, 0.0) + strength / 2
+        return found
+
+    @cached_property
+    def nonsense(self) -> float:
+        """How surely the text says nothing, 0 to 1."""
+        return nonsense(self.text)
+
+    @cached_property
+    def sentences(self) -> list[str]:
+        """The text's sentences."""
+        return sentences(self.text)
+
+    @cached_property
+    def bullets(self) -> list[str]:
+        """The text's list items."""
+        return bullets(self.text)
+
+    @cached_property
+    def order(self) -> list[int]:
+        """Indexes of the sentences, the most central first."""
+        return ranked(self.sentences)
+
+    @property
+    def heading(self) -> str | None:
+        """The first line, where it stands as a title above a text."""
+        found = lines(self.text)
+        if len(found) > 1 and len(found[0]) <= _TITLE and not found[0].endswith((".", "。", "؟", ":")):
+            return found[0]
+        return None
+
+    def record(self, record: Mapping[str, Any]) -> Material:
+        """Return one record of the data as material of its own."""
+        return Material(text="\n".join(_texts(record))[:MOST_CHARACTERS], data=record, guidance=self.guidance)
+
+    def part(self, text: str) -> Material:
+        """Return a piece of the text as material of its own."""
+        return Material(text=text, guidance=self.guidance)
+
+
+def read_prompt(instructions: str, prompt: str) -> Material:
+    """Return what a prompt holds.
+
+    The text to judge is what stands between tags, code fences, triple quotes or dashed lines; without them, the prompt without the lines
+    at its beginning that give orders. Where most of it is JSON, that is read as data, and its strings are the text.
+    """
+    inner, outer = _fenced(prompt)
+    if not inner.strip():
+        inner, outer = _without_orders(prompt)
+    data, rest = _take_json(inner)
+    if data is not None:
+        inner = "\n".join(_texts(data))
+        outer = f"{outer}\n{rest}"
+    return Material(text=inner.strip()[:MOST_CHARACTERS], data=data, guidance=f"{instructions}\n{outer}"[:MOST_CHARACTERS])
+
+
+def _fenced(prompt: str) -> tuple[str, str]:
+    for fence in _FENCES:
+        inner = [match["inner"] for match in fence.finditer(prompt)]
+        if inner:
+            return "\n".join(inner), fence.sub("\n", prompt)
+    return "", prompt
+
+
+def _without_orders(prompt: str) -> tuple[str, str]:
+    rows = prompt.strip().splitlines()
+    first = 0
+    while first < len(rows) - 1 and _gives_order(rows[first]):
+        first += 1
+    return "\n".join(rows[first:]), "\n".join(rows[:first])
+
+
+def _gives_order(line: str) -> bool:
+    words = normalise(line).split()
+    return not words or words[0].strip(".,:;!") in _ORDERS or line.rstrip().endswith(":")
+
+
+def _take_json(prompt: str) -> tuple[Any, str]:
+    """Return the largest JSON object or array of records in the prompt, and the prompt without it."""
+    decoder = json.JSONDecoder()
+    best: tuple[int, int, Any] | None = None
+    position = tries = 0
+    while tries < _MOST_JSON_TRIES:
+        opening = _next_opening(prompt, position)
+        if opening < 0:
+            break
+        tries += 1
+        try:
+            value, end = decoder.raw_decode(prompt, opening)
+        except (ValueError, RecursionError):
+            position = opening + 1
+            continue
+        if _structured(value) and (best is None or end - opening > best[1] - best[0]):
+            best = (opening, end, value)
+        position = end
+    if best is None or best[1] - best[0] < _DATA_SHARE * len(prompt.strip()):
+        return None, prompt  # a scrap of JSON inside a text is part of the text
+    return best[2], prompt[: best[0]] + "\n" + prompt[best[1] :]
+
+
+def _next_opening(prompt: str, start: int) -> int:
+    places = [place for place in (prompt.find("{", start), prompt.find("[", start)) if place >= 0]
+    return min(places, default=-1)
+
+
+def _structured(value: Any) -> bool:
+    return bool(value) and (isinstance(value, dict) or (isinstance(value, list) and any(isinstance(item, dict) for item in value)))
+
+
+def _texts(value: Any, depth: int = 6) -> Iterator[str]:
+    """Yield the strings of a JSON value in order."""
+    if isinstance(value, str):
+        if value.strip():
+            yield value.strip()
+    elif depth and isinstance(value, Mapping):
+        for item in value.values():
+            yield from _texts(item, depth - 1)
+    elif depth and isinstance(value, list):
+        for item in value:
+            yield from _texts(item, depth - 1)
+
+
+def record_lists(data: Any, name: str = "", depth: int = 3) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    """Yield every list of records in the data with the name it stands under."""
+    if isinstance(data, list):
+        records = [item for item in data if isinstance(item, dict)]
+        if records:
+            yield name, records
+    elif depth and isinstance(data, dict):
+        for key, value in data.items():
+            yield from record_lists(value, key, depth - 1)

@@ -1,0 +1,1 @@
+"""Functions that the shipped workflows call, one module a subject."""
