@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from hishamos.store.connectors import Connector
     from hishamos.store.journal import StoreJournal
     from hishamos.store.ledger import StoreLedger
+    from hishamos.store.work import StoreWork
 
 
 @dataclass
@@ -31,6 +32,8 @@ class Machinery:
     store: Connector
     ledger: StoreLedger
     journal: StoreJournal
+    work: StoreWork
+    """Results, projects and issues."""
     gateway: Gateway
     models: ModelGateway
     """The same gateway, as the port that callers need."""

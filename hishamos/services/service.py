@@ -27,6 +27,19 @@ request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 """The client-made id of the changing call that is being served; None for a call in this process."""
 
 
+@dataclass(frozen=True)
+class ActingRun:
+    """The run on whose behalf a call is made: results and issues that its steps write carry it."""
+
+    run_id: str
+    workflow: str
+    project: str | None = None
+
+
+acting_run: ContextVar[ActingRun | None] = ContextVar("acting_run", default=None)
+"""Set by the composition root around each call of a ``python`` step's workspace; None for a call of a face."""
+
+
 @dataclass
 class Service:
     """A service for one actor. ``machinery`` holds the concrete store, gateway, engine that the composition root chose."""

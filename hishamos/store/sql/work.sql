@@ -1,0 +1,62 @@
+-- name: insert_result
+insert into work_results (
+    id, run_id, workflow, project, user_name, title, summary, body, data, action_items, offline, version, rating, created_at
+) values (
+    $id, $run_id, $workflow, $project, $user_name, $title, $summary, $body, $data, $action_items, $offline, 1, null, $created_at
+);
+
+-- name: result_by_id
+select * from work_results where id = $id;
+
+-- name: result_ids
+select id from work_results order by created_at desc limit 1000;
+
+-- name: results_found
+select * from work_results
+where (cast($run as text) is null or run_id = $run)
+  and (cast($project as text) is null or project = $project)
+  and (cast($search as text) is null or strpos(lower(title || ' ' || summary || ' ' || body), lower($search)) > 0)
+order by created_at desc, id
+limit $limit;
+
+-- name: rate_result
+update work_results set rating = $rating, version = version + 1 where id = $id;
+
+-- name: insert_project
+insert into work_projects (key, name, issues_made, created_at) values ($key, $name, 0, $created_at)
+on conflict (key) do nothing;
+
+-- name: project_by_key
+select key, name, issues_made, created_at from work_projects where key = $key;
+
+-- name: all_projects
+select key, name, created_at from work_projects order by key;
+
+-- name: count_issues
+update work_projects set issues_made = $issues_made where key = $key;
+
+-- name: insert_issue
+insert into work_issues (
+    key, project, number, title, body, kind, priority, labels, state, origin, run_id, version, created_at, updated_at
+) values (
+    $key, $project, $number, $title, $body, $kind, $priority, $labels, 'open', $origin, $run_id, 1, $created_at, $created_at
+);
+
+-- name: issue_by_key
+select * from work_issues where key = $key;
+
+-- name: issue_by_origin
+select * from work_issues where project = $project and origin = $origin;
+
+-- name: issue_keys
+select key from work_issues order by created_at desc limit 1000;
+
+-- name: issues_found
+select * from work_issues
+where (cast($project as text) is null or project = $project)
+  and (cast($state as text) is null or state = $state)
+order by created_at desc, number desc
+limit $limit;
+
+-- name: move_issue
+update work_issues set state = $state, version = version + 1, updated_at = $updated_at where key = $key and version = $version;
