@@ -1,0 +1,1 @@
+"""Where things are kept: connectors, numbered migrations, named SQL."""

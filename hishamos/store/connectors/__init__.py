@@ -1,0 +1,8 @@
+"""The connector plug: the fewest verbs that DuckDB and PostgreSQL both offer."""
+
+from __future__ import annotations
+
+from hishamos.store.connectors.plug import Connector, Row, Transaction, Work
+from hishamos.store.connectors.urls import is_postgres, open_connector
+
+__all__ = ["Connector", "Row", "Transaction", "Work", "is_postgres", "open_connector"]

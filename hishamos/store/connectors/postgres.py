@@ -1,0 +1,235 @@
+"""PostgreSQL: a bounded pool of connections, each unit of work in one of them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+from hishamos.errors import CommitUnknown, StoreClosed, StoreError
+from hishamos.store.connectors.parameters import chosen, many_values, percent_style, plain_row
+from hishamos.store.connectors.plug import Parameters, Row, Transaction, Work
+
+if TYPE_CHECKING:
+    import psycopg
+    import pyarrow
+
+T = TypeVar("T")
+CONNECTIONS = 8
+TRIES = 5
+
+
+class PostgresConnector:
+    """A PostgreSQL database; ``?schema=NAME`` in its address keeps all tables in that schema."""
+
+    dialect: Literal["duckdb", "postgres"] = "postgres"
+
+    def __init__(self, url: str) -> None:
+        try:
+            import psycopg
+            import psycopg_pool
+        except ImportError as error:
+            raise StoreError(problem="psycopg is not installed", where=_without_secrets(url), next="Run: pip install 'hishamos[postgres]'") from error
+        self._driver = psycopg
+        address, schema = _split_schema(url)
+        self.address = _without_secrets(url)
+        self._prepare(address, schema)
+        options = f"-c TimeZone=UTC -c search_path={schema}" if schema else "-c TimeZone=UTC"
+        self._pool = psycopg_pool.ConnectionPool(
+            address, min_size=1, max_size=CONNECTIONS, open=True, kwargs={"autocommit": True, "options": options}, timeout=30, name="store"
+        )
+        self._workers = ThreadPoolExecutor(CONNECTIONS, thread_name_prefix="store-worker")
+        self._closed = False
+
+    def submit(self, work: Work[T]) -> Future[T]:
+        """Run the work in one of the pool's threads."""
+        if self._closed:
+            raise StoreClosed
+        return self._workers.submit(self._run, work)
+
+    def transaction(self, work: Work[T]) -> T:
+        """Run the work in the calling thread."""
+        if self._closed:
+            raise StoreClosed
+        return self._run(work)
+
+    def fetch(self, sql: str, parameters: Parameters | None = None) -> list[Row]:
+        """Return the rows of a query."""
+        with self._connection() as connection:
+            return _rows(connection, sql, parameters)
+
+    def fetch_one(self, sql: str, parameters: Parameters | None = None) -> Row | None:
+        """Return the first row of a query, or None."""
+        rows = self.fetch(sql, parameters)
+        return rows[0] if rows else None
+
+    def arrow(self, sql: str, parameters: Parameters | None = None) -> pyarrow.Table:
+        """Return a query's answer as an Arrow table."""
+        with self._connection() as connection:
+            cursor = connection.execute(percent_style(sql), chosen(sql, parameters))
+            return arrow_table(cursor)
+
+    @contextmanager
+    def connection(self) -> Iterator[psycopg.Connection[Any]]:
+        """Lend a connection, for a query that needs settings of its own."""
+        with self._connection() as connection:
+            yield connection
+
+    def size_bytes(self) -> int | None:
+        """Return the database's size."""
+        row = self.fetch_one("select pg_database_size(current_database()) as size")
+        return int(row["size"]) if row else None
+
+    def close(self) -> None:
+        """Finish what was submitted, then close the connections."""
+        if self._closed:
+            return
+        self._closed = True
+        self._workers.shutdown(wait=True)
+        self._pool.close()
+
+    def _prepare(self, address: str, schema: str | None) -> None:
+        try:
+            with self._driver.connect(address, autocommit=True, connect_timeout=10) as connection:
+                if schema:
+                    connection.execute(f'create schema if not exists "{schema}"')
+        except self._driver.errors.UniqueViolation:
+            return  # another process made the schema in the same instant
+        except self._driver.Error as error:
+            raise StoreError(problem=str(error).strip(), where=self.address, next="Check [workspace] store and that PostgreSQL runs.") from error
+
+    @contextmanager
+    def _connection(self) -> Iterator[psycopg.Connection[Any]]:
+        if self._closed:
+            raise StoreClosed
+        try:
+            with self._pool.connection() as connection:
+                yield connection
+        except self._driver.Error as error:
+            raise StoreError(problem=str(error).strip(), where=self.address, next="See: hishamos server logs") from error
+
+    def _run(self, work: Work[T]) -> T:
+        errors = self._driver.errors
+        for tried in range(1, TRIES + 1):
+            try:
+                return self._once(work)
+            except (errors.SerializationFailure, errors.DeadlockDetected, _LostBeforeCommit) as error:
+                if tried == TRIES:
+                    cause = error.__cause__ or error
+                    raise StoreError(problem=str(cause).strip(), where=self.address, next="Check that PostgreSQL runs, then try again.") from cause
+            except self._driver.Error as error:
+                raise StoreError(problem=str(error).strip(), where=self.address, next="See: hishamos server logs") from error
+        raise AssertionError("unreachable")
+
+    def _once(self, work: Work[T]) -> T:
+        lost = (self._driver.OperationalError, self._driver.InterfaceError)
+        with self._pool.connection() as connection:
+            transaction = _PostgresTransaction(connection)
+            try:
+                connection.execute("begin")
+                answer = work(transaction)
+            except lost as error:
+                if isinstance(error, (self._driver.errors.SerializationFailure, self._driver.errors.DeadlockDetected)):
+                    connection.execute("rollback")
+                    raise
+                if connection.broken or connection.closed:
+                    raise _LostBeforeCommit from error
+                connection.execute("rollback")
+                raise
+            except BaseException:
+                if not (connection.broken or connection.closed):
+                    connection.execute("rollback")
+                raise
+            try:
+                connection.execute("commit")
+            except lost as error:
+                if connection.broken or connection.closed:
+                    raise CommitUnknown(where=self.address) from error
+                raise
+        for callback in transaction.callbacks:
+            callback()
+        return answer
+
+
+class _LostBeforeCommit(Exception):
+    """The connection broke before the commit was sent: the work can run again."""
+
+
+class _PostgresTransaction:
+    def __init__(self, connection: psycopg.Connection[Any]) -> None:
+        self._connection = connection
+        self.callbacks: list[Callable[[], None]] = []
+
+    def execute(self, sql: str, parameters: Parameters | None = None) -> int:
+        return max(0, self._connection.execute(percent_style(sql), chosen(sql, parameters)).rowcount)
+
+    def executemany(self, sql: str, rows: Sequence[Parameters]) -> None:
+        for text, values in many_values(sql, rows):
+            self._connection.execute(percent_style(text), values)
+
+    def fetch(self, sql: str, parameters: Parameters | None = None) -> list[Row]:
+        return _rows(self._connection, sql, parameters)
+
+    def fetch_one(self, sql: str, parameters: Parameters | None = None) -> Row | None:
+        rows = self.fetch(sql, parameters)
+        return rows[0] if rows else None
+
+    def lock(self, scope: str) -> None:
+        number = int.from_bytes(hashlib.sha256(scope.encode()).digest()[:8], "big", signed=True)
+        self._connection.execute("select pg_advisory_xact_lock(%s)", (number,))
+
+    def after_commit(self, callback: Callable[[], None]) -> None:
+        self.callbacks.append(callback)
+
+
+def _plug(connection: psycopg.Connection[Any]) -> Transaction:
+    """Hold the class against the plug when types are checked."""
+    return _PostgresTransaction(connection)
+
+
+def arrow_table(cursor: psycopg.Cursor[Any]) -> pyarrow.Table:
+    """Return a cursor's rows as an Arrow table with the types that the server declared."""
+    import pyarrow
+
+    by_oid = {
+        16: pyarrow.bool_(),
+        20: pyarrow.int64(),
+        21: pyarrow.int64(),
+        23: pyarrow.int64(),
+        25: pyarrow.string(),
+        700: pyarrow.float64(),
+        701: pyarrow.float64(),
+        1043: pyarrow.string(),
+        1082: pyarrow.date32(),
+        1114: pyarrow.timestamp("us"),
+        1184: pyarrow.timestamp("us", "UTC"),
+    }
+    columns = cursor.description or []
+    rows = cursor.fetchall()
+    arrays = [pyarrow.array([row[index] for row in rows], type=by_oid.get(column.type_code)) for index, column in enumerate(columns)]
+    return pyarrow.table(arrays, names=[column.name for column in columns])
+
+
+def _rows(connection: psycopg.Connection[Any], sql: str, parameters: Parameters | None) -> list[Row]:
+    cursor = connection.execute(percent_style(sql), chosen(sql, parameters))
+    columns = [column.name for column in cursor.description or ()]
+    return [plain_row(columns, values) for values in cursor.fetchall()]
+
+
+def _split_schema(url: str) -> tuple[str, str | None]:
+    parts = urlsplit(url)
+    query = dict(parse_qsl(parts.query))
+    schema = query.pop("schema", None)
+    if schema is not None and not schema.replace("_", "a").isalnum():
+        raise StoreError(problem=f"{schema!r} is no name for a schema", where=_without_secrets(url), next="Use letters, digits and _.")
+    return urlunsplit(parts._replace(query=urlencode(query))), schema
+
+
+def _without_secrets(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.password is None:
+        return url
+    return urlunsplit(parts._replace(netloc=parts.netloc.replace(f":{parts.password}@", ":***@")))

@@ -1,0 +1,31 @@
+"""From the setting ``store`` to a connector."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from hishamos.store.connectors.plug import Connector
+
+
+def is_postgres(store: str) -> bool:
+    """Return whether the setting names a PostgreSQL database."""
+    return store.startswith(("postgres://", "postgresql://"))
+
+
+def open_connector(store: str, root: Path | None = None) -> Connector:
+    """Open a store: ``:memory:``, a DuckDB file's path (relative to ``root``), or ``postgresql://user@host/db[?schema=NAME]``.
+
+    Raises :class:`StoreBusy` when another program holds the file, :class:`StoreError` when it can't be opened.
+    """
+    if is_postgres(store):
+        from hishamos.store.connectors.postgres import PostgresConnector
+
+        return PostgresConnector(store)
+    from hishamos.store.connectors.duckdb_file import DuckDBConnector
+
+    if store == ":memory:":
+        return DuckDBConnector(None)
+    path = Path(store)
+    return DuckDBConnector(path if path.is_absolute() or root is None else root / path)
