@@ -216,6 +216,6 @@ def _tree(cls: type[HishamosError]) -> dict[str, type[HishamosError]]:
 def _message(cls: type[HishamosError], facts: dict[str, Any]) -> str:
     template = " ".join((cls.__doc__ or "").split())
     try:
-        return template.format(**facts).strip()
+        return template.format(**facts).replace("?.", "?").strip()
     except (KeyError, IndexError, ValueError):
         return f"{cls.__name__}: {facts}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from builtins import list as List  # every contract has a verb named list
+from builtins import list as List  # noqa: N812 - every contract has a verb named list
 from collections.abc import Sequence
 from typing import get_args
 

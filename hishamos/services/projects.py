@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from builtins import list as List  # every contract has a verb named list
+from builtins import list as List  # noqa: N812 - every contract has a verb named list
 
 from hishamos.contracts.services import Projects
 from hishamos.errors import InvalidInput

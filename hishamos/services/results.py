@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from builtins import list as List  # every contract has a verb named list
+from builtins import list as List  # noqa: N812 - every contract has a verb named list
 
 from hishamos.contracts.services import Results
 from hishamos.errors import InvalidInput
