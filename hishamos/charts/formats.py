@@ -1,0 +1,97 @@
+"""How every face writes money, time, counts and states. One family of words and signs."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import ROUND_HALF_EVEN, Decimal
+
+NANOS = Decimal(1_000_000_000)
+
+STATES: dict[str, tuple[str, str, str]] = {
+    "queued": ("·", "queued", "muted"),
+    "pending": ("·", "pending", "muted"),
+    "running": ("●", "running", "blue"),
+    "sent": ("●", "sent", "blue"),
+    "waiting": ("✋", "waiting for approval", "amber"),
+    "paused": ("‖", "paused", "amber"),
+    "succeeded": ("✓", "succeeded", "green"),
+    "cached": ("✓", "cached", "green"),
+    "failed": ("✕", "failed", "red"),
+    "timed_out": ("✕", "timed out", "red"),
+    "refused": ("✕", "refused by a budget", "red"),
+    "incomplete": ("✂", "cut off", "red"),
+    "cancelled": ("○", "cancelled", "muted"),
+    "skipped": ("○", "skipped", "muted"),
+    "orphaned": ("⚠", "orphaned, may be billed twice", "violet"),
+    "offline": ("⌁", "offline model, not a real answer", "muted"),
+    "unpriced": ("?", "unpriced", "muted"),
+    "reused": ("↺", "reused", "muted"),
+}
+"""State to sign, word and colour; never colour alone."""
+
+
+def missing() -> str:
+    """Return the sign for a missing value: never None or NaN."""
+    return "–"
+
+
+def money(nanos: int | None) -> str:
+    """Return nano-dollars in words: ``0.0412 USD``, three significant digits below 1, two decimals above; None is ``unpriced``."""
+    if nanos is None:
+        return "unpriced"
+    amount = Decimal(nanos) / NANOS
+    if amount == 0:
+        return "0 USD"
+    if abs(amount) >= 1:
+        return f"{amount.quantize(Decimal('0.01'), ROUND_HALF_EVEN):,} USD"
+    digits = -amount.adjusted() + 2
+    return f"{amount.quantize(Decimal(1).scaleb(-digits), ROUND_HALF_EVEN):f} USD"
+
+
+def exact_usd(nanos: int | None) -> str | None:
+    """Return nano-dollars as the exact decimal text for exports, without an exponent; None stays None."""
+    if nanos is None:
+        return None
+    text = f"{Decimal(nanos) / NANOS:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def duration(seconds: float | None) -> str:
+    """Return seconds in words: ``340 ms``, ``33.2 s``, ``4 min 10 s``, ``2 h 5 min``."""
+    if seconds is None or seconds != seconds:  # noqa: PLR0124 - NaN is the number that differs from itself
+        return missing()
+    if seconds < 1:
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min"
+
+
+def count(number: float | None) -> str:
+    """Return a count with separators: ``18,204``."""
+    return missing() if number is None or number != number else f"{number:,.0f}"  # noqa: PLR0124 - NaN
+
+
+def share(part: float, whole: float) -> str:
+    """Return a part of a whole in percent: ``3.1 %``; missing where there is no whole."""
+    return missing() if not whole else f"{100 * part / whole:.1f} %"
+
+
+def clock(instant: datetime | None) -> str:
+    """Return an instant as ``23 Nov 14:05`` in UTC."""
+    return missing() if instant is None else f"{instant.day} {instant:%b %H:%M}"
+
+
+def state_label(state: str) -> str:
+    """Return a state's sign and word."""
+    sign, word, _ = STATES.get(str(state), ("·", str(state).replace("_", " "), "muted"))
+    return f"{sign} {word}"
+
+
+def state_colour(state: str) -> str:
+    """Return a state's colour: muted, blue, amber, green, red, violet."""
+    return STATES.get(str(state), ("", "", "muted"))[2]

@@ -1,0 +1,283 @@
+"""The only reader of the environment and of ``hishamos.toml``."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import threading
+import tomllib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import BaseModel, ValidationError
+
+from hishamos.errors import InvalidSettings, nearest_hint
+from hishamos.records.configuration import BudgetSettings, PriceSettings, ProviderSettings, RouteSettings, Settings, WorkspaceSettings
+
+FILE = "hishamos.toml"
+LOCAL = Path("data") / "local"
+
+ENVIRONMENT_PROVIDERS: dict[str, tuple[str, str]] = {
+    "openai": ("OPENAI_API_KEY", "openai/gpt-4.1-mini"),
+    "anthropic": ("ANTHROPIC_API_KEY", "anthropic/claude-haiku-4-5"),
+    "gemini": ("GEMINI_API_KEY", "gemini/gemini-2.5-flash"),
+}
+"""Providers found by their usual variable when no file says otherwise, and their model in the built-in default route."""
+KINDS = ("openai", "anthropic", "gemini", "ollama", "openrouter", "azure", "offline")
+REFERENCES = ("env:", "keyring:", "file:")
+
+_TABLES: dict[str, type[BaseModel]] = {"providers": ProviderSettings, "routes": RouteSettings, "prices": PriceSettings, "budgets": BudgetSettings}
+
+
+def find_root(explicit: str | Path | None = None, start: Path | None = None) -> Path:
+    """Return the workspace's folder.
+
+    In this order: the explicit path; ``HISHAMOS_WORKSPACE``; the nearest folder, this one or an ancestor, that holds ``hishamos.toml`` or
+    ``data/local/hishamos.duckdb``; else the nearest that holds ``.git`` or ``pyproject.toml``; else the current folder.
+    """
+    named = explicit or variable("HISHAMOS_WORKSPACE")
+    if named:
+        return Path(named).expanduser().resolve()
+    here = (start or Path.cwd()).resolve()
+    for marks in ((FILE, str(LOCAL / "hishamos.duckdb")), (".git", "pyproject.toml")):
+        for folder in (here, *here.parents):
+            if any((folder / mark).exists() for mark in marks):
+                return folder
+    return here
+
+
+def variable(name: str) -> str | None:
+    """Return an environment variable; an empty one counts as unset."""
+    return os.environ.get(name) or None
+
+
+def load(root: Path, lookup: Callable[[str], str | None] = variable) -> Settings:
+    """Read the workspace's settings. ``lookup`` finds environment variables.
+
+    Raises :class:`InvalidSettings` with the file, the line and the nearest name for anything unknown or wrong.
+    """
+    path = root / FILE
+    text = ""
+    if path.is_file():
+        try:
+            text = path.read_text(encoding="utf-8")
+            data = tomllib.loads(text)
+        except tomllib.TOMLDecodeError as error:
+            raise InvalidSettings(problem=f"it is no valid TOML: {error}", where=str(path), next="Mend that line.") from None
+        except UnicodeDecodeError as error:
+            raise InvalidSettings(problem=f"it is not UTF-8 (byte {error.start})", where=str(path), next="Save it as UTF-8.") from None
+    else:
+        data = {}
+    return _Reader(path, text).settings(root, data, lookup)
+
+
+class _Reader:
+    """Turns the parsed file into records; knows where things stand in it."""
+
+    def __init__(self, path: Path, text: str) -> None:
+        self.path = path
+        self.lines = text.splitlines()
+
+    def settings(self, root: Path, data: dict[str, Any], lookup: Callable[[str], str | None]) -> Settings:
+        known = ["workspace", *_TABLES]
+        for name in data:
+            if name not in known:
+                self.fail(f"unknown table [{name}]{nearest_hint(name, known)}", name, "Correct its name, or remove it.")
+        workspace = self.record(WorkspaceSettings, "workspace", data.get("workspace", {}))
+        self.check_timezone(workspace.timezone)
+        tables = {table: self.table(table, data.get(table, {})) for table in _TABLES}
+        providers = self.with_environment(tables["providers"], lookup)
+        routes = tables["routes"]
+        if "default" not in routes:
+            models = [model for name, (_, model) in ENVIRONMENT_PROVIDERS.items() if name in providers and has_key(providers[name], lookup)]
+            if models:
+                routes = {**routes, "default": RouteSettings(name="default", models=tuple(models))}
+        self.check_routes(routes, providers)
+        file = str(self.path) if self.lines else None
+        return Settings(root=str(root), file=file, workspace=workspace, providers=providers, routes=routes, prices=tables["prices"], budgets=tables["budgets"])
+
+    def table(self, table: str, data: Any) -> dict[str, Any]:
+        if not isinstance(data, dict):
+            self.fail(f"[{table}] must be a table of tables", table, f"Write [{table}.NAME].")
+        identity = "model" if table == "prices" else "name"
+        found = {}
+        for name, values in data.items():
+            if not isinstance(values, dict):
+                self.fail(f"[{table}] has the value {name!r} where a table belongs", name, f"Write [{table}.{name}].")
+            if table == "providers":
+                self.check_key(name, values)
+            found[name] = self.record(_TABLES[table], f"{table}.{name}", {identity: name, **_defaults(table, name, values)}, hidden=(identity, "found"))
+        return found
+
+    def record(self, model: type[BaseModel], table: str, values: dict[str, Any], hidden: tuple[str, ...] = ()) -> Any:
+        known = [name for name in model.model_fields if name not in hidden]
+        for name in values:
+            if name not in model.model_fields:
+                self.fail(f"unknown key {name!r} in [{table}]{nearest_hint(name, known)}", name, f"Known: {', '.join(known)}.")
+        try:
+            return model.model_validate(_decimals(model, values))
+        except ValidationError as error:
+            first = error.errors()[0]
+            name = str(first["loc"][0]) if first["loc"] else table
+            self.fail(f"[{table}] {name}: {first['msg']} (found {first['input']!r})", name, "Correct the value.")
+
+    def check_key(self, name: str, values: Mapping[str, Any]) -> None:
+        reference = values.get("api_key")
+        if reference is not None and not str(reference).startswith(REFERENCES):
+            suggestion = ENVIRONMENT_PROVIDERS.get(name, (f"{name.upper()}_API_KEY", ""))[0]
+            self.fail(f"[providers.{name}] api_key holds a literal key", "api_key", f'Write api_key = "env:{suggestion}" and set that variable.')
+
+    def check_timezone(self, name: str) -> None:
+        try:
+            ZoneInfo(name)
+        except (ZoneInfoNotFoundError, ValueError):
+            self.fail(f"[workspace] timezone: there is no time zone {name!r}", "timezone", 'Write one such as "UTC" or "Africa/Cairo".')
+
+    def check_routes(self, routes: Mapping[str, RouteSettings], providers: Mapping[str, ProviderSettings]) -> None:
+        for route in routes.values():
+            for model in (*route.models, *route.on_context_overflow, *route.on_content_policy):
+                provider = model.partition("/")[0]
+                if "/" not in model:
+                    self.fail(f"[routes.{route.name}] {model!r} is no model", model, "Write provider/model.")
+                if provider not in providers and provider not in KINDS and difflib.get_close_matches(provider, [*providers, *KINDS], 1, 0.6):
+                    names = [*providers, *KINDS]
+                    self.fail(f"[routes.{route.name}] unknown provider {provider!r}{nearest_hint(provider, names)}", model, "Add [providers." + provider + "].")
+
+    def with_environment(self, providers: dict[str, Any], lookup: Callable[[str], str | None]) -> dict[str, Any]:
+        found = dict(providers)
+        for name, (variable_name, _) in ENVIRONMENT_PROVIDERS.items():
+            if name not in found and lookup(variable_name):
+                found[name] = ProviderSettings(name=name, kind=name, api_key=f"env:{variable_name}", found=True)
+        host = lookup("OLLAMA_HOST")
+        if "ollama" not in found and host:
+            base = host if "://" in host else f"http://{host}"
+            found["ollama"] = ProviderSettings(name="ollama", kind="ollama", api_base=base, found=True)
+        return found
+
+    def fail(self, problem: str, word: str, advice: str) -> Any:
+        """Raise with the first line that holds ``word``."""
+        line = next((number for number, text in enumerate(self.lines, 1) if word in text and not text.lstrip().startswith("#")), None)
+        raise InvalidSettings(problem=problem, where=f"{self.path}, line {line}" if line else str(self.path), next=advice, line=line)
+
+
+def has_key(provider: ProviderSettings, lookup: Callable[[str], str | None]) -> bool:
+    """Return whether the provider's key can be found; one that needs none counts as having it."""
+    reference = provider.api_key
+    if reference is None:
+        return provider.kind in {"ollama", "offline"} or provider.api_base is not None
+    scheme, _, rest = reference.partition(":")
+    if scheme == "env":
+        return bool(lookup(rest))
+    return scheme == "keyring" or Path(rest).expanduser().is_file()
+
+
+def _defaults(table: str, name: str, values: dict[str, Any]) -> dict[str, Any]:
+    """A provider's kind is its name unless said otherwise; its key is looked for where that provider's key usually is."""
+    if table != "providers":
+        return values
+    filled = {"kind": name, **values}
+    usual = ENVIRONMENT_PROVIDERS.get(str(filled["kind"]))
+    if usual and "api_key" not in filled and "api_base" not in filled:
+        filled["api_key"] = f"env:{usual[0]}"
+    return filled
+
+
+def _decimals(model: type[BaseModel], values: dict[str, Any]) -> dict[str, Any]:
+    """Refuse floats where money is exact: a decimal stands in the file as a string."""
+    money = {"limit_usd", "input", "cached_input", "cache_write", "output", "reasoning", "batch_input", "batch_output"}
+    if model in {PriceSettings, BudgetSettings}:
+        return {name: repr(value) if name in money and isinstance(value, float) else value for name, value in values.items()}
+    return values
+
+
+class Keys:
+    """Finds the values that key references name. A client hands over what its environment has; the latest wins, in memory only."""
+
+    def __init__(self) -> None:
+        self._handed: dict[str, str] = {}
+        self._lock = threading.Lock()
+
+    def hand_over(self, values: Mapping[str, str]) -> list[str]:
+        """Take variables from a client and return the names that are new or changed."""
+        with self._lock:
+            changed = [name for name, value in values.items() if value and self._handed.get(name) != value]
+            self._handed.update({name: values[name] for name in changed})
+            return changed
+
+    def lookup(self, name: str) -> str | None:
+        """Return a variable: handed over, else of this process."""
+        return self._handed.get(name) or variable(name)
+
+    def resolve(self, reference: str) -> str | None:
+        """Return the key behind ``env:NAME``, ``keyring:NAME`` or ``file:PATH``; None when there is none."""
+        scheme, _, rest = reference.partition(":")
+        if scheme == "env":
+            return self.lookup(rest)
+        if scheme == "keyring":
+            import keyring
+
+            return keyring.get_password("hishamos", rest) or None
+        path = Path(rest).expanduser()
+        return path.read_text(encoding="utf-8").strip() or None if path.is_file() else None
+
+    def secrets(self) -> list[str]:
+        """Return every value that must never be shown."""
+        return list(self._handed.values())
+
+
+class SettingsSource:
+    """The settings in force: read again when the file or the keys change; a broken edit keeps the last good ones."""
+
+    def __init__(self, root: Path, keys: Keys) -> None:
+        self.root = root
+        self.keys = keys
+        self.error: str | None = None
+        self._lock = threading.Lock()
+        self._stamp = self._now()
+        self._settings = load(root, keys.lookup)
+        self._listeners: list[Callable[[Settings], None]] = []
+
+    def __call__(self) -> Settings:
+        """Return the settings in force."""
+        stamp = self._now()
+        if stamp == self._stamp:
+            return self._settings
+        with self._lock:
+            if stamp != self._stamp:
+                self._stamp = stamp
+                self._read()
+        return self._settings
+
+    def on_change(self, listener: Callable[[Settings], None]) -> None:
+        """Call ``listener`` with the new settings after each change."""
+        self._listeners.append(listener)
+
+    def reread(self) -> None:
+        """Read again, for a change outside the file: a key was handed over."""
+        with self._lock:
+            self._read()
+
+    def _read(self) -> None:
+        try:
+            self._settings = load(self.root, self.keys.lookup)
+            self.error = None
+        except InvalidSettings as error:
+            self.error = str(error)
+            return
+        for listener in self._listeners:
+            listener(self._settings)
+
+    def _now(self) -> tuple[int, int]:
+        try:
+            status = (self.root / FILE).stat()
+        except OSError:
+            return (0, 0)
+        return (status.st_mtime_ns, status.st_size)
+
+
+def wanted_variables(settings: Settings) -> list[str]:
+    """Return the environment variables that a client should hand over when it has them."""
+    named = {provider.api_key[4:] for provider in settings.providers.values() if provider.api_key and provider.api_key.startswith("env:")}
+    return sorted(named | {name for name, _ in ENVIRONMENT_PROVIDERS.values()} | {"OLLAMA_HOST"})
