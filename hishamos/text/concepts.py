@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 
 from hishamos.text.vocabulary import OPPOSITES, TABLE
 from hishamos.text.words import stem, stems, words
@@ -28,7 +29,8 @@ class Concept:
 @cache
 def concepts() -> dict[str, Concept]:
     """Return all concepts by name, compiled once."""
-    return {name: _compile(name, *row) for name, row in TABLE.items()}
+    blocks = re.split(r"\n\s*\n", re.sub(r"(?m)^#.*\n", "", TABLE))
+    return {concept.name: concept for concept in map(_compile, blocks)}
 
 
 def strengths(text: str) -> dict[str, float]:
@@ -36,7 +38,8 @@ def strengths(text: str) -> dict[str, float]:
     return _strengths(" " + " ".join(stems(text)) + " ")
 
 
-def named(text: str) -> dict[str, float]:
+@lru_cache(maxsize=512)
+def named(text: str) -> Mapping[str, float]:
     """Return which concepts a name or a description means: 1 where one of the concept's own names stands in it, else its cues by half."""
     stream = " " + " ".join(stems(text)) + " "
     found = {name: min(1.0, 0.5 * strength) for name, strength in _strengths(stream).items()}
@@ -63,14 +66,16 @@ def _strengths(stream: str) -> dict[str, float]:
     return found
 
 
-def _compile(name: str, names: str, cues: str) -> Concept:
+def _compile(block: str) -> Concept:
+    rows = block.strip("\n").splitlines()
+    name, _, names = " ".join(row for row in rows if not row.startswith(" ")).partition(" = ")
     plus: list[tuple[re.Pattern[str], float]] = []
     minus: list[re.Pattern[str]] = []
-    for raw in cues.split("|"):
-        cue, _, weight = raw.partition("~")
+    for raw in " ".join(row for row in rows if row.startswith(" ")).split("|"):
+        cue, _, weight = raw.strip().partition("~")
         if cue.startswith("-"):
             minus.append(_pattern(cue[1:]))
-        else:
+        elif cue:
             plus.append((_pattern(cue), float(weight or 1)))
     return Concept(name, frozenset(" ".join(stems(row)) for row in names.split("|")), tuple(plus), tuple(minus))
 
@@ -81,7 +86,11 @@ def _pattern(cue: str) -> re.Pattern[str]:
         if part == "..":
             parts.append(_GAP)
         elif part.endswith("*"):
-            parts.append(" " + re.escape("".join(words(part[:-1]))) + r"\S*")
+            parts.append(" " + re.escape(_beginning("".join(words(part[:-1])))) + r"\S*")
         else:
             parts.extend(" " + re.escape(stem(word)) for word in words(part))
     return re.compile("".join(parts) + r"(?= )")
+
+
+def _beginning(word: str) -> str:
+    return word[:-1] if len(word) > 3 and word.endswith("e") else word  # as stems lose it

@@ -5,21 +5,21 @@ from __future__ import annotations
 import re
 
 from hishamos.text.concepts import strengths
-from hishamos.text.words import STOP_WORDS, words
+from hishamos.text.words import STOP_WORDS, listed, words
 
 _LINK = re.compile(r"https?://|www\.", re.IGNORECASE)
 _REPEATED = re.compile(r"(.)\1{3,}")
 _ROWS = ("qwertyuiop", "asdfghjkl", "zxcvbnm", "abcdefghijklmnopqrstuvwxyz", "ضصثقفغعهخحجد", "شسيبلاتنمكط", "ئءؤرلايوةزظ", "ابتثجحخدذرزسشصضطظعغفقكلمنهوي")
 _RUN = 4
 _VOWELS = set("aeiouyàáâäãåèéêëìíîïòóôöõùúûüæœø")
-_CHATTER = frozenset(
-    "test tests testing tested ignore hello hi hey lol haha hahaha foo bar baz lorem ipsum dolor blah bla yo ok okay sup nothing here ping dummy sample asdf qwerty xyz abc"
-    " تجربه تجريب اختبار تيست مرحبا اهلا سلام هلا تجاهل ههه هههه".split()
+_CHATTER = listed(
+    """test tests testing tested ignore hello hi hey lol haha hahaha foo bar baz lorem ipsum dolor blah bla yo ok okay sup nothing here ping dummy
+    sample asdf qwerty xyz abc تجربه تجريب اختبار تيست مرحبا اهلا سلام هلا تجاهل ههه هههه"""
 )
-_SELLING = frozenset(
-    "buy cheap free winner won win prize gift congratulations offer discount casino crypto bitcoin viagra loan loans followers seo subscribe click promo deal deals earn money"
-    " income investment limited claim lottery dating sale cash bonus guaranteed profit"
-    " اربح ربحت جائزه مجانا عرض خصم اشتر تخفيض مبروك قرض استثمار اضغط ارباح متابعين".split()
+_SELLING = listed(
+    """buy cheap free winner won win prize gift congratulations offer discount casino crypto bitcoin viagra loan loans followers seo subscribe
+    click promo deal deals earn money income investment limited claim lottery dating sale cash bonus guaranteed profit اربح ربحت جائزه مجانا
+    عرض خصم اشتر تخفيض مبروك قرض استثمار اضغط ارباح متابعين"""
 )
 _DIFFICULTY = ("crash", "data_loss", "security", "lockout", "broken", "cosmetic")
 LIMIT = 0.5

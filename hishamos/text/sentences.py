@@ -48,9 +48,7 @@ def ranked(parts: list[str], query: str = "") -> list[int]:
     rank = [1 / count] * count
     for _ in range(_ROUNDS):
         shares = [value / weight for value, weight in zip(rank, weights, strict=True)]
-        rank = [
-            (1 - _DAMPING) * start[i] + _DAMPING * sum(link * share for link, share in zip(links[i], shares, strict=True)) for i in range(count)
-        ]
+        rank = [(1 - _DAMPING) * start[i] + _DAMPING * sum(link * share for link, share in zip(links[i], shares, strict=True)) for i in range(count)]
     order = sorted(range(count), key=lambda index: (-round(rank[index], 9), index))
     return [*order, *range(count, len(parts))]
 

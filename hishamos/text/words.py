@@ -17,14 +17,19 @@ _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _CONTRACTIONS = ((re.compile(r"\bcan(?:[’']t|not)\b"), "can not"), (re.compile(r"\bwon[’']t\b"), "will not"), (re.compile(r"n[’']t\b"), " not"))
 _POSSESSIVE = re.compile(r"[’']s\b")
 
-STOP_WORDS = frozenset(
+
+def listed(text: str) -> frozenset[str]:
+    """Return the different words of a list written as text."""
+    return frozenset(text.split())
+
+
+STOP_WORDS = listed(
     """a about above after again all also am an and any are as at be because been before being below between both but by can could did do does
     doing down during each few for from further get gets had has have having he her here hers him his how i if in into is it its itself just
     let me more most my no nor not now of off on once only or other our ours out over own same she should so some such than that the their
     theirs them then there these they this those through to too under until up us very was we were what when where which while who whom why
-    will with would you your yours
-    من في على الى عن مع ان انه انها هذا هذه ذلك تلك التي الذي الذين ما لا لم لن قد كل بعد قبل عند ثم او و هو هي هم كان كانت كما حتى اي هل بين منذ
-    غير لكن اذا يا انا نحن عليه فيه به لها له اما رغم""".split()
+    will with would you your yours من في على الى عن مع ان انه انها هذا هذه ذلك تلك التي الذي الذين ما لا لم لن قد كل بعد قبل عند ثم او و هو
+    هي هم كان كانت كما حتى اي هل بين منذ غير لكن اذا يا انا نحن عليه فيه به لها له اما رغم"""
 )
 
 

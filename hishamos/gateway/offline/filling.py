@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
@@ -12,7 +13,7 @@ from hishamos.gateway.offline.glosses import asks_for, glosses
 from hishamos.gateway.offline.material import Material, record_lists
 from hishamos.gateway.offline.shapes import alternatives, constants, described, implied_types, merged, shape
 from hishamos.gateway.offline.specimens import matching, numbers, texts
-from hishamos.gateway.offline.validity import Schema, is_number, problem, same, schemas_of, valid
+from hishamos.gateway.offline.validity import Schema, problem, same, schemas_of, valid
 from hishamos.text.nonsense import LIMIT
 from hishamos.text.words import name_words, stem
 
@@ -107,7 +108,9 @@ class Filling:
         if valid(form, None, self.root):
             yield Filled(None, path)
         yield from unjudged
-        if not branches:
+        if branches:
+            yield from (filled for part in parts for filled in self._varied(part, field))
+        else:
             yield from (filled for part in parts for filled in self._plain(part, field))
 
     def _alternative(self, part: Schema, field: Field, *, whole: bool) -> Iterator[Filled]:
@@ -153,7 +156,7 @@ class Filling:
     def _enumerated(self, form: Mapping[str, Any], values: list[Any], told: Mapping[str, str], field: Field) -> Iterator[Filled]:
         names = [value for value in values if isinstance(value, str)]
         meanings = glosses(names, described(form), field.material.guidance) | {value: text for value, text in told.items() if text}
-        best = judgement.choose(values, meanings, field.name, described(form), field.material)
+        best = judgement.choose(values, meanings, field.name, field.material)
         if best is not None:
             yield Filled(best, judged=True)
         path = (field.path or "answer",)
@@ -173,7 +176,8 @@ class Filling:
             if held is not None:
                 yield Filled(held, judged=True)
         elif kind in ("integer", "number"):
-            for number in judgement.count_of(field.name, told, material):
+            number = judgement.count_of(field.name, told, material)
+            if number is not None:
                 yield Filled(int(number) if number.is_integer() else number, judged=True)
         elif kind == "string":
             for text in self._texts(form, told, field):
@@ -226,14 +230,11 @@ class Filling:
         item = shape(form.get("items", True), self.root)
         picked: list[Filled] = []
         if item is not None and "prefixItems" not in form:
-            for index, candidate in enumerate(islice(self._items(form, item, limit, field), limit)):
-                if candidate is not None:
-                    picked.append(candidate)
-                del index
+            picked.extend(islice(self._items(form, item, limit, field), limit))
         if picked:
             yield self._padded(form, picked, field)
 
-    def _items(self, form: Mapping[str, Any], item: Mapping[str, Any], limit: int, field: Field) -> Iterator[Filled | None]:
+    def _items(self, form: Mapping[str, Any], item: Mapping[str, Any], limit: int, field: Field) -> Iterator[Filled]:
         """Yield an array's items as the material gives them: records, values of an enumeration, terms, dates, lines, numbers."""
         material, values = field.material, constants(item)[0]
         kinds = implied_types(item)
@@ -250,7 +251,7 @@ class Filling:
         elif kinds and kinds[0] in ("integer", "number"):
             yield from (Filled(int(n) if n.is_integer() else n, judged=True) for n in judgement.all_numbers(material))
 
-    def _objects(self, form: Mapping[str, Any], item: Mapping[str, Any], limit: int, field: Field) -> Iterator[Filled | None]:
+    def _objects(self, form: Mapping[str, Any], item: Mapping[str, Any], limit: int, field: Field) -> Iterator[Filled]:
         material = field.material
         records = selection.records_for(field.name, [*item.get("properties", {})], material)
         if records:
@@ -297,7 +298,7 @@ class Filling:
                 items.append(filled)
         if "contains" in form:
             while sum(valid(form["contains"], item.value, self.root) for item in items) < form.get("minContains", 1):
-                items.append(self._another(merged_schema(form["contains"], schema), items, unique, field))
+                items.append(self._another(_both_hold(form["contains"], schema), items, unique, field))
         while len(items) < form.get("minItems", 0):
             items.append(self._another(schema, items, unique, field))
         judged = any(item.judged for item in items)
@@ -319,7 +320,10 @@ class Filling:
         form = shape(schema, self.root) or {}
         for part in [*alternatives(form), *({**form, "type": kind} for kind in implied_types(form) or ("integer",))]:
             yield from self._plain(part, field)
-        base = self.fill(schema, field).value
+        try:
+            base = self.fill(schema, field).value
+        except Unsatisfiable:
+            return
         for name, part in form.get("properties", {}).items():
             if isinstance(base, dict) and name in base:
                 for varied in self._varied(part, field.child(name)):
@@ -334,8 +338,7 @@ class Filling:
         spare = most - len(set(needed))
         values: dict[str, Filled] = {}
         for name in names:
-            parts = schemas_of(form, name)
-            schema: Schema = parts[0] if len(parts) == 1 else {"allOf": list(parts)} if parts else True
+            schema = _whole(schemas_of(form, name))
             if name not in needed:
                 if spare <= 0 or (field.depth >= _DEEP and self._holds_parts(schema)):
                     continue
@@ -349,8 +352,8 @@ class Filling:
             if len(values) >= form.get("minProperties", 0):
                 break
             if name not in values and valid(form.get("propertyNames", True), name, self.root):
-                parts = schemas_of(form, name)
-                values[name] = self.fill(parts[0] if len(parts) == 1 else {"allOf": list(parts)} if parts else True, field.child(name))
+                with contextlib.suppress(Unsatisfiable):  # a name that is not allowed; the next one may be
+                    values[name] = self.fill(_whole(schemas_of(form, name)), field.child(name))
         ways = tuple(path for filled in values.values() for path in filled.not_judged)
         yield Filled({name: filled.value for name, filled in values.items()}, ways, judged=any(f.judged for f in values.values()) or not ways)
         fewer = {name: filled for name, filled in values.items() if name in needed}
@@ -363,13 +366,18 @@ class Filling:
     def _further_names(self, form: Mapping[str, Any], values: Mapping[str, Filled]) -> Iterator[str]:
         for pattern in form.get("patternProperties", {}):
             yield from (matching(pattern, extra) for extra in range(6))
+            yield from (f"{matching(pattern)}{number}" for number in range(1, 64))
         names = form.get("propertyNames")
         if isinstance(names, Mapping):
             yield from (filled.value for filled in islice(self._varied({"type": "string", **names}, Field("", "", Material(""))), 64))
         yield from (f"item{number}" for number in range(1, 64 + len(values)))
 
 
-def merged_schema(first: Schema, second: Schema) -> Schema:
+def _whole(parts: Sequence[Schema]) -> Schema:
+    return parts[0] if len(parts) == 1 else {"allOf": list(parts)} if parts else True
+
+
+def _both_hold(first: Schema, second: Schema) -> Schema:
     """Return one schema that asks for what both ask for."""
     return first if second is True else {"allOf": [first, second]}
 
@@ -392,6 +400,3 @@ def _conditions(form: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def _is_null(branch: Any) -> bool:
     return isinstance(branch, Mapping) and branch.get("type") == "null"
-
-
-__all__ = ["Field", "Filled", "Filling", "Unsatisfiable", "is_number"]

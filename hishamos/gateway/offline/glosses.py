@@ -24,7 +24,7 @@ def glosses(values: Sequence[str], *texts: str) -> dict[str, str]:
 def _read(values: Sequence[str], text: str) -> dict[str, str]:
     if not text:
         return {}
-    marks = []
+    marks: list[tuple[int, int, str]] = []
     for value in values:
         if value.strip():
             pattern = _MARK.format(value=re.escape(value))

@@ -12,25 +12,25 @@ from hishamos.text.concepts import named, opposite
 from hishamos.text.nonsense import LIMIT
 from hishamos.text.similarity import likeness
 from hishamos.text.vocabulary import LEVELS, SCALE, SCALE_FIELDS
-from hishamos.text.words import STOP_WORDS, name_words, stem, stems, words
+from hishamos.text.words import STOP_WORDS, listed, name_words, stem, stems, words
 
 LEVEL_WEIGHTS = {"crash": 1.6, "data_loss": 1.4, "security": 1.6, "lockout": 1.5, "broken": 1.0, "workaround": 1.1, "cosmetic": 1.5}
 """How much each concept says about how bad something is; tuned on the half of the sample that is for tuning."""
 UNTOLD_LEVEL = 2
 """The level of a text that tells of nothing bad and nothing cosmetic."""
 _NAMED_ELSEWHERE = 0.3
-_ASKS_PRESENCE = frozenset("has have contains contain mentions mention includes include about".split())
+_ASKS_PRESENCE = listed("has have contains contain mentions mention includes include about")
 _NUMBER = re.compile(r"(?<![\w.])[-+]?(?:\d{1,3}(?:[,٬]\d{3})+|\d+)(?:[.٫]\d+)?(?![\w])")
 _NEAR = 4
 """Words on each side of a number that tell what it counts."""
 
 
-def choose(values: Sequence[Any], meanings: Mapping[str, str], name: str, description: str, material: Material) -> Any | None:
+def choose(values: Sequence[Any], meanings: Mapping[str, str], name: str, material: Material) -> Any | None:
     """Return the value of an enumeration that fits the material best, or None where nothing speaks for any."""
     texts = [value for value in values if isinstance(value, str)]
     if not texts:
         return None
-    levels = scale(texts, name, meanings)
+    levels = scale(texts, name)
     if levels:
         return _level(levels, meanings, material)
     scores = fits(texts, meanings, material)
@@ -77,7 +77,7 @@ def _ties(values: Sequence[str], meanings: Mapping[str, str]) -> dict[str, dict[
     return ties
 
 
-def scale(values: Sequence[str], name: str, meanings: Mapping[str, str]) -> dict[str, int] | None:
+def scale(values: Sequence[str], name: str) -> dict[str, int] | None:
     """Return each value's level of badness (0 worst) where the enumeration is such a scale, else None."""
     known = {value: level for value in values for level, names in enumerate(SCALE) if set(words(value)) & names}
     asked = bool(SCALE_FIELDS & set(name_words(name)))
@@ -85,10 +85,9 @@ def scale(values: Sequence[str], name: str, meanings: Mapping[str, str]) -> dict
         return None
     if len(known) == len(values):
         return known
-    del meanings  # a value that no scale knows takes the level of its neighbour above
     levels, last = {}, min(known.values())
     for value in values:
-        last = known.get(value, last)
+        last = known.get(value, last)  # a value that no scale knows takes the level of its neighbour above
         levels[value] = last
     return levels
 
@@ -152,8 +151,8 @@ def _share(wanted: set[str], material: Material) -> float:
     return len(wanted & material.stem_set) / len(wanted) if wanted else 0.0
 
 
-def count_of(name: str, description: str, material: Material) -> list[float]:
-    """Return the numbers that the text gives for a field, the one whose neighbours are most like the field's words first."""
+def count_of(name: str, description: str, material: Material) -> float | None:
+    """Return the number whose neighbours in the text are most like the field's words, or None where none are."""
     wanted = {stem(word) for word in [*name_words(name), *words(description)] if word not in STOP_WORDS}
     found = []
     for match in _NUMBER.finditer(material.text[:20_000]):
@@ -163,7 +162,7 @@ def count_of(name: str, description: str, material: Material) -> list[float]:
         nearness += sum(1 / (1 + place) for place, word in enumerate(after) if word in wanted)
         if nearness >= 0.5:
             found.append((-nearness, match.start(), float(re.sub("[,٬]", "", match.group()).replace("٫", "."))))
-    return [number for _, _, number in sorted(found)]
+    return min(found)[2] if found else None
 
 
 def all_numbers(material: Material) -> list[float]:

@@ -12,7 +12,7 @@ from typing import Any
 from hishamos.text.concepts import strengths
 from hishamos.text.nonsense import nonsense
 from hishamos.text.sentences import bullets, lines, ranked, sentences
-from hishamos.text.words import STOP_WORDS, normalise, stems
+from hishamos.text.words import STOP_WORDS, listed, normalise, stems
 
 MOST_CHARACTERS = 60_000
 """Of a longer text the beginning is judged: a classical method gains nothing from more, and its time is bounded."""
@@ -26,11 +26,10 @@ _FENCES = (
     re.compile(r'"""(?P<inner>.*?)"""', re.DOTALL),
     re.compile(r"^-{3,}\s*$\n(?P<inner>.*?)(?:^-{3,}\s*$|\Z)", re.DOTALL | re.MULTILINE),
 )
-_ORDERS = frozenset(
+_ORDERS = listed(
     """classify rank summarise summarize extract answer return read decide choose list find write translate judge label rate score sort group tag
     categorise categorize identify describe detect determine assess evaluate triage analyse analyze give report review compare reply respond
-    you your given below the here please use output task instructions
-    صنف لخص استخرج اجب اقرا اختر رتب حدد ترجم""".split()
+    you your given below the here please use output task instructions صنف لخص استخرج اجب اقرا اختر رتب حدد ترجم"""
 )
 
 
@@ -133,7 +132,9 @@ def _fenced(prompt: str) -> tuple[str, str]:
 def _without_orders(prompt: str) -> tuple[str, str]:
     rows = prompt.strip().splitlines()
     first = 0
-    while first < len(rows) - 1 and _gives_order(rows[first]):
+    announced = False
+    while first < len(rows) - 1 and not announced and _gives_order(rows[first]):
+        announced = rows[first].rstrip().endswith(":")
         first += 1
     return "\n".join(rows[first:]), "\n".join(rows[:first])
 

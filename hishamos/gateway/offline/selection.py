@@ -11,13 +11,13 @@ from hishamos.gateway.offline.validity import compiled, is_number
 from hishamos.text.sentences import lines, ranked
 from hishamos.text.similarity import likeness
 from hishamos.text.vocabulary import ROLES, SCALE
-from hishamos.text.words import STOP_WORDS, name_words, stem, words
+from hishamos.text.words import STOP_WORDS, listed, name_words, stem, words
 
-_HIGH_FIRST = frozenset("score weight votes count points importance value relevance total frequency amount".split())
-_LOW_FIRST = frozenset("rank position place order".split())
+_HIGH_FIRST = listed("score weight votes count points importance value relevance total frequency amount")
+_LOW_FIRST = listed("rank position place order")
 _ALIKE = 0.62
 _DIGITS = str.maketrans("٠١٢٣٤٥٦٧٨٩", "0123456789")
-_MONTHS = "january february march april may june july august september october november december".split()
+_MONTHS = ["january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november", "december"]
 
 _PATTERNS = {
     "email": re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+"),
@@ -191,7 +191,6 @@ def shortened(text: str, most: int | None) -> str:
     cut = text[:most]
     space = cut.rfind(" ")
     return (cut[:space] if space > most // 2 else cut).rstrip()
-
 
 
 def matched(pattern: str, material: Material) -> Iterator[str]:

@@ -59,8 +59,7 @@ def _limits(schema: Mapping[str, Any]) -> tuple[Fraction | None, Fraction | None
 
 
 def _between(low: Fraction | None, high: Fraction | None) -> Iterator[int | float]:
-    for step in _near_zero(math.ceil(low) if low is not None else None, math.floor(high) if high is not None else None, 64):
-        yield step
+    yield from _near_zero(math.ceil(low) if low is not None else None, math.floor(high) if high is not None else None, 64)
     if low is not None and high is not None:
         for part in range(1, 64):
             yield float(low + (high - low) * part / 64)
@@ -88,6 +87,7 @@ def texts(schema: Mapping[str, Any]) -> Iterator[str]:
         yield NOT_JUDGED
         for extra in range(min(max(least, 1), 512) + 2):
             yield matching(schema["pattern"], extra)
+        yield from (matching(schema["pattern"], salt=salt) for salt in range(1, 40))
         return
     plain = NOT_JUDGED
     while len(plain) < least:
@@ -101,48 +101,55 @@ def texts(schema: Mapping[str, Any]) -> Iterator[str]:
         yield chr(code) * max(least, 1)
 
 
-def matching(pattern: str, extra: int = 0) -> str:
-    """Return a text that the regular expression matches; open repeats run ``extra`` times beyond their least. Raises :class:`Unresolvable`."""
+def matching(pattern: str, extra: int = 0, salt: int = 0) -> str:
+    """Return a text that the regular expression matches; raises :class:`Unresolvable` where none can be made.
+
+    ``extra``: how often open repeats run beyond their least; another ``salt`` takes other characters and branches where there are any.
+    """
     compiled(pattern)
-    return _match(parser.parse(pattern), extra)
+    return _match(parser.parse(pattern), extra, salt)
 
 
-def _match(tree: Any, extra: int) -> str:
-    return "".join(_token(token, argument, extra) for token, argument in tree)
+def _match(tree: Any, extra: int, salt: int) -> str:
+    return "".join(_token(token, argument, extra, salt) for token, argument in tree)
 
 
-def _token(token: Any, argument: Any, extra: int) -> str:
+def _token(token: Any, argument: Any, extra: int, salt: int) -> str:  # noqa: PLR0911 - one line a kind of token
     if token is tokens.LITERAL:
         return chr(argument)
     if token in (tokens.NOT_LITERAL, tokens.ANY):
         return next(c for c in "ab" if token is tokens.ANY or ord(c) != argument)
     if token is tokens.IN:
-        return _member(argument)
+        return _member(argument, salt)
     if token in (tokens.MAX_REPEAT, tokens.MIN_REPEAT, tokens.POSSESSIVE_REPEAT):
         least, most, inner = argument
-        return _match(inner, 0) * min(int(least) + extra, 4096 if most is tokens.MAXREPEAT else int(most))
+        return _match(inner, 0, salt) * min(int(least) + extra, 4096 if most is tokens.MAXREPEAT else int(most))
     if token is tokens.SUBPATTERN:
-        return _match(argument[-1], extra)
+        return _match(argument[-1], extra, salt)
     if token is tokens.ATOMIC_GROUP:
-        return _match(argument, extra)
+        return _match(argument, extra, salt)
     if token is tokens.BRANCH:
-        return _match(argument[1][0], extra)
+        return _match(argument[1][salt % len(argument[1])], extra, salt)
     if token in (tokens.AT, tokens.ASSERT, tokens.ASSERT_NOT):
         return ""
     raise Unresolvable(f"no text can be made for {token} in a pattern")
 
 
-def _member(options: list[tuple[Any, Any]]) -> str:
+def _member(options: list[tuple[Any, Any]], salt: int) -> str:
     negated = bool(options) and options[0][0] is tokens.NEGATE
-    for code in [*range(97, 123), *range(48, 58), *range(65, 91), *range(32, 127), *range(0x80, 0x2100)]:
-        if any(_holds(kind, argument, code) for kind, argument in options if kind is not tokens.NEGATE) != negated:
-            return chr(code)
+    fit = [code for code in _CODES if any(_holds(kind, argument, code) for kind, argument in options if kind is not tokens.NEGATE) != negated]
+    if fit:
+        return chr(fit[salt % len(fit)])
     kind, argument = options[0]
     if kind is tokens.LITERAL:
         return chr(argument)
     if kind is tokens.RANGE:
         return chr(argument[0])
     raise Unresolvable("no character fits a class in a pattern")
+
+
+_CODES = [*range(97, 123), *range(48, 58), *range(65, 91), *range(32, 48), *range(58, 65), *range(91, 97), *range(123, 127), *range(0xA1, 0x700)]
+"""Characters that are tried for a class, letters first."""
 
 
 def _holds(kind: Any, argument: Any, code: int) -> bool:

@@ -10,16 +10,6 @@ from typing import Any
 
 Schema = Mapping[str, Any] | bool
 
-_TYPES: dict[str, Callable[[Any], bool]] = {
-    "null": lambda value: value is None,
-    "boolean": lambda value: isinstance(value, bool),
-    "integer": lambda value: is_number(value) and float(value).is_integer(),
-    "number": lambda value: is_number(value),
-    "string": lambda value: isinstance(value, str),
-    "array": lambda value: isinstance(value, list),
-    "object": lambda value: isinstance(value, dict),
-}
-
 
 class Unresolvable(Exception):
     """A reference or a pattern of a schema that leads nowhere."""
@@ -28,6 +18,17 @@ class Unresolvable(Exception):
 def is_number(value: Any) -> bool:
     """Return whether a value is a JSON number; true and false are none."""
     return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+_TYPES: dict[str, Callable[[Any], bool]] = {
+    "null": lambda value: value is None,
+    "boolean": lambda value: isinstance(value, bool),
+    "integer": lambda value: is_number(value) and float(value).is_integer(),
+    "number": is_number,
+    "string": lambda value: isinstance(value, str),
+    "array": lambda value: isinstance(value, list),
+    "object": lambda value: isinstance(value, dict),
+}
 
 
 def same(first: Any, second: Any) -> bool:

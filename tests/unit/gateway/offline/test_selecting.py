@@ -1,0 +1,61 @@
+"""Without a schema the offline model answers with sentences and lines of the prompt, never with words of its own."""
+
+import json
+import time
+
+import pytest
+
+from hishamos.gateway.offline import extract
+from hishamos.gateway.offline.material import read_prompt
+
+TEXT = """The night train to the coast was cancelled again. Passengers waited on the platform for three hours. The railway said that the
+night train lacked a driver. A cat slept on a suitcase. The railway promised a bus for passengers of the cancelled night train."""
+
+
+def test_every_sentence_of_the_answer_stands_in_the_prompt():
+    answer = extract("You summarise.", f"Summarise the text.\n<text>\n{TEXT}\n</text>", None, 60).text
+    assert answer
+    assert all(line in TEXT for line in answer.splitlines())
+    assert "Summarise" not in answer
+    assert "cat" not in answer
+
+
+def test_arabic_text():
+    text = "تأخر القطار ثلاث ساعات. انتظر الركاب على الرصيف. قالت الشركة إن القطار بلا سائق. وعدت الشركة الركاب بحافلة بدل القطار."
+    answer = extract("", f"لخص النص:\n{text}", None, 30).text
+    assert answer
+    assert all(line in text for line in answer.splitlines())
+
+
+def test_records_are_outlined_in_order_of_importance():
+    data = [{"id": "A", "title": "small thing", "score": 1}, {"id": "B", "title": "big thing", "score": 8}]
+    assert extract("", "Report:\n" + json.dumps(data), None, 200).text.splitlines() == ["- B · big thing", "- A · small thing"]
+
+
+def test_nothing_to_answer_from_is_said():
+    answer = extract("", "", None, 100)
+    assert (answer.text, answer.not_judged) == ("not judged offline", ("answer",))
+
+
+@pytest.mark.parametrize(
+    ("prompt", "text"),
+    [
+        ("Classify this.\nThe lamp is broken.", "The lamp is broken."),
+        ("Classify this:\n\nList view is empty\nIt stays empty.", "List view is empty\nIt stays empty."),
+        ("Classify.\n```\nlamp\n```\nAnswer briefly.", "lamp"),
+        ('Judge """the lamp""" now', "the lamp"),
+        ("Say hello", "Say hello"),
+    ],
+)
+def test_what_is_judged(prompt, text):
+    assert read_prompt("", prompt).text == text
+
+
+@pytest.mark.parametrize("size", [20_000, 1_000_000])
+def test_a_long_text_takes_bounded_time(size):
+    text = ("The export of page seven fails with an error. " * (size // 46))[:size]
+    schema = {"type": "object", "properties": {"summary": {"type": "string"}, "severity": {"enum": ["high", "low"]}, "spam": {"type": "boolean"}}}
+    started = time.perf_counter()
+    extract("", f"<t>{text}</t>", schema, 400)
+    extract("", f"<t>{text}</t>", None, 400)
+    assert time.perf_counter() - started < 5
