@@ -11,6 +11,17 @@ from hishamos.records.record import Record, usd
 Period = Literal["day", "month", "total"]
 
 
+class PriceTier(Record):
+    """What every token of a request costs whose input is longer than a threshold, USD per million tokens and kind."""
+
+    above_tokens: int
+    input: Decimal
+    output: Decimal
+    cached_input: Decimal | None = None
+    cache_write: Decimal | None = None
+    reasoning: Decimal | None = None
+
+
 class Price(Record):
     """What a model costs from a day on, USD per million tokens and kind. A kind left out costs what its parent kind costs."""
 
@@ -25,6 +36,8 @@ class Price(Record):
     reasoning: Decimal | None = None
     batch_input: Decimal | None = None
     batch_output: Decimal | None = None
+    tiers: tuple[PriceTier, ...] = ()
+    """Dearer prices of long requests, by ascending threshold."""
 
 
 class Budget(Record):

@@ -1,0 +1,146 @@
+"""The litellm adapter: transport only. One request, its own key and address, no retries, no fallbacks, no money."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Any
+
+from hishamos.gateway.adapters.faults import fault_of
+from hishamos.gateway.adapters.plug import AdapterEvent, AdapterRequest, Fault, Finish, Text, Used
+from hishamos.records.calls import Usage
+from hishamos.records.record import canonical
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+PREFIXES = {"ollama": "ollama_chat"}
+"""litellm's names where they differ from a provider's kind."""
+
+NO_KEY = "none"
+"""Sent where a server needs no key: with no key at all litellm would take one from the environment."""
+
+WHOLE = frozenset({"gemini"})
+"""Kinds that are asked for the whole answer: litellm hides the cut-off end of their streams."""
+
+SCHEMA_WORDS = "Answer with one JSON value that satisfies this JSON Schema, and nothing else:\n"
+
+
+class LitellmAdapter:
+    """Serves every kind of provider that litellm knows, and OpenAI-compatible servers."""
+
+    def __init__(self) -> None:
+        self._import = threading.Lock()
+        self._module: ModuleType | None = None
+        self._schemas: dict[tuple[str, str], bool] = {}
+
+    async def stream(self, request: AdapterRequest) -> AsyncIterator[AdapterEvent]:
+        """See the plug."""
+        litellm = self._litellm()
+        arguments = self._arguments(litellm, request)
+        try:
+            if request.stream and request.provider.kind not in WHOLE:
+                async for event in _pieces(await litellm.acompletion(**arguments, stream=True, stream_options={"include_usage": True})):
+                    yield event
+            else:
+                for event in _whole(await litellm.acompletion(**arguments)):
+                    yield event
+        except (Fault, asyncio.CancelledError, GeneratorExit):
+            raise
+        except Exception as error:
+            raise fault_of(error) from error
+
+    def warm(self) -> None:
+        """See the plug."""
+        self._litellm()
+
+    async def close(self) -> None:
+        """See the plug."""
+        if self._module is not None:
+            await self._module.close_litellm_async_clients()
+
+    def _litellm(self) -> ModuleType:
+        with self._import:
+            if self._module is None:
+                os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
+                import litellm
+
+                litellm.telemetry = False
+                litellm.suppress_debug_info = True
+                litellm.drop_params = True
+                self._module = litellm
+            return self._module
+
+    def _arguments(self, litellm: ModuleType, request: AdapterRequest) -> dict[str, Any]:
+        provider = request.provider
+        kind = PREFIXES.get(provider.kind, provider.kind)
+        messages = [{"role": message.role, "content": message.content} for message in request.messages]
+        arguments: dict[str, Any] = {
+            "model": f"{kind}/{request.model}",
+            "messages": messages,
+            "api_key": request.api_key or NO_KEY,
+            "max_tokens": request.max_output_tokens,
+            "timeout": request.timeout_s,
+            "num_retries": 0,
+            "max_retries": 0,
+        }
+        if provider.api_base:
+            arguments["api_base"] = provider.api_base
+        if request.temperature is not None:
+            arguments["temperature"] = request.temperature
+        if request.output_schema is not None:
+            if self._takes_schema(litellm, kind, request.model):
+                arguments["response_format"] = {"type": "json_schema", "json_schema": {"name": "answer", "schema": request.output_schema}}
+            else:
+                messages.append({"role": "user", "content": SCHEMA_WORDS + canonical(request.output_schema)})
+        return arguments
+
+    def _takes_schema(self, litellm: ModuleType, kind: str, model: str) -> bool:
+        known = self._schemas.get((kind, model))
+        if known is None:
+            known = self._schemas[kind, model] = bool(litellm.supports_response_schema(model=model, custom_llm_provider=kind))
+        return known
+
+
+async def _pieces(stream: Any) -> AsyncIterator[AdapterEvent]:
+    """Give a stream's events. litellm reports ``stop`` at the end of any stream: whether the provider said so is read beside it."""
+    reported: Usage | None = None
+    async for chunk in stream:
+        for choice in chunk.choices[:1]:
+            if choice.delta.content:
+                yield Text(choice.delta.content)
+        usage = getattr(chunk, "usage", None)
+        if usage is not None:
+            reported = _usage(usage)
+    if reported is not None:
+        yield Used(reported)
+    reason = stream.received_finish_reason or stream.intermittent_finish_reason
+    if reason is not None:
+        yield Finish(reason)
+
+
+def _whole(response: Any) -> list[AdapterEvent]:
+    if not response.choices:
+        raise Fault("the answer holds no choice", transport="garbled")
+    choice = response.choices[0]
+    events: list[AdapterEvent] = [Text(choice.message.content or "")]
+    if getattr(response, "usage", None) is not None:
+        events.append(Used(_usage(response.usage)))
+    if choice.finish_reason is not None:
+        events.append(Finish(choice.finish_reason))
+    return events
+
+
+def _usage(usage: Any) -> Usage:
+    prompt = getattr(usage, "prompt_tokens_details", None)
+    completion = getattr(usage, "completion_tokens_details", None)
+    written = getattr(usage, "cache_creation_input_tokens", None) or getattr(prompt, "cache_creation_tokens", None)
+    return Usage(
+        input=usage.prompt_tokens or 0,
+        cached=getattr(prompt, "cached_tokens", None) or 0,
+        cache_write=written or 0,
+        output=usage.completion_tokens or 0,
+        reasoning=getattr(completion, "reasoning_tokens", None) or 0,
+    )

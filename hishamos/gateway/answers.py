@@ -1,0 +1,45 @@
+"""Answers to requests with a schema: found in the text, parsed, held against the schema."""
+
+from __future__ import annotations
+
+import json
+import re
+from functools import lru_cache
+from typing import Any
+
+from hishamos.records.record import canonical
+
+_FENCE = re.compile(r"```(?:json)?\s*\n?(.*?)```", re.S | re.I)
+PROBLEM_LENGTH = 300
+
+
+def parse(text: str, schema: dict[str, Any]) -> tuple[Any, str | None]:
+    """Return the answer's data and None, or None and what is wrong with it, in a sentence that a model can act on."""
+    try:
+        data = json.loads(_bare(text))
+    except ValueError as error:
+        return None, f"the answer is not JSON ({error})"
+    return next(((None, problem) for problem in _problems(data, schema)), (data, None))
+
+
+def _bare(text: str) -> str:
+    """Strip what models put around JSON: code fences, a sentence before the first brace."""
+    fenced = _FENCE.search(text)
+    body = (fenced[1] if fenced else text).strip()
+    if body[:1] in '{["' or not body:
+        return body
+    starts = [place for place in (body.find("{"), body.find("[")) if place >= 0]
+    ends = max(body.rfind("}"), body.rfind("]"))
+    return body[min(starts) : ends + 1] if starts and ends > min(starts) else body
+
+
+def _problems(data: Any, schema: dict[str, Any]) -> list[str]:
+    found = _validator(canonical(schema)).iter_errors(data)
+    return [f"{error.json_path}: {error.message}"[:PROBLEM_LENGTH] for error in sorted(found, key=lambda error: error.json_path)][:1]
+
+
+@lru_cache(maxsize=256)
+def _validator(schema: str) -> Any:
+    from jsonschema import Draft202012Validator
+
+    return Draft202012Validator(json.loads(schema))

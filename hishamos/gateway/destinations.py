@@ -1,0 +1,68 @@
+"""Where a provider's key may go: to that provider's hosts, or to this machine."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Callable
+from urllib.parse import urlsplit
+
+from hishamos.errors import KeyWithheld
+from hishamos.records.configuration import ProviderSettings
+
+HOSTS: dict[str, tuple[str, ...]] = {
+    "openai": ("api.openai.com",),
+    "anthropic": ("api.anthropic.com",),
+    "gemini": ("generativelanguage.googleapis.com",),
+    "openrouter": ("openrouter.ai",),
+    "azure": (".openai.azure.com", ".cognitiveservices.azure.com", ".services.ai.azure.com"),
+}
+"""Hosts of the providers whose keys people have; one that begins with a dot stands for all names under it."""
+
+VARIABLES = {
+    "openai": ("OPENAI_API_KEY",),
+    "anthropic": ("ANTHROPIC_API_KEY",),
+    "gemini": ("GEMINI_API_KEY", "GOOGLE_API_KEY"),
+    "openrouter": ("OPENROUTER_API_KEY",),
+    "azure": ("AZURE_API_KEY", "AZURE_OPENAI_API_KEY"),
+}
+
+
+def check_destination(provider: ProviderSettings, key: str | None, keys: Callable[[str], str | None]) -> None:
+    """Raise :class:`KeyWithheld` if ``provider.api_base`` would carry a known provider's key to a foreign host.
+
+    ``keys`` resolves references, to recognise a known key under any name.
+    """
+    if provider.api_base is None or key is None:
+        return
+    address = urlsplit(provider.api_base)
+    host = (address.hostname or "").rstrip(".").lower()
+    if is_loopback(host):
+        return
+    whose = _owner(provider, key, keys)
+    if whose is None:
+        return
+    allowed = HOSTS[whose]
+    at_home = any(host == name or (name.startswith(".") and host.endswith(name)) for name in allowed)
+    if not at_home or address.scheme != "https":
+        raise KeyWithheld(provider=provider.name, host=f"{address.scheme}://{host}", allowed=", ".join(f"https://{name.lstrip('.')}" for name in allowed))
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether a host name or address means this machine. Spellings that are no plain address are not trusted."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _owner(provider: ProviderSettings, key: str, keys: Callable[[str], str | None]) -> str | None:
+    """Return the known provider that a key belongs to: by the provider's name, the variable's name, or the key itself."""
+    if provider.name in HOSTS:
+        return provider.name
+    for name, variables in VARIABLES.items():
+        for variable in variables:
+            if provider.api_key == f"env:{variable}" or keys(f"env:{variable}") == key:
+                return name
+    return None

@@ -1,0 +1,209 @@
+"""The gateway: a synchronous, thread-safe face over one event loop in a thread of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import replace
+
+from hishamos.contracts.ledger import CallIntent, Ledger
+from hishamos.contracts.models import PendingCall
+from hishamos.errors import HishamosError, KeyReused, ServerClosing
+from hishamos.gateway import routes
+from hishamos.gateway.adapters.plug import AdapterFactory
+from hishamos.gateway.adapters.registry import Adapters
+from hishamos.gateway.ladder import Fallback, Places, Retry
+from hishamos.gateway.meter import Meter, answered
+from hishamos.gateway.pending import SharedCall
+from hishamos.gateway.prices import PriceBook, bundled
+from hishamos.gateway.routes import Target
+from hishamos.gateway.standing import Standing
+from hishamos.gateway.trips import Trip
+from hishamos.records.calls import ModelRequest, Outcome, Tags
+from hishamos.records.configuration import Settings
+from hishamos.records.record import content_hash, new_id
+
+BEAT_S = 2.0
+GRACE_S = 5.0
+
+
+class Gateway:
+    """How models are called (:class:`hishamos.contracts.models.ModelGateway`).
+
+    ``ledger``: where calls and money are kept; ``settings``: the configuration in force; ``keys``: resolves a key's reference
+    (``env:NAME``); ``owner``: this process, a name that no other process ever has; ``adapters``: further kinds of providers.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        settings: Callable[[], Settings],
+        keys: Callable[[str], str | None],
+        owner: str,
+        adapters: dict[str, AdapterFactory] | None = None,
+    ) -> None:
+        self._ledger, self._settings, self._keys, self.owner = ledger, settings, keys, owner
+        self.prices = PriceBook(settings)
+        self.standing = Standing()
+        self._adapters = Adapters(adapters)
+        self._calls: dict[str, SharedCall] = {}
+        self._trips: dict[SharedCall, Trip] = {}
+        self._lock = threading.Lock()
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._run, name="hishamos-gateway", daemon=True)
+        self._closing = False
+        self._tasks: set[asyncio.Task[None]] = set()
+        meter = Meter(ledger, self.prices, self._adapters)
+        self._ladder = Fallback(Retry(Places(meter, self.standing)), meter, self.standing, self._chain)
+
+    def start(self) -> None:
+        """Start the loop, take over what a dead process left, make the store's budgets those of the configuration."""
+        self._thread.start()
+        if self._ledger.shared:
+            self._ledger.beat(self.owner).result()
+            self._loop.call_soon_threadsafe(self._keep, self._beat())
+        self._ledger.recover(self.owner).result()
+        self.reconfigure()
+
+    def reconfigure(self) -> None:
+        """Take over the configuration's budgets; to be called whenever ``hishamos.toml`` was read again."""
+        self._ledger.sync_budgets(self._settings().budgets).result()
+
+    def warm(self) -> None:
+        """Import in the background what the configured providers need. Answers at once."""
+        threading.Thread(target=self._warm, name="hishamos-warm", daemon=True).start()
+
+    def submit(self, request: ModelRequest, *, key: str, tags: Tags, run_budget_nanos: int | None = None, stream: bool = False) -> PendingCall:
+        """See the contract."""
+        request_hash = content_hash(request.model_dump(mode="json"))
+        while True:
+            with self._lock:
+                if self._closing:
+                    raise ServerClosing
+                call = self._calls.get(key)
+                if call is None:
+                    call = self._calls[key] = SharedCall(key, request_hash, self._cancel)
+                    handle = call.join()
+                    break
+            if call.request_hash != request_hash:
+                raise KeyReused(key=key)
+            handle = call.join()
+            if handle is not None:
+                return handle
+        intent = CallIntent(new_id(16), key, request_hash, request.target, self.owner, run_budget_nanos=run_budget_nanos)
+        self._loop.call_soon_threadsafe(self._begin, call, intent, request, tags, stream)
+        if handle is None:
+            raise RuntimeError("a new call can't have ended")
+        return handle
+
+    def check(self, target: str) -> None:
+        """See the contract."""
+        routes.plan(target, self._settings(), self._keys)
+
+    def targets(self) -> Sequence[str]:
+        """See the contract."""
+        return routes.names(self._settings(), self._keys)
+
+    @property
+    def open_calls(self) -> int:
+        """How many calls are under way in this process."""
+        return len(self._calls)
+
+    def close(self, grace_s: float = GRACE_S) -> None:
+        """Refuse new calls, give those under way ``grace_s`` seconds, leave the rest to the next process as orphans."""
+        with self._lock:
+            if self._closing:
+                return
+            self._closing = True
+        if self._thread.is_alive():
+            asyncio.run_coroutine_threadsafe(self._drain(grace_s), self._loop).result()
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join()
+        self._loop.close()
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        self._loop.run_forever()
+
+    def _begin(self, call: SharedCall, intent: CallIntent, request: ModelRequest, tags: Tags, stream: bool) -> None:
+        self._keep(self._serve(call, intent, request, tags, stream))
+
+    def _keep(self, work: Coroutine[None, None, None]) -> None:
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _serve(self, call: SharedCall, intent: CallIntent, request: ModelRequest, tags: Tags, stream: bool) -> None:
+        outcome: Outcome | None = None
+        error: BaseException | None = None
+        try:
+            outcome = await self._answer(call, intent, request, tags, stream)
+        except Exception as caught:  # noqa: BLE001 - it is handed to the callers
+            error = caught
+        finally:
+            with self._lock:
+                if self._calls.get(call.key) is call:
+                    del self._calls[call.key]
+            trip = self._trips.pop(call, None)
+            if trip is not None and trip.closing:
+                outcome, error = None, ServerClosing()
+            call.end(outcome, error)
+
+    async def _answer(self, call: SharedCall, intent: CallIntent, request: ModelRequest, tags: Tags, stream: bool) -> Outcome:
+        try:
+            plan = routes.plan(request.target, self._settings(), self._keys)
+        except HishamosError:
+            stored = await answered(self._ledger.find(call.key, call.request_hash))
+            if stored is None:
+                raise
+            return stored
+        trip = Trip(
+            intent=replace(intent, orphans=plan.route.orphans),
+            request=request,
+            tags=tags,
+            plan=plan,
+            stream=stream,
+            publish=call.publish,
+            deadline=self._loop.time() + plan.route.deadline_s,
+        )
+        self._trips[call] = trip
+        return await self._ladder.answer(trip)
+
+    def _chain(self, trip: Trip, models: tuple[str, ...]) -> tuple[Target, ...]:
+        return routes.usable(models, self._settings(), self._keys, trip.intent.target)[0]
+
+    def _cancel(self, call: SharedCall) -> None:
+        self._loop.call_soon_threadsafe(self._interrupt, call)
+
+    def _interrupt(self, call: SharedCall) -> None:
+        trip = self._trips.get(call)
+        if trip is not None:
+            trip.interrupt()
+
+    async def _drain(self, grace_s: float) -> None:
+        until = self._loop.time() + grace_s
+        while self._calls and self._loop.time() < until:
+            await asyncio.sleep(0.02)
+        for trip in list(self._trips.values()):
+            trip.interrupt(closing=True)
+        until = self._loop.time() + GRACE_S
+        while self._calls and self._loop.time() < until:
+            await asyncio.sleep(0.02)
+        for task in list(self._tasks):
+            if task is not asyncio.current_task():
+                task.cancel()
+        await self._adapters.close()
+
+    async def _beat(self) -> None:
+        while True:
+            await asyncio.sleep(BEAT_S)
+            await answered(self._ledger.beat(self.owner))
+
+    def _warm(self) -> None:
+        bundled()
+        settings = self._settings()
+        for provider in settings.providers.values():
+            if provider.kind != "offline":
+                self._adapters.of(provider.kind).warm()
+

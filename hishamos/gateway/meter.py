@@ -1,0 +1,323 @@
+"""The lowest rung: one attempt, its intent committed before it is sent and its outcome before it is told."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Awaitable
+from concurrent.futures import Future
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
+
+from hishamos.contracts.ledger import Abandoned, Elsewhere, Full, Known, Ledger, Refused, Reserve, Sent
+from hishamos.errors import BudgetRefused, HishamosError, OrphanedCall, OutputInvalid, UnpricedModel
+from hishamos.gateway import causes
+from hishamos.gateway.adapters.plug import AdapterRequest, Fault, Finish, Text, Used
+from hishamos.gateway.adapters.registry import Adapters
+from hishamos.gateway.answers import parse
+from hishamos.gateway.budget_line import BudgetLine
+from hishamos.gateway.causes import Cause, classify
+from hishamos.gateway.costs import bound, cost, estimate, input_bound
+from hishamos.gateway.prices import PriceBook
+from hishamos.gateway.routes import Target
+from hishamos.gateway.trips import Ended, Tried, Trip, failure
+from hishamos.records.calls import Attempt, AttemptStatus, CallStatus, Outcome, StreamEvent, Usage
+from hishamos.records.money import Price
+from hishamos.records.record import new_id, now, usd
+from hishamos.security import redact
+
+T = TypeVar("T")
+ELSEWHERE_POLL_S = 0.1
+ERROR_LENGTH = 2000
+COMPLETE = frozenset({"stop", "end_turn", "stop_sequence", "eos"})
+"""What providers call an answer that ended by itself."""
+
+
+@dataclass(slots=True)
+class _Reading:
+    """What has come of an answer."""
+
+    pieces: list[str] = field(default_factory=list)
+    usage: Usage | None = None
+    finish: Finish | None = None
+    first_at: float | None = None
+
+    @property
+    def text(self) -> str:
+        return "".join(self.pieces)
+
+
+class Meter:
+    """Makes one attempt at one target."""
+
+    def __init__(self, ledger: Ledger, prices: PriceBook, adapters: Adapters) -> None:
+        self._ledger, self._prices, self._adapters = ledger, prices, adapters
+        self._line = BudgetLine(0.1 if ledger.shared else 0.5)
+        self._quoted: dict[str, Price] = {}
+
+    async def climb(self, trip: Trip, target: Target) -> Tried:
+        """Return what the attempt came to, durable; raises :class:`Ended` where the ledger says that nothing may be sent."""
+        limit = trip.request.max_output_tokens or trip.plan.route.max_output_tokens
+        price = self._prices.price(target.reference)
+        await self._adapters.ready(target.provider.kind)
+        ask = Reserve(None if price is None else bound(price, input_bound(trip.request), limit), price)
+        attempt = await self._intend(trip, target, ask)
+        self._quote(target.reference, price)
+        if trip.texted:
+            trip.publish(StreamEvent(kind="restart", model=target.reference))
+            trip.texted = False
+        trip.publish(StreamEvent(kind="attempt", model=target.reference))
+        reading, started = _Reading(), time.perf_counter()
+        cause, fault = await self._read(trip, target, limit, reading)
+        attempt = _completed(trip, attempt, target, reading, cause, fault, ask, limit, started)
+        return await self._settle(trip, target, attempt, reading, cause, fault)
+
+    async def _intend(self, trip: Trip, target: Target, ask: Reserve) -> Attempt:
+        again = False
+        while True:
+            settled = self._line.settled
+            attempt = _attempt(trip, target)
+            verdict = await answered(self._ledger.intend(trip.intent, attempt, ask, first=not trip.held))
+            if isinstance(verdict, Sent):
+                if not trip.held:
+                    trip.intent = replace(trip.intent, id=verdict.call_id)
+                    trip.attempts.extend(verdict.earlier)
+                trip.held, trip.made = True, trip.made + 1
+                if again:
+                    self._line.wake()
+                return attempt.model_copy(update={"call_id": verdict.call_id})
+            if isinstance(verdict, Known):
+                raise Ended(verdict.outcome)
+            if isinstance(verdict, Abandoned):
+                trip.held, trip.attempts = True, list(verdict.attempts)
+                trip.intent = replace(trip.intent, id=verdict.call_id)
+                raise Ended(await self.end(trip, trip.outcome(CallStatus.FAILED, error=OrphanedCall(call=verdict.call_id))))
+            if isinstance(verdict, Refused):
+                raise Ended(await self.end(trip, trip.outcome(CallStatus.REFUSED, error=_refusal(verdict, target, ask))))
+            await self._wait(trip, target, ask, verdict, settled, again=again)
+            again = isinstance(verdict, Full)
+
+    async def _wait(self, trip: Trip, target: Target, ask: Reserve, verdict: Full | Elsewhere, settled: int, *, again: bool) -> None:
+        """Wait for room, or for the process that holds the call; at the deadline the call ends without having been sent."""
+        try:
+            async with trip.scope():
+                if isinstance(verdict, Full):
+                    await self._line.wait(verdict.budget, settled, again=again)
+                else:
+                    await asyncio.sleep(ELSEWHERE_POLL_S)
+        except TimeoutError:
+            if trip.cancelled:
+                raise Ended(await self.end(trip, trip.outcome(CallStatus.CANCELLED))) from None
+            if isinstance(verdict, Full):
+                error = _out_of_time(verdict, ask, trip)
+                raise Ended(await self.end(trip, trip.outcome(CallStatus.REFUSED, error=error))) from None
+            error = causes.call_failed(target.reference, "another process still holds this call", "deadline", 0, "Repeat it with the same key later.")
+            raise Ended(trip.outcome(CallStatus.FAILED, error=error)) from None
+
+    async def _read(self, trip: Trip, target: Target, limit: int, reading: _Reading) -> tuple[Cause | None, Fault | None]:
+        """Read the answer within the attempt's time and the idle time; return why it is no success, if it is none."""
+        loop = asyncio.get_running_loop()
+        provider, request = target.provider, trip.request
+        until = loop.time() + provider.timeout_s
+        ask = AdapterRequest(
+            provider=provider,
+            model=target.model,
+            messages=request.messages,
+            output_schema=request.output_schema,
+            max_output_tokens=limit,
+            temperature=request.temperature,
+            api_key=target.api_key,
+            stream=trip.stream,
+            timeout_s=min(until, trip.deadline) - loop.time(),
+        )
+        try:
+            async with trip.scope(until), contextlib.aclosing(self._adapters.of(provider.kind).stream(ask)) as events:  # type: ignore[type-var]
+                async for event in events:
+                    if isinstance(event, Text):
+                        if reading.first_at is None:
+                            reading.first_at = time.perf_counter()
+                        if event.text:
+                            reading.pieces.append(event.text)
+                            trip.texted = True
+                            trip.publish(StreamEvent(kind="text", text=event.text, model=target.reference))
+                    elif isinstance(event, Used):
+                        reading.usage = event.usage
+                    else:
+                        reading.finish = event
+                    trip.extend(min(until, loop.time() + provider.idle_timeout_s))
+        except Fault as fault:
+            return classify(fault), fault
+        except TimeoutError:
+            if trip.cancelled:
+                return (causes.CLOSING if trip.closing else causes.CANCELLED), None
+            if trip.over():
+                return causes.DEADLINE, Fault("the request's deadline passed", transport="timeout")
+            waited = "no answer" if not reading.pieces else f"nothing more for {provider.idle_timeout_s:g} s"
+            return causes.TIMEOUT, Fault(f"{waited} (timeout_s = {provider.timeout_s:g}, idle_timeout_s = {provider.idle_timeout_s:g})", transport="timeout")
+        return _verdict(reading), None
+
+    async def _settle(self, trip: Trip, target: Target, attempt: Attempt, reading: _Reading, cause: Cause | None, fault: Fault | None) -> Tried:
+        broken = attempt.status is AttemptStatus.INCOMPLETE and cause is not causes.LENGTH
+        tried = Tried(target, attempt, cause, reading.text, reading.finish.not_judged if reading.finish else (), broken)
+        tried.retry_after_s = fault.retry_after_s if fault else None
+        trip.attempts.append(attempt)
+        if cause is None:
+            tried.outcome = _success(trip, tried)
+        elif cause is causes.CANCELLED:
+            tried.outcome = trip.outcome(CallStatus.CANCELLED)
+        done = await answered(self._ledger.settle(trip.intent, attempt, tried.outcome))
+        self._line.wake()
+        if not done:
+            trip.held = False  # another process took the call over; what it makes of it is the answer
+            trip.attempts.pop()
+            await self._follow(trip, target)
+        return tried
+
+    async def _follow(self, trip: Trip, target: Target) -> None:
+        while (outcome := await answered(self._ledger.find(trip.intent.key, trip.intent.request_hash))) is None and not trip.over():
+            await asyncio.sleep(ELSEWHERE_POLL_S)
+        if outcome is not None:
+            raise Ended(outcome)
+        error = causes.call_failed(target.reference, "another process took this call over", "owner_died", 1, "Repeat it with the same key later.")
+        raise Ended(trip.outcome(CallStatus.FAILED, error=error))
+
+    async def end(self, trip: Trip, outcome: Outcome) -> Outcome:
+        """Store an outcome that no attempt's commit carries."""
+        await answered(self._ledger.finish(trip.intent, outcome))
+        return outcome
+
+    def _quote(self, model: str, price: Price | None) -> None:
+        if price is not None and self._quoted.get(model) is not price:
+            self._quoted[model] = price
+            self._ledger.quote([price])
+
+
+def answered(future: Future[T]) -> Awaitable[T]:
+    """Wait on the loop for what the store's thread answers."""
+    return asyncio.wrap_future(future)
+
+
+def _verdict(reading: _Reading) -> Cause | None:
+    if reading.finish is None:
+        return causes.INCOMPLETE
+    reason = reading.finish.reason
+    if reason in ("length", "max_tokens"):
+        return causes.LENGTH
+    if reason in ("content_filter", "refusal", "safety"):
+        return causes.CONTENT_POLICY
+    return None if reason in COMPLETE else causes.INCOMPLETE
+
+
+def _attempt(trip: Trip, target: Target) -> Attempt:
+    tags = trip.tags
+    return Attempt(
+        id=new_id(16),
+        call_id=trip.intent.id,
+        idempotency_key=trip.intent.key,
+        run_id=tags.run,
+        step_id=tags.step,
+        workflow=tags.workflow,
+        command=tags.command,
+        agent=tags.agent,
+        project=tags.project,
+        user_name=tags.user,
+        key_prefix=tags.key_prefix,
+        provider=target.provider.name,
+        model=target.reference,
+        status=AttemptStatus.SENT,
+        started_at=now(),
+        tags=tags.model_dump(include={"issue", "notebook", "cell", "git_commit"}, exclude_none=True),
+    )
+
+
+def _completed(
+    trip: Trip, attempt: Attempt, target: Target, reading: _Reading, cause: Cause | None, fault: Fault | None, ask: Reserve, limit: int, started: float
+) -> Attempt:
+    """Return the attempt with its status, usage and cost."""
+    status = _status(reading, cause)
+    usage, money = _bill(trip, reading, cause, ask, limit)
+    facts: dict[str, object] = {
+        "status": status,
+        "cause": cause.name if cause else None,
+        "error": redact(str(fault), [target.api_key] if target.api_key else [])[:ERROR_LENGTH] if fault else None,
+        "cost_nanos": money,
+        "overrun": money is not None and ask.bound_nanos is not None and money > ask.bound_nanos,
+        "latency_ms": (time.perf_counter() - started) * 1000,
+        "ttft_ms": None if reading.first_at is None else (reading.first_at - started) * 1000,
+        "finished_at": now(),
+        "usage_source": usage.source if usage else ("estimated" if cause is not None and cause.billed else None),
+    }
+    if usage is not None:
+        facts |= {f"{kind}_tokens": getattr(usage, kind) for kind in ("input", "cached", "cache_write", "output", "reasoning")}
+    return attempt.model_copy(update=facts)
+
+
+def _status(reading: _Reading, cause: Cause | None) -> AttemptStatus:
+    if cause is None:
+        return AttemptStatus.SUCCEEDED
+    if cause is causes.CANCELLED:
+        return AttemptStatus.CANCELLED
+    if cause is causes.CLOSING:
+        return AttemptStatus.ORPHANED
+    if cause in (causes.INCOMPLETE, causes.LENGTH) or (reading.pieces and cause is not causes.CONTENT_POLICY):
+        return AttemptStatus.INCOMPLETE
+    return AttemptStatus.FAILED
+
+
+def _bill(trip: Trip, reading: _Reading, cause: Cause | None, ask: Reserve, limit: int) -> tuple[Usage | None, int | None]:
+    """Return usage and cost. What the provider may have billed without telling is estimated: by the part that came, else at the reservation."""
+    if reading.finish is not None:
+        usage = reading.usage or estimate(trip.request, reading.text)
+    elif reading.pieces:
+        usage = estimate(trip.request, reading.text)
+        usage = usage.model_copy(update={"output": min(usage.output, limit)})
+    elif cause is None or cause.billed:
+        return None, ask.bound_nanos
+    else:
+        return None, 0
+    return usage, None if ask.price is None else cost(ask.price, usage)
+
+
+def _success(trip: Trip, tried: Tried) -> Outcome:
+    outcome = trip.outcome(CallStatus.SUCCEEDED, tried=tried)
+    attempt, schema = tried.attempt, trip.request.output_schema
+    usage = Usage(
+        input=attempt.input_tokens or 0,
+        cached=attempt.cached_tokens or 0,
+        cache_write=attempt.cache_write_tokens or 0,
+        output=attempt.output_tokens or 0,
+        reasoning=attempt.reasoning_tokens or 0,
+        source=attempt.usage_source or "estimated",
+    )
+    if schema is None:
+        return outcome.model_copy(update={"usage": usage})
+    data, problem = parse(tried.text, schema)
+    error = failure(OutputInvalid(model=attempt.model, what="its schema", attempts=1, problem=problem)) if problem else None
+    return outcome.model_copy(update={"usage": usage, "data": data, "error": error})
+
+
+def _refusal(refused: Refused, target: Target, ask: Reserve) -> HishamosError:
+    if refused.unpriced:
+        return UnpricedModel(model=target.reference, budget=refused.budget)
+    scope_is_run = refused.budget.startswith("run:")
+    raise_it = "Start it again with a larger budget_usd." if scope_is_run else f"Raise it: hishamos budget set {refused.budget} --limit USD"
+    closed = "It was closed by a bill above its reservation. " if refused.closed else ""
+    return _budget_refused(refused.budget, refused.scope, refused.period, refused.committed_nanos, refused.limit_nanos, ask, closed + raise_it)
+
+
+def _out_of_time(full: Full, ask: Reserve, trip: Trip) -> HishamosError:
+    waiting = f"Calls under way hold the rest; none ended within the route's deadline_s = {trip.plan.route.deadline_s:g}. Try again later."
+    return _budget_refused(full.budget, full.scope, full.period, full.committed_nanos, full.limit_nanos, ask, waiting)
+
+
+def _budget_refused(budget: str, scope: str, period: str, committed: int, limit: int, ask: Reserve, advice: str) -> BudgetRefused:
+    return BudgetRefused(
+        budget=budget,
+        scope=scope,
+        period=period,
+        committed_usd=f"{usd(committed):f}",
+        limit_usd=f"{usd(limit):f}",
+        bound_usd=f"{usd(ask.bound_nanos or 0):f}",
+        next=advice,
+    )

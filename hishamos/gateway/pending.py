@@ -1,0 +1,112 @@
+"""A call as its callers hold it: who waits, what has been said, how it ends."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+
+from hishamos.contracts.feeds import Feed
+from hishamos.records.calls import Outcome, StreamEvent
+
+
+class SharedCall:
+    """One call and everybody who waits for it. Thread-safe."""
+
+    def __init__(self, key: str, request_hash: str, cancel: Callable[[SharedCall], None]) -> None:
+        self.key, self.request_hash = key, request_hash
+        self._cancel = cancel
+        self._lock = threading.Lock()
+        self._events: list[StreamEvent] = []
+        self._feeds: list[Feed[StreamEvent]] = []
+        self._callers: list[Future[Outcome]] = []
+        self._ended: tuple[Outcome | None, BaseException | None] | None = None
+
+    def join(self) -> PendingHandle | None:
+        """Return a handle for one more caller, or None if the call has just ended."""
+        future: Future[Outcome] = Future()
+        with self._lock:
+            if self._ended is not None:
+                return None
+            self._callers.append(future)
+        return PendingHandle(self, future)
+
+    def publish(self, event: StreamEvent) -> None:
+        """Tell an event to all who listen and to those who come later."""
+        with self._lock:
+            self._events.append(event)
+            feeds = list(self._feeds)
+        for feed in feeds:
+            feed.put(event)
+
+    def end(self, outcome: Outcome | None, error: BaseException | None = None) -> None:
+        """Tell all callers how the call ended, once."""
+        if outcome is not None:
+            self._replay(outcome)
+        with self._lock:
+            if self._ended is not None:
+                return
+            self._ended = (outcome, error)
+            callers, self._callers = self._callers, []
+            feeds, self._feeds = self._feeds, []
+        for caller in callers:
+            if outcome is not None:
+                caller.set_result(outcome)
+            else:
+                caller.set_exception(error or RuntimeError("the call ended without an outcome"))
+        for feed in feeds:
+            feed.end(error)
+
+    def feed(self) -> Feed[StreamEvent]:
+        """Return a feed of all events, from the first."""
+        feed: Feed[StreamEvent] = Feed()
+        with self._lock:
+            for event in self._events:
+                feed.put(event)
+            if self._ended is None:
+                self._feeds.append(feed)
+            else:
+                feed.end(self._ended[1])
+        return feed
+
+    def leave(self, caller: Future[Outcome], *, cancel: bool) -> None:
+        """Let a caller go; with ``cancel``, the call is cancelled unless others wait for it."""
+        with self._lock:
+            if caller in self._callers:
+                self._callers.remove(caller)
+            alone = not self._callers and self._ended is None
+        caller.cancel()
+        if cancel and alone:
+            self._cancel(self)
+
+    def _replay(self, outcome: Outcome) -> None:
+        """Close the stream; a stored outcome's text is told in one piece."""
+        if outcome.reused and outcome.text:
+            self.publish(StreamEvent(kind="attempt", model=outcome.model))
+            self.publish(StreamEvent(kind="text", text=outcome.text, model=outcome.model))
+        self.publish(StreamEvent(kind="finish", model=outcome.model, status=outcome.status))
+
+
+class PendingHandle:
+    """One caller's hold on a call (:class:`hishamos.contracts.models.PendingCall`)."""
+
+    def __init__(self, call: SharedCall, future: Future[Outcome]) -> None:
+        self._call, self._future = call, future
+
+    @property
+    def key(self) -> str:
+        """See the contract."""
+        return self._call.key
+
+    @property
+    def outcome(self) -> Future[Outcome]:
+        """See the contract."""
+        return self._future
+
+    def events(self) -> Feed[StreamEvent]:
+        """See the contract."""
+        return self._call.feed()
+
+    def detach(self, *, cancel: bool) -> None:
+        """See the contract."""
+        self._call.leave(self._future, cancel=cancel)

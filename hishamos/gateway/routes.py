@@ -1,0 +1,109 @@
+"""From the name in a request to the models that may serve it, each with its key and address."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from hishamos.errors import HishamosError, NoProvider, UnknownName
+from hishamos.gateway.destinations import check_destination
+from hishamos.records.configuration import ProviderSettings, RouteSettings, Settings
+
+OFFLINE_MODEL = "offline/extractive"
+OFFLINE_LINE = f'model="{OFFLINE_MODEL}" (in the terminal: --model {OFFLINE_MODEL})'
+OFFLINE = ProviderSettings(name="offline", kind="offline", timeout_s=300, idle_timeout_s=300, found=True)
+
+POLICIES = ("cheapest", "fastest", "best value")
+"""Reserved words; no route may have these names."""
+
+DEFAULT_ROUTE = RouteSettings(name="default", models=("openai/gpt-4.1-mini", "anthropic/claude-haiku-4-5", "gemini/gemini-2.5-flash"))
+KEYLESS = frozenset({"offline", "ollama"})
+FAMILIAR = ("openai", "anthropic", "gemini", "ollama", "openrouter", "azure")
+"""Providers that are known without any configuration, but not ready without a key or a host."""
+
+Keys = Callable[[str], str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One model of one provider, ready to be called."""
+
+    reference: str
+    """``provider/model``."""
+    provider: ProviderSettings
+    model: str
+    api_key: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A route, and its targets that can be called."""
+
+    route: RouteSettings
+    targets: tuple[Target, ...]
+
+
+def plan(target: str, settings: Settings, keys: Keys) -> Plan:
+    """Return what may serve ``target``; raises ``UnknownName``, ``NoProvider`` or ``KeyWithheld`` if nothing may."""
+    route = route_of(target, settings)
+    ready, problem = usable(route.models, settings, keys, target)
+    if not ready:
+        raise problem or NoProvider(target=target, line=OFFLINE_LINE)
+    return Plan(route, ready)
+
+
+def route_of(target: str, settings: Settings) -> RouteSettings:
+    """Return the route that a request's target means; a single model is a route of its own with the usual limits."""
+    if "/" in target:
+        return RouteSettings(name=target, models=(target,))
+    if target in settings.routes:
+        return settings.routes[target]
+    if target == DEFAULT_ROUTE.name:
+        return DEFAULT_ROUTE
+    if target in POLICIES:
+        raise UnknownName(kind="route", name=target, hint=" (a policy, and no policy can choose yet)", next="Name a model or a route.")
+    raise UnknownName.among("route", target, [*settings.routes, DEFAULT_ROUTE.name], "Name a model (provider/model) or a route of hishamos.toml.")
+
+
+def usable(models: tuple[str, ...], settings: Settings, keys: Keys, target: str) -> tuple[tuple[Target, ...], HishamosError | None]:
+    """Return the models that can be called, and the first reason why another one can't."""
+    ready: list[Target] = []
+    problem: HishamosError | None = None
+    for reference in models:
+        try:
+            ready.append(resolve(reference, settings, keys, target))
+        except HishamosError as error:
+            problem = problem or error
+    return tuple(ready), problem
+
+
+def resolve(reference: str, settings: Settings, keys: Keys, target: str) -> Target:
+    """Return one model, ready to be called."""
+    name, _, model = reference.partition("/")
+    provider = settings.providers.get(name, OFFLINE if name == OFFLINE.name else None)
+    if provider is None:
+        if name in FAMILIAR:
+            raise NoProvider(target=target, line=OFFLINE_LINE)
+        raise UnknownName.among("provider", name, [*settings.providers, *FAMILIAR, OFFLINE.name], f"Add [providers.{name}] to hishamos.toml.")
+    if provider.kind == "offline" and reference != OFFLINE_MODEL:
+        raise UnknownName.among("model", reference, [OFFLINE_MODEL], "The offline provider has one model.")
+    key = keys(provider.api_key) if provider.api_key else None
+    if key is None and provider.kind not in KEYLESS and (provider.api_key is not None or provider.api_base is None):
+        raise NoProvider(target=target, line=OFFLINE_LINE)
+    check_destination(provider, key, keys)
+    return Target(reference, provider, model, key)
+
+
+def names(settings: Settings, keys: Keys) -> list[str]:
+    """Return the names that a request may use: routes with a model that can be called, those models, the offline model."""
+    routes = dict(settings.routes)
+    routes.setdefault(DEFAULT_ROUTE.name, DEFAULT_ROUTE)
+    found: dict[str, None] = {}
+    models: dict[str, None] = {}
+    for route in routes.values():
+        chain = (*route.models, *route.on_context_overflow, *route.on_content_policy)
+        ready, _ = usable(chain, settings, keys, route.name)
+        if usable(route.models, settings, keys, route.name)[0]:
+            found[route.name] = None
+        models |= dict.fromkeys(target.reference for target in ready)
+    return [*found, *models, *([] if OFFLINE_MODEL in models else [OFFLINE_MODEL])]

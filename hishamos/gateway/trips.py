@@ -1,0 +1,116 @@
+"""One call on its way up the ladder: its plan, its deadline, its attempts, and how it is interrupted."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from hishamos.contracts.ledger import CallIntent
+from hishamos.errors import HishamosError, to_wire
+from hishamos.gateway.causes import Cause
+from hishamos.gateway.routes import Plan, Target
+from hishamos.records.calls import Attempt, CallStatus, ModelRequest, Outcome, StreamEvent, Tags
+from hishamos.records.record import Failure
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+@dataclass(slots=True)
+class Tried:
+    """What one attempt came to; ``cause`` is None for a success."""
+
+    target: Target
+    attempt: Attempt
+    cause: Cause | None
+    text: str = ""
+    not_judged: tuple[str, ...] = ()
+    broken: bool = False
+    """The answer had begun, or its end is missing: the route's policy for broken streams decides."""
+    retry_after_s: float | None = None
+    outcome: Outcome | None = None
+    """Set where the attempt's commit has ended the call."""
+
+
+class Ended(Exception):
+    """The call has ended below: its outcome is stored, or another call's is."""
+
+    def __init__(self, outcome: Outcome) -> None:
+        self.outcome = outcome
+        super().__init__()
+
+
+@dataclass(slots=True)
+class Trip:
+    """One call under way; lives on the gateway's loop."""
+
+    intent: CallIntent
+    request: ModelRequest
+    tags: Tags
+    plan: Plan
+    stream: bool
+    publish: Callable[[StreamEvent], None]
+    deadline: float
+    """In the loop's time, seconds."""
+    attempts: list[Attempt] = field(default_factory=list)
+    held: bool = False
+    """Whether this process holds the call's row."""
+    made: int = 0
+    """Attempts made by this process."""
+    waiting_targets: int = 0
+    """Targets that have not been tried yet."""
+    texted: bool = False
+    cancelled: bool = False
+    closing: bool = False
+    _scope: asyncio.Timeout | None = None
+
+    def scope(self, until: float = math.inf) -> asyncio.Timeout:
+        """Return a time limit that ends at ``until``, at the deadline, or when the call is cancelled, whichever comes first."""
+        self._scope = asyncio.timeout_at(0 if self.cancelled else min(until, self.deadline))
+        return self._scope
+
+    def extend(self, until: float) -> None:
+        """Move the current limit; a cancelled call's stays."""
+        if self._scope is not None and not self.cancelled:
+            self._scope.reschedule(min(until, self.deadline))
+
+    def interrupt(self, *, closing: bool = False) -> None:
+        """Cancel: whatever waits ends now."""
+        self.cancelled, self.closing = True, closing
+        if self._scope is not None and not self._scope.expired():
+            try:
+                self._scope.reschedule(0)
+            except RuntimeError:  # it has just been left
+                self._scope = None
+
+    def left(self) -> int:
+        """Return how many attempts the route still allows."""
+        return self.plan.route.attempts - self.made
+
+    def over(self) -> bool:
+        """Return whether the deadline has passed."""
+        return asyncio.get_running_loop().time() >= self.deadline
+
+    def outcome(self, status: CallStatus, *, tried: Tried | None = None, error: HishamosError | None = None) -> Outcome:
+        """Return how the call ends, with its attempts so far."""
+        costs = [attempt.cost_nanos for attempt in self.attempts]
+        keeps = tried is not None and status in (CallStatus.SUCCEEDED, CallStatus.INCOMPLETE)
+        return Outcome(
+            call_id=self.intent.id,
+            key=self.intent.key,
+            status=status,
+            text=tried.text if tried and keeps else "",
+            model=tried.attempt.model if tried and keeps else None,
+            cost_nanos=None if None in costs else sum(cost for cost in costs if cost is not None),
+            attempts=tuple(self.attempts),
+            error=None if error is None else failure(error),
+            not_judged=tried.not_judged if tried and keeps else (),
+        )
+
+
+def failure(error: HishamosError) -> Failure:
+    """Return a typed error as a record."""
+    wire = to_wire(error)
+    return Failure(type=wire["type"], message=wire["message"], facts=wire["facts"])

@@ -1,0 +1,95 @@
+"""Budgets as the ledger's commits touch them: which apply, whether they leave room, reservations and settlements."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from hishamos.contracts.ledger import CallIntent, Full, Refused, Reserve
+from hishamos.records.calls import Attempt
+from hishamos.records.spans import span_of
+from hishamos.store.statements import statements
+
+if TYPE_CHECKING:
+    from hishamos.store.connectors import Transaction
+
+SQL = statements("ledger")
+
+
+def scopes(attempt: Attempt) -> dict[str, str | None]:
+    """Return the scopes that an attempt's money belongs to, beside the workspace, as parameters of the statements."""
+    return {
+        "project": attempt.project and f"project:{attempt.project}",
+        "user_name": attempt.user_name and f"user:{attempt.user_name}",
+        "key_prefix": attempt.key_prefix and f"key:{attempt.key_prefix}",
+        "workflow": attempt.workflow and f"workflow:{attempt.workflow}",
+        "run": attempt.run_id and f"run:{attempt.run_id}",
+    }
+
+
+def admit(transaction: Transaction, call: CallIntent, attempt: Attempt, ask: Reserve, timezone: str) -> Refused | Full | None:
+    """Return what keeps the attempt from being sent, or None; missing balances are started from the ledger's sum."""
+    mine = scopes(attempt)
+    in_force = [dict(row) for row in transaction.fetch(SQL["budgets_in_force"], {**mine, "every_run": "run" if attempt.run_id else None})]
+    if call.run_budget_nanos is not None and attempt.run_id:
+        name = f"run:{attempt.run_id}"
+        in_force.append({"name": name, "scope": name, "period": "total", "limit_nanos": call.run_budget_nanos, "hard": True})
+    if not in_force:
+        return None
+    rows = transaction.fetch(SQL["balances_in_force"], {**mine, "moment": attempt.started_at})
+    balances = {(row["budget"], row["scope"], row["period"]): row for row in rows}
+    full: Full | None = None
+    for budget in in_force:
+        scope = f"run:{attempt.run_id}" if budget["scope"] == "run" else budget["scope"]
+        span = span_of(budget["period"], attempt.started_at, timezone)
+        balance = balances.get((budget["name"], scope, span.name))
+        if balance is None:
+            values = {"budget": budget["name"], "scope": scope, "period": span.name}
+            transaction.execute(SQL["start_balance"], {**values, **subject(scope), "starts_at": span.starts, "ends_at": span.ends})
+            balance = transaction.fetch_one(SQL["balance"], values)
+        if not budget["hard"] or balance is None:
+            continue
+        obstacle = _room(budget, scope, span.name, balance, ask)
+        if isinstance(obstacle, Refused):
+            return obstacle
+        full = full or obstacle
+    return full
+
+
+def _room(budget: Mapping[str, Any], scope: str, period: str, balance: Mapping[str, Any], ask: Reserve) -> Refused | Full | None:
+    bound, limit, committed = ask.bound_nanos, budget["limit_nanos"], balance["committed_nanos"]
+    if bound == 0:
+        return None  # what costs nothing can't be over a limit, not even over a closed one
+    if bound is None or balance["closed"] or committed + bound > limit:
+        return Refused(
+            budget=budget["name"],
+            scope=scope,
+            period=period,
+            limit_nanos=limit,
+            committed_nanos=committed,
+            closed=balance["closed"],
+            unpriced=bound is None,
+        )
+    if committed + balance["reserved_nanos"] + bound > limit:
+        return Full(budget=budget["name"], scope=scope, period=period, limit_nanos=limit, committed_nanos=committed)
+    return None
+
+
+def reserve(transaction: Transaction, attempt: Attempt, amount: int) -> None:
+    """Add an attempt's reservation to every balance that it belongs to."""
+    if amount:
+        transaction.execute(SQL["reserve"], {**scopes(attempt), "moment": attempt.started_at, "amount": amount})
+
+
+def settle(transaction: Transaction, attempt: Attempt, reserved: int) -> None:
+    """Turn an attempt's reservation into its cost on every balance that it belongs to."""
+    cost = attempt.cost_nanos or 0
+    if reserved or cost:
+        values = {"moment": attempt.started_at, "reserved": reserved, "cost": cost, "overrun": attempt.overrun}
+        transaction.execute(SQL["settle_balances"], {**scopes(attempt), **values})
+
+
+def subject(scope: str) -> dict[str, str]:
+    """Return a scope as the parameters ``kind`` and ``subject``."""
+    kind, _, name = scope.partition(":")
+    return {"kind": kind, "subject": name}

@@ -1,0 +1,310 @@
+"""The ledger in the store: calls, attempts, reservations, balances."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any
+
+from hishamos.contracts.ledger import Abandoned, CallIntent, Elsewhere, Full, Known, Refused, Reserve, Sent, Verdict
+from hishamos.errors import KeyReused
+from hishamos.records.calls import Attempt, AttemptStatus, CallStatus, Outcome
+from hishamos.records.configuration import BudgetSettings
+from hishamos.records.money import Price
+from hishamos.records.record import canonical, nanos, now
+from hishamos.store.accounts import admit, reserve, scopes, settle
+from hishamos.store.statements import statements
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from hishamos.store.connectors import Connector, Transaction
+
+SQL = statements("ledger")
+
+MONEY = "money"
+"""The lock under which money is read and then changed."""
+
+COLUMNS = frozenset(Attempt.model_fields) - {"tags"}
+COMPLETED = (
+    "id", "cause", "error", "input_tokens", "cached_tokens", "cache_write_tokens", "output_tokens", "reasoning_tokens",
+    "usage_source", "cost_nanos", "overrun", "latency_ms", "ttft_ms", "finished_at",
+)  # fmt: skip
+
+
+class StoreLedger:
+    """:class:`hishamos.contracts.ledger.Ledger` on a connector.
+
+    ``timezone``: the workspace's IANA timezone, which budgets' periods follow. ``shared``: several processes write to this store, so
+    that an owner lives as long as it shows itself; otherwise every other owner is dead.
+    """
+
+    def __init__(self, connector: Connector, timezone: Callable[[], str] = lambda: "UTC", *, shared: bool = False) -> None:
+        self._store = connector
+        self._timezone = timezone
+        self._shared = shared
+
+    @property
+    def shared(self) -> bool:
+        """Whether several processes share the store."""
+        return self._shared
+
+    def intend(self, call: CallIntent, attempt: Attempt, reserve: Reserve, *, first: bool) -> Future[Verdict]:
+        """See the port."""
+        timezone = self._timezone()
+
+        def work(transaction: Transaction) -> Verdict:
+            transaction.lock(MONEY)
+            return self._intend(transaction, call, attempt, reserve, first, timezone)
+
+        return self._store.submit(work)
+
+    def settle(self, call: CallIntent, attempt: Attempt, outcome: Outcome | None) -> Future[bool]:
+        """See the port."""
+        values: dict[str, Any] = {name: getattr(attempt, name) for name in COMPLETED}
+        values["status"] = attempt.status.value
+        ending = None if outcome is None else _ending(call, outcome)
+
+        def work(transaction: Transaction) -> bool:
+            transaction.lock(MONEY)
+            row = transaction.fetch_one(SQL["complete_attempt"], values)
+            if row is None:
+                return False
+            settle(transaction, attempt, row["reserved"])
+            if ending is not None:
+                transaction.fetch_one(SQL["end_call"], ending)
+            return True
+
+        return self._store.submit(work)
+
+    def finish(self, call: CallIntent, outcome: Outcome) -> Future[bool]:
+        """See the port."""
+        ending = _ending(call, outcome)
+
+        def work(transaction: Transaction) -> bool:
+            transaction.lock(MONEY)
+            row = transaction.fetch_one(SQL["call_by_key"], {"key": call.key})
+            if row is None:
+                transaction.execute(SQL["insert_call"], {**_opening(call, outcome.call_id), **ending})
+                return True
+            if row["owner"] != call.owner and row["status"] == CallStatus.OPEN and self._alive(transaction, row["owner"]):
+                return False
+            if row["status"] in (CallStatus.OPEN, CallStatus.CANCELLED):
+                transaction.execute(SQL["adopt_call"], {"id": row["id"], "owner": call.owner})
+            return transaction.fetch_one(SQL["end_call"], ending) is not None
+
+        return self._store.submit(work)
+
+    def find(self, key: str, request_hash: str) -> Future[Outcome | None]:
+        """See the port."""
+
+        def work(transaction: Transaction) -> Outcome | None:
+            row = transaction.fetch_one(SQL["call_by_key"], {"key": key})
+            if row is not None and row["request_hash"] != request_hash:
+                raise KeyReused(key=key)
+            return None if row is None or row["outcome"] is None else _stored(transaction, row)
+
+        return self._store.submit(work)
+
+    def recover(self, owner: str) -> Future[int]:
+        """See the port."""
+
+        def work(transaction: Transaction) -> int:
+            transaction.lock(MONEY)
+            dead = [row for row in transaction.fetch(SQL["attempts_under_way"], {"owner": owner}) if not self._alive(transaction, row["call_owner"])]
+            for row in dead:
+                _orphan(transaction, row)
+                transaction.execute(SQL["release_call"], {"id": row["call_id"], "owner": row["call_owner"]})
+            return len(dead)
+
+        return self._store.submit(work)
+
+    def beat(self, owner: str) -> Future[None]:
+        """See the port."""
+
+        def work(transaction: Transaction) -> None:
+            transaction.execute(SQL["beat"], {"owner": owner})
+
+        return self._store.submit(work)
+
+    def quote(self, prices: Sequence[Price]) -> Future[None]:
+        """See the port."""
+
+        def work(transaction: Transaction) -> None:
+            transaction.lock(MONEY)
+            for price in prices:
+                kinds = price.model_dump_json(exclude={"model", "since", "source"}, exclude_none=True)
+                latest = transaction.fetch_one(SQL["latest_price"], {"model": price.model})
+                if latest is None or (latest["kinds"], latest["source"]) != (kinds, price.source):
+                    values = {"model": price.model, "since": price.since, "source": price.source, "kinds": kinds, "noted_at": now()}
+                    transaction.execute(SQL["insert_price"], values)
+
+        return self._store.submit(work)
+
+    def sync_budgets(self, budgets: Mapping[str, BudgetSettings]) -> Future[None]:
+        """See the port."""
+
+        def work(transaction: Transaction) -> None:
+            transaction.lock(MONEY)
+            for row in transaction.fetch(SQL["all_budgets"], {}):
+                if row["origin"] == "file" and row["name"] not in budgets:
+                    transaction.execute(SQL["drop_budget"], {"name": row["name"]})
+                    transaction.execute(SQL["drop_balances"], {"name": row["name"]})
+            for budget in budgets.values():
+                put_budget(transaction, budget, "file")
+
+        return self._store.submit(work)
+
+    def price_rows(self, model: str) -> list[Price]:
+        """Return the dated prices of a model that the store holds, newest first."""
+        rows = self._store.fetch(SQL["prices_of"], {"model": model})
+        return [Price.model_validate_json(row["kinds"][:-1] + ("," if len(row["kinds"]) > 2 else "") + _identity(row)) for row in rows]
+
+    def open_calls(self) -> int:
+        """Return the number of calls that some process holds open."""
+        row = self._store.fetch_one(SQL["open_calls"], {})
+        return int(row["open"]) if row else 0
+
+    def _intend(self, transaction: Transaction, call: CallIntent, attempt: Attempt, ask: Reserve, first: bool, timezone: str) -> Verdict:
+        call_id, number, known = call.id, 1, False
+        earlier: tuple[Attempt, ...] = ()
+        if first:
+            row = transaction.fetch_one(SQL["call_by_key"], {"key": call.key})
+            if row is not None:
+                if row["request_hash"] != call.request_hash:
+                    raise KeyReused(key=call.key)
+                verdict = self._take_over(transaction, call, row)
+                if verdict is not None:
+                    return verdict
+                call_id, known = row["id"], True
+                earlier = _attempts(transaction, call_id)
+                number = len(earlier) + 1
+        elif self._shared and transaction.fetch_one(SQL["call_is_mine"], {"id": call.id, "owner": call.owner}) is None:
+            return Elsewhere(owner="")
+        if not first:
+            number = len(transaction.fetch(SQL["numbers_of_call"], {"call_id": call_id})) + 1
+        obstacle = admit(transaction, call, attempt, ask, timezone)
+        if obstacle is not None:
+            return obstacle
+        if first and not known:
+            transaction.execute(SQL["insert_call"], {**_opening(call, call_id), "status": "open", "outcome": None, "finished_at": None})
+        elif known:
+            transaction.execute(SQL["adopt_call"], {"id": call_id, "owner": call.owner})
+        transaction.execute(SQL["insert_attempt"], _sent(call, call_id, number, attempt, ask))
+        reserve(transaction, attempt, ask.bound_nanos or 0)
+        return Sent(call_id=call_id, number=number, earlier=earlier)
+
+    def _take_over(self, transaction: Transaction, call: CallIntent, row: Mapping[str, Any]) -> Verdict | None:
+        """Return what the known call's state says, or None if this process is to go on with it."""
+        if row["status"] == CallStatus.CANCELLED:
+            return None
+        if row["status"] != CallStatus.OPEN:
+            return Known(_stored(transaction, row))
+        if row["owner"] != call.owner and self._alive(transaction, row["owner"]):
+            return Elsewhere(owner=row["owner"])
+        for sent in transaction.fetch(SQL["sent_of_call"], {"call_id": row["id"]}):
+            _orphan(transaction, sent)
+        if call.orphans == "retry":
+            return None
+        attempts = _attempts(transaction, row["id"])
+        if not any(attempt.status is AttemptStatus.ORPHANED for attempt in attempts):
+            return None
+        transaction.execute(SQL["adopt_call"], {"id": row["id"], "owner": call.owner})
+        return Abandoned(call_id=row["id"], attempts=attempts)
+
+    def _alive(self, transaction: Transaction, owner: str) -> bool:
+        if not self._shared or not owner:
+            return False
+        row = transaction.fetch_one(SQL["owner_seen"], {"owner": owner})
+        return row is not None and row["living"] > 0
+
+
+def put_budget(transaction: Transaction, budget: BudgetSettings, origin: str) -> None:
+    """Create or change a budget; one whose limit or scope changes is open again."""
+    values: dict[str, Any] = {
+        "name": budget.name,
+        "scope": budget.scope,
+        "period": budget.period,
+        "limit_nanos": nanos(budget.limit_usd),
+        "hard": budget.hard,
+        "warn_at": canonical([str(share) for share in budget.warn_at]),
+        "origin": origin,
+    }
+    row = transaction.fetch_one(SQL["budget_by_name"], {"name": budget.name})
+    if row is not None and all(row[name] == value for name, value in values.items()):
+        return
+    if row is not None and (row["scope"], row["period"]) != (budget.scope, budget.period):
+        transaction.execute(SQL["drop_balances"], {"name": budget.name})
+    transaction.execute(SQL["put_budget"], values)
+    transaction.execute(SQL["reopen_balances"], {"name": budget.name})
+
+
+def attempt_of(row: Mapping[str, Any]) -> Attempt:
+    """Return a ledger row as a record."""
+    import json
+
+    return Attempt(**{name: row[name] for name in COLUMNS}, tags=json.loads(row["tags"]))
+
+
+def _attempts(transaction: Transaction, call_id: str) -> tuple[Attempt, ...]:
+    return tuple(attempt_of(row) for row in transaction.fetch(SQL["attempts_of_call"], {"call_id": call_id}))
+
+
+def _stored(transaction: Transaction, row: Mapping[str, Any]) -> Outcome:
+    outcome = Outcome.model_validate_json(row["outcome"])
+    return outcome.model_copy(update={"attempts": _attempts(transaction, row["id"]), "reused": True})
+
+
+def _opening(call: CallIntent, call_id: str) -> dict[str, Any]:
+    return {"id": call_id, "key": call.key, "request_hash": call.request_hash, "target": call.target, "owner": call.owner, "opened_at": now()}
+
+
+def _ending(call: CallIntent, outcome: Outcome) -> dict[str, Any]:
+    text = outcome.model_dump_json(exclude={"attempts", "reused"}, exclude_defaults=True)
+    return {"id": outcome.call_id, "owner": call.owner, "status": outcome.status.value, "outcome": text, "finished_at": now()}
+
+
+def _sent(call: CallIntent, call_id: str, number: int, attempt: Attempt, ask: Reserve) -> dict[str, Any]:
+    return {
+        "id": attempt.id,
+        "call_id": call_id,
+        "idempotency_key": call.key,
+        "number": number,
+        "run_id": attempt.run_id,
+        "step_id": attempt.step_id,
+        "workflow": attempt.workflow,
+        "command": attempt.command,
+        "agent": attempt.agent,
+        "project": attempt.project,
+        "user_name": attempt.user_name,
+        "key_prefix": attempt.key_prefix,
+        "provider": attempt.provider,
+        "model": attempt.model,
+        "price": None if ask.price is None else ask.price.model_dump_json(exclude_none=True),
+        "reserved_nanos": ask.bound_nanos,
+        "started_at": attempt.started_at,
+        "tags": canonical(attempt.tags),
+    }
+
+
+def _orphan(transaction: Transaction, row: Mapping[str, Any]) -> None:
+    """Complete an attempt whose process died at its reservation."""
+    attempt = attempt_of(row).model_copy(
+        update={
+            "status": AttemptStatus.ORPHANED,
+            "cause": "owner_died",
+            "usage_source": "estimated",
+            "cost_nanos": row["reserved_nanos"],
+            "finished_at": now(),
+        }
+    )
+    values = {name: getattr(attempt, name) for name in COMPLETED} | {"status": attempt.status.value}
+    if transaction.fetch_one(SQL["complete_attempt"], values) is not None:
+        settle(transaction, attempt, row["reserved_nanos"] or 0)
+
+
+def _identity(row: Mapping[str, Any]) -> str:
+    return f'"model":{canonical(row["model"])},"since":{canonical(str(row["since"]))},"source":{canonical(row["source"])}}}'
+
+
+__all__ = ["MONEY", "SQL", "StoreLedger", "attempt_of", "put_budget", "scopes"]

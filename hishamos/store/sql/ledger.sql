@@ -1,0 +1,141 @@
+-- name: call_by_key
+select id, request_hash, status, owner, outcome from ledger_calls where key = $key;
+
+-- name: insert_call
+insert into ledger_calls (id, key, request_hash, target, status, owner, outcome, opened_at, finished_at)
+values ($id, $key, $request_hash, $target, $status, $owner, $outcome, $opened_at, $finished_at);
+
+-- name: adopt_call
+update ledger_calls
+set owner = $owner, status = 'open', outcome = null, finished_at = null
+where id = $id;
+
+-- name: call_is_mine
+select id from ledger_calls where id = $id and owner = $owner and status = 'open';
+
+-- name: end_call
+update ledger_calls
+set status = $status, outcome = $outcome, finished_at = $finished_at
+where id = $id and owner = $owner and status = 'open'
+returning id;
+
+-- name: insert_attempt
+insert into ledger_attempts (
+    id, call_id, idempotency_key, number, run_id, step_id, workflow, command, agent, project, user_name, key_prefix, provider, model,
+    status, price, reserved_nanos, overrun, started_at, tags
+) values (
+    $id, $call_id, $idempotency_key, $number, $run_id, $step_id, $workflow, $command, $agent, $project, $user_name, $key_prefix,
+    $provider, $model, 'sent', $price, $reserved_nanos, false, $started_at, $tags
+);
+
+-- name: complete_attempt
+update ledger_attempts
+set status = $status, cause = $cause, error = $error, input_tokens = $input_tokens, cached_tokens = $cached_tokens,
+    cache_write_tokens = $cache_write_tokens, output_tokens = $output_tokens, reasoning_tokens = $reasoning_tokens,
+    usage_source = $usage_source, cost_nanos = $cost_nanos, overrun = $overrun, latency_ms = $latency_ms, ttft_ms = $ttft_ms,
+    finished_at = $finished_at
+where id = $id and status = 'sent'
+returning coalesce(reserved_nanos, 0) as reserved;
+
+-- name: attempts_of_call
+select * from ledger_attempts where call_id = $call_id order by number, started_at;
+
+-- name: budgets_in_force
+select name, scope, period, limit_nanos, hard from ledger_budgets
+where scope in ('workspace', $project, $user_name, $key_prefix, $workflow, $run, $every_run)
+order by name;
+
+-- name: balances_in_force
+select budget, scope, period, committed_nanos, reserved_nanos, closed from ledger_balances
+where scope in ('workspace', $project, $user_name, $key_prefix, $workflow, $run)
+  and starts_at <= $moment and ends_at > $moment;
+
+-- name: balance
+select committed_nanos, reserved_nanos, closed from ledger_balances where budget = $budget and scope = $scope and period = $period;
+
+-- name: start_balance
+insert into ledger_balances (budget, scope, period, starts_at, ends_at, committed_nanos, reserved_nanos, closed)
+select
+    $budget, $scope, $period, $starts_at, $ends_at,
+    cast(coalesce(sum(case when status <> 'sent' then cost_nanos end), 0) as bigint),
+    cast(coalesce(sum(case when status = 'sent' then reserved_nanos end), 0) as bigint),
+    false
+from ledger_attempts
+where started_at >= $starts_at and started_at < $ends_at
+  and ($kind = 'workspace' or ($kind = 'project' and project = $subject) or ($kind = 'user' and user_name = $subject)
+       or ($kind = 'key' and key_prefix = $subject) or ($kind = 'workflow' and workflow = $subject) or ($kind = 'run' and run_id = $subject));
+
+-- name: reserve
+update ledger_balances set reserved_nanos = reserved_nanos + $amount
+where scope in ('workspace', $project, $user_name, $key_prefix, $workflow, $run)
+  and starts_at <= $moment and ends_at > $moment;
+
+-- name: settle_balances
+update ledger_balances
+set reserved_nanos = reserved_nanos - $reserved, committed_nanos = committed_nanos + $cost, closed = (closed or $overrun)
+where scope in ('workspace', $project, $user_name, $key_prefix, $workflow, $run)
+  and starts_at <= $moment and ends_at > $moment;
+
+-- name: sum_of_balance
+select cast(coalesce(sum(cost_nanos), 0) as bigint) as committed
+from ledger_attempts
+where status <> 'sent' and started_at >= $starts_at and started_at < $ends_at
+  and ($kind = 'workspace' or ($kind = 'project' and project = $subject) or ($kind = 'user' and user_name = $subject)
+       or ($kind = 'key' and key_prefix = $subject) or ($kind = 'workflow' and workflow = $subject) or ($kind = 'run' and run_id = $subject));
+
+-- name: all_balances
+select budget, scope, period, starts_at, ends_at, committed_nanos, reserved_nanos, closed from ledger_balances order by budget, scope, period;
+
+-- name: all_budgets
+select name, scope, period, limit_nanos, hard, warn_at, origin from ledger_budgets order by name;
+
+-- name: budget_by_name
+select name, scope, period, limit_nanos, hard, warn_at, origin from ledger_budgets where name = $name;
+
+-- name: put_budget
+insert into ledger_budgets (name, scope, period, limit_nanos, hard, warn_at, origin)
+values ($name, $scope, $period, $limit_nanos, $hard, $warn_at, $origin)
+on conflict (name) do update set
+    scope = excluded.scope, period = excluded.period, limit_nanos = excluded.limit_nanos, hard = excluded.hard,
+    warn_at = excluded.warn_at, origin = excluded.origin;
+
+-- name: drop_budget
+delete from ledger_budgets where name = $name;
+
+-- name: drop_balances
+delete from ledger_balances where budget = $name;
+
+-- name: reopen_balances
+update ledger_balances set closed = false where budget = $name;
+
+-- name: attempts_under_way
+select a.*, c.owner as call_owner from ledger_attempts a join ledger_calls c on c.id = a.call_id
+where a.status = 'sent' and c.status = 'open' and c.owner <> $owner;
+
+-- name: numbers_of_call
+select number from ledger_attempts where call_id = $call_id;
+
+-- name: sent_of_call
+select * from ledger_attempts where call_id = $call_id and status = 'sent';
+
+-- name: release_call
+update ledger_calls set owner = '' where id = $id and owner = $owner and status = 'open';
+
+-- name: owner_seen
+select count(*) as living from ledger_owners where owner = $owner and seen_at > current_timestamp - interval '10 seconds';
+
+-- name: beat
+insert into ledger_owners (owner, seen_at) values ($owner, current_timestamp)
+on conflict (owner) do update set seen_at = excluded.seen_at;
+
+-- name: latest_price
+select kinds, source from ledger_prices where model = $model order by noted_at desc limit 1;
+
+-- name: insert_price
+insert into ledger_prices (model, since, source, kinds, noted_at) values ($model, $since, $source, $kinds, $noted_at);
+
+-- name: prices_of
+select model, since, source, kinds from ledger_prices where model = $model order by noted_at desc;
+
+-- name: open_calls
+select cast(count(*) as bigint) as open from ledger_calls where status = 'open' and owner <> '';
