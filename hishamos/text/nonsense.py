@@ -11,6 +11,9 @@ _LINK = re.compile(r"https?://|www\.", re.IGNORECASE)
 _REPEATED = re.compile(r"(.)\1{3,}")
 _ROWS = ("qwertyuiop", "asdfghjkl", "zxcvbnm", "abcdefghijklmnopqrstuvwxyz", "ضصثقفغعهخحجد", "شسيبلاتنمكط", "ئءؤرلايوةزظ", "ابتثجحخدذرزسشصضطظعغفقكلمنهوي")
 _RUN = 4
+_RUN_SHARE = 0.7
+"""``property`` holds a run of the keyboard too; nonsense is made of them."""
+_BOTH_WAYS = (*_ROWS, *(row[::-1] for row in _ROWS))
 _VOWELS = set("aeiouyàáâäãåèéêëìíîïòóôöõùúûüæœø")
 _CHATTER = listed(
     """test tests testing tested ignore hello hi hey lol haha hahaha foo bar baz lorem ipsum dolor blah bla yo ok okay sup nothing here ping dummy
@@ -61,10 +64,26 @@ def gibberish(word: str) -> bool:
     """Return whether one normalised word looks typed without sense: one letter repeated, keyboard or alphabet runs, no vowel, long consonant runs."""
     if _REPEATED.search(word):
         return True
-    if any(part in row or part[::-1] in row for row in _ROWS for part in (word[i : i + _RUN] for i in range(len(word) - _RUN + 1))):
-        return len(word) <= _RUN + 4
+    runs = _runs(word)
+    if max(runs, default=0) >= _RUN and sum(runs) >= _RUN_SHARE * len(word):
+        return True
     if word in {"jkl", "asd", "qwe", "zxc", "sdf", "dfg", "fgh", "ghj"}:
         return True
     if word.isascii() and word.isalpha():
-        return (len(word) >= 5 and not _VOWELS & set(word)) or bool(re.search(r"[bcdfghjklmnpqrstvwxz]{6,}", word))
+        return (len(word) >= 6 and not _VOWELS & set(word)) or bool(re.search(r"[bcdfghjklmnpqrstvwxz]{6,}", word))
     return False
+
+
+def _runs(word: str) -> list[int]:
+    """Return the lengths of the runs of three and more letters that neighbour on a keyboard or in an alphabet, from the word's beginning on."""
+    found, start = [], 0
+    while start < len(word) - 2:
+        length = 2
+        while start + length < len(word) and any(word[start : start + length + 1] in row for row in _BOTH_WAYS):
+            length += 1
+        if length > 2:
+            found.append(length)
+            start += length
+        else:
+            start += 1
+    return found

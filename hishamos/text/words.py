@@ -87,6 +87,9 @@ def _arabic_stem(word: str) -> str:
         if word.startswith(prefix) and len(word) - len(prefix) >= 3:
             word = word[len(prefix) :]
             break
+    else:
+        if word.startswith("و") and len(word) >= 5:  # "and"
+            word = word[1:]
     for suffix in _ARABIC_SUFFIXES:
         if word.endswith(suffix) and len(word) - len(suffix) >= 3:
             return word[: -len(suffix)]
