@@ -19,9 +19,11 @@ MOST_CHARACTERS = 60_000
 _MOST_JSON_TRIES = 200
 _TITLE = 160
 _DATA_SHARE = 0.5
+_ANNOUNCEMENT = 8
+"""Words of a line that ends in a colon and only announces what comes."""
 
+_TAGS = re.compile(r"^[ \t]*<([A-Za-z][\w-]*)>\s*?\n?(?P<inner>.*?)\n?[ \t]*</\1>[ \t]*$", re.DOTALL | re.MULTILINE)
 _FENCES = (
-    re.compile(r"<([A-Za-z][\w-]*)>\s*\n?(?P<inner>.*?)\n?\s*</\1>", re.DOTALL),
     re.compile(r"```[\w-]*\n(?P<inner>.*?)\n?```", re.DOTALL),
     re.compile(r'"""(?P<inner>.*?)"""', re.DOTALL),
     re.compile(r"^-{3,}\s*$\n(?P<inner>.*?)(?:^-{3,}\s*$|\Z)", re.DOTALL | re.MULTILINE),
@@ -29,7 +31,7 @@ _FENCES = (
 _ORDERS = listed(
     """classify rank summarise summarize extract answer return read decide choose list find write translate judge label rate score sort group tag
     categorise categorize identify describe detect determine assess evaluate triage analyse analyze give report review compare reply respond
-    you your given below the here please use output task instructions صنف لخص استخرج اجب اقرا اختر رتب حدد ترجم"""
+    you your given please use output task instructions صنف لخص استخرج اجب اقرا اختر رتب حدد ترجم"""
 )
 
 
@@ -108,25 +110,34 @@ class Material:
 def read_prompt(instructions: str, prompt: str) -> Material:
     """Return what a prompt holds.
 
-    The text to judge is what stands between tags, code fences, triple quotes or dashed lines; without them, the prompt without the lines
-    at its beginning that give orders. Where most of it is JSON, that is read as data, and its strings are the text.
+    The text to judge is what stands between tags on lines of their own, else the prompt without the lines at its beginning that give
+    orders; of that, what stands between code fences, triple quotes or dashed lines where it begins so. Where most of it is JSON, that is
+    read as data, and its strings are the text.
     """
-    inner, outer = _fenced(prompt)
-    if not inner.strip():
-        inner, outer = _without_orders(prompt)
+    inner, outer = _tagged(prompt)
     data, rest = _take_json(inner)
     if data is not None:
-        inner = "\n".join(_texts(data))
-        outer = f"{outer}\n{rest}"
+        inner, outer = "\n".join(_texts(data)), f"{outer}\n{rest}"
+    elif not outer:
+        inner, outer = _fenced(prompt)
     return Material(text=inner.strip()[:MOST_CHARACTERS], data=data, guidance=f"{instructions}\n{outer}"[:MOST_CHARACTERS])
 
 
+def _tagged(prompt: str) -> tuple[str, str]:
+    """Return what stands between tags and what stands around them; without tags, all and nothing."""
+    inner = "\n".join(match["inner"] for match in _TAGS.finditer(prompt))
+    return (inner, _TAGS.sub("\n", prompt).strip() or "\n") if inner else (prompt, "")
+
+
 def _fenced(prompt: str) -> tuple[str, str]:
+    """Return what stands in fences and what stands around them. A fence below other text is part of that text."""
+    inner, outer = _without_orders(prompt)
     for fence in _FENCES:
-        inner = [match["inner"] for match in fence.finditer(prompt)]
-        if inner:
-            return "\n".join(inner), fence.sub("\n", prompt)
-    return "", prompt
+        match = fence.search(inner)
+        before = inner[: match.start()].strip() if match else ""
+        if match and (not before or _gives_order(before)):
+            return "\n".join(match["inner"] for match in fence.finditer(inner)), f"{outer}\n{fence.sub(chr(10), inner)}"
+    return inner, outer
 
 
 def _without_orders(prompt: str) -> tuple[str, str]:
@@ -141,7 +152,7 @@ def _without_orders(prompt: str) -> tuple[str, str]:
 
 def _gives_order(line: str) -> bool:
     words = normalise(line).split()
-    return not words or words[0].strip(".,:;!") in _ORDERS or line.rstrip().endswith(":")
+    return not words or words[0].strip(".,:;!") in _ORDERS or (line.rstrip().endswith(":") and len(words) <= _ANNOUNCEMENT)
 
 
 def _take_json(prompt: str) -> tuple[Any, str]:

@@ -45,6 +45,12 @@ def test_nothing_to_answer_from_is_said():
         ("Classify.\n```\nlamp\n```\nAnswer briefly.", "lamp"),
         ('Judge """the lamp""" now', "the lamp"),
         ("Say hello", "Say hello"),
+        ("Classify.\n<report>\nuse <b>this</b>\n```\nx\n```\n</report>\nThanks", "use <b>this</b>\n```\nx\n```"),
+        (
+            "Classify this.\nThe export of my long document stops with an error on the last page:\n```\nE12\n```\nIt never ends and I wait.",
+            "The export of my long document stops with an error on the last page:\n```\nE12\n```\nIt never ends and I wait.",
+        ),
+        ('Rank.\n[{"a": "say <b>this</b> in ```code``` now"}]', "say <b>this</b> in ```code``` now"),
     ],
 )
 def test_what_is_judged(prompt, text):
