@@ -6,6 +6,7 @@ The names below are the public face. Each is loaded when it is first used, so th
 from __future__ import annotations
 
 import importlib
+import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -40,7 +41,19 @@ def __getattr__(name: str) -> Any:
     loaded = importlib.import_module(module)
     value = getattr(loaded, attribute) if attribute else loaded
     globals()[name] = value
+    if name == "open" and "IPython" in sys.modules:
+        _show_in_notebook()
     return value
+
+
+def _show_in_notebook() -> None:
+    """Let workspaces that are opened in a kernel (or a terminal IPython) show themselves as cards."""
+    from IPython.core.getipython import get_ipython
+
+    if get_ipython() is not None:  # type: ignore[no-untyped-call]  # IPython ships no types for it
+        from hishamos import notebook, opening
+
+        opening.on_open.append(notebook.install)
 
 
 def __dir__() -> list[str]:

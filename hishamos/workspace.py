@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from hishamos.contracts.services import (
@@ -21,6 +23,7 @@ from hishamos.contracts.services import (
     Sql,
     Workflows,
 )
+from hishamos.contracts.verbs import Verb
 from hishamos.records.runs import Run
 
 if TYPE_CHECKING:
@@ -133,3 +136,32 @@ class Workspace:
         self.close()
 
 
+
+
+def bind(workspace: Workspace, answer: Any) -> Any:
+    """Let the runs in an answer wait through the workspace's watch: a card in a notebook, nothing elsewhere."""
+    for run in answer if isinstance(answer, list) else [answer]:
+        if isinstance(run, Run):
+            run._waiter = lambda identity, timeout_s: workspace.watch(workspace, identity, timeout_s)  # noqa: SLF001 - the record's own hook
+    return answer
+
+
+def with_files(workspace: Workspace, verb: Verb, arguments: dict[str, Any]) -> dict[str, Any]:
+    """Make relative paths in ``file`` inputs absolute: the caller's own folder first, then the workspace's.
+
+    Only the caller knows its folder. A path that is found in neither stays as it is, for the service to refuse.
+    """
+    inputs = arguments.get("inputs")
+    if not inputs or (verb.service, verb.name) != ("workflows", "start"):
+        return arguments
+    found = dict(inputs)
+    for name, parameter in workspace.workflows.get(arguments["name"]).inputs.items():
+        value = found.get(name)
+        if parameter.type == "file" and isinstance(value, (str, os.PathLike)):
+            found[name] = _absolute(Path(value).expanduser(), Path(workspace.root))
+    return {**arguments, "inputs": found}
+
+
+def _absolute(path: Path, root: Path) -> str:
+    candidates = [folder / path for folder in (Path.cwd(), root)]
+    return str(next((candidate.absolute() for candidate in candidates if candidate.exists()), candidates[0].absolute()))

@@ -42,10 +42,10 @@ def money(nanos: int | None) -> str:
     amount = Decimal(nanos) / NANOS
     if amount == 0:
         return "0 USD"
-    if abs(amount) >= 1:
-        return f"{amount.quantize(Decimal('0.01'), ROUND_HALF_EVEN):,} USD"
-    digits = -amount.adjusted() + 2
-    return f"{amount.quantize(Decimal(1).scaleb(-digits), ROUND_HALF_EVEN):f} USD"
+    small = amount.quantize(Decimal(1).scaleb(amount.adjusted() - 2), ROUND_HALF_EVEN)
+    if abs(small) < 1:
+        return f"{small:f} USD"
+    return f"{amount.quantize(Decimal('0.01'), ROUND_HALF_EVEN):,} USD"
 
 
 def exact_usd(nanos: int | None) -> str | None:

@@ -44,3 +44,7 @@ class Machinery:
     """Commands, agents and workflows of the workspace and the library."""
     server: Callable[[], ServerInfo | None]
     """The server's own facts; None where the services run in the caller's process."""
+    schema_version: int
+    """The store's schema."""
+    settings_error: Callable[[], str | None]
+    """What is wrong with hishamos.toml since its last good version; None when nothing is."""

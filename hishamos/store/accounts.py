@@ -27,33 +27,72 @@ def scopes(attempt: Attempt) -> dict[str, str | None]:
     }
 
 
-def admit(transaction: Transaction, call: CallIntent, attempt: Attempt, ask: Reserve, timezone: str) -> Refused | Full | None:
-    """Return what keeps the attempt from being sent, or None; missing balances are started from the ledger's sum."""
-    mine = scopes(attempt)
-    in_force = [dict(row) for row in transaction.fetch(SQL["budgets_in_force"], {**mine, "every_run": "run" if attempt.run_id else None})]
-    if call.run_budget_nanos is not None and attempt.run_id:
-        name = f"run:{attempt.run_id}"
-        in_force.append({"name": name, "scope": name, "period": "total", "limit_nanos": call.run_budget_nanos, "hard": True})
-    if not in_force:
-        return None
-    rows = transaction.fetch(SQL["balances_in_force"], {**mine, "moment": attempt.started_at})
-    balances = {(row["budget"], row["scope"], row["period"]): row for row in rows}
-    full: Full | None = None
-    for budget in in_force:
-        scope = f"run:{attempt.run_id}" if budget["scope"] == "run" else budget["scope"]
-        span = span_of(budget["period"], attempt.started_at, timezone)
-        balance = balances.get((budget["name"], scope, span.name))
-        if balance is None:
-            values = {"budget": budget["name"], "scope": scope, "period": span.name}
-            transaction.execute(SQL["start_balance"], {**values, **subject(scope), "starts_at": span.starts, "ends_at": span.ends})
-            balance = transaction.fetch_one(SQL["balance"], values)
-        if not budget["hard"] or balance is None:
-            continue
-        obstacle = _room(budget, scope, span.name, balance, ask)
-        if isinstance(obstacle, Refused):
-            return obstacle
-        full = full or obstacle
-    return full
+class Accounts:
+    """The budgets' accounts. ``shared``: other processes write them too; otherwise what can't have changed is not read again."""
+
+    def __init__(self, *, shared: bool) -> None:
+        self._shared = shared
+        self._budgets: list[dict[str, Any]] | None = None
+        self._balances = True
+        """Whether any balance may exist."""
+
+    def forget(self) -> None:
+        """Read budgets again before the next decision: they have changed."""
+        self._budgets, self._balances = None, True
+
+    def admit(self, transaction: Transaction, call: CallIntent, attempt: Attempt, ask: Reserve, timezone: str) -> Refused | Full | None:  # noqa: PLR0917
+        """Return what keeps the attempt from being sent, or None; missing balances are started from the ledger's sum."""
+        mine = scopes(attempt)
+        in_force = self._in_force(transaction, call, attempt, set(mine.values()))
+        if not in_force:
+            return None
+        rows = transaction.fetch(SQL["balances_in_force"], {**mine, "moment": attempt.started_at})
+        balances = {(row["budget"], row["scope"], row["period"]): row for row in rows}
+        full: Full | None = None
+        for budget in in_force:
+            scope = f"run:{attempt.run_id}" if budget["scope"] == "run" else budget["scope"]
+            span = span_of(budget["period"], attempt.started_at, timezone)
+            balance = balances.get((budget["name"], scope, span.name))
+            if balance is None:
+                values = {"budget": budget["name"], "scope": scope, "period": span.name}
+                transaction.execute(SQL["start_balance"], {**values, **subject(scope), "starts_at": span.starts, "ends_at": span.ends})
+                balance = transaction.fetch(SQL["balance"], values)[0]
+                self._balances = True
+            obstacle = _room(budget, scope, span.name, balance, ask) if budget["hard"] else None
+            if isinstance(obstacle, Refused):
+                return obstacle
+            full = full or obstacle
+        return full
+
+    def reserve(self, transaction: Transaction, attempt: Attempt, amount: int) -> None:
+        """Add an attempt's reservation to every balance that it belongs to."""
+        if amount and self._kept(transaction):
+            transaction.execute(SQL["reserve"], {**scopes(attempt), "moment": attempt.started_at, "amount": amount})
+
+    def settle(self, transaction: Transaction, attempt: Attempt, reserved: int) -> None:
+        """Turn an attempt's reservation into its cost on every balance that it belongs to."""
+        cost = attempt.cost_nanos or 0
+        if (reserved or cost) and self._kept(transaction):
+            values = {"moment": attempt.started_at, "reserved": reserved, "cost": cost, "overrun": attempt.overrun}
+            transaction.execute(SQL["settle_balances"], {**scopes(attempt), **values})
+
+    def _in_force(self, transaction: Transaction, call: CallIntent, attempt: Attempt, mine: set[str | None]) -> list[dict[str, Any]]:
+        budgets = self._budgets
+        if budgets is None:
+            budgets = [dict(row) for row in transaction.fetch(SQL["limits"], {})]
+            self._budgets = None if self._shared else budgets
+        found = [
+            budget for budget in budgets if budget["scope"] == "workspace" or budget["scope"] in mine or (budget["scope"] == "run" and attempt.run_id)
+        ]
+        if call.run_budget_nanos is not None and attempt.run_id:
+            name = f"run:{attempt.run_id}"
+            found.append({"name": name, "scope": name, "period": "total", "limit_nanos": call.run_budget_nanos, "hard": True})
+        return found
+
+    def _kept(self, transaction: Transaction) -> bool:
+        if self._balances and not self._shared:
+            self._balances = transaction.fetch_one(SQL["any_balance"], {}) is not None
+        return self._balances
 
 
 def _room(budget: Mapping[str, Any], scope: str, period: str, balance: Mapping[str, Any], ask: Reserve) -> Refused | Full | None:
@@ -73,20 +112,6 @@ def _room(budget: Mapping[str, Any], scope: str, period: str, balance: Mapping[s
     if committed + balance["reserved_nanos"] + bound > limit:
         return Full(budget=budget["name"], scope=scope, period=period, limit_nanos=limit, committed_nanos=committed)
     return None
-
-
-def reserve(transaction: Transaction, attempt: Attempt, amount: int) -> None:
-    """Add an attempt's reservation to every balance that it belongs to."""
-    if amount:
-        transaction.execute(SQL["reserve"], {**scopes(attempt), "moment": attempt.started_at, "amount": amount})
-
-
-def settle(transaction: Transaction, attempt: Attempt, reserved: int) -> None:
-    """Turn an attempt's reservation into its cost on every balance that it belongs to."""
-    cost = attempt.cost_nanos or 0
-    if reserved or cost:
-        values = {"moment": attempt.started_at, "reserved": reserved, "cost": cost, "overrun": attempt.overrun}
-        transaction.execute(SQL["settle_balances"], {**scopes(attempt), **values})
 
 
 def subject(scope: str) -> dict[str, str]:

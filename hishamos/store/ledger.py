@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
-from hishamos.contracts.ledger import Abandoned, CallIntent, Elsewhere, Full, Known, Refused, Reserve, Sent, Verdict
+from hishamos.contracts.ledger import Abandoned, CallIntent, Elsewhere, Known, Reserve, Sent, Verdict
 from hishamos.errors import KeyReused
 from hishamos.records.calls import Attempt, AttemptStatus, CallStatus, Outcome
 from hishamos.records.configuration import BudgetSettings
 from hishamos.records.money import Price
 from hishamos.records.record import canonical, nanos, now
-from hishamos.store.accounts import admit, reserve, scopes, settle
+from hishamos.store.accounts import Accounts
 from hishamos.store.statements import statements
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ class StoreLedger:
         self._store = connector
         self._timezone = timezone
         self._shared = shared
+        self.accounts = Accounts(shared=shared)
 
     @property
     def shared(self) -> bool:
@@ -59,7 +60,7 @@ class StoreLedger:
 
         return self._store.submit(work)
 
-    def settle(self, call: CallIntent, attempt: Attempt, outcome: Outcome | None) -> Future[bool]:
+    def settle(self, call: CallIntent, attempt: Attempt, reserve: Reserve, outcome: Outcome | None) -> Future[bool]:
         """See the port."""
         values: dict[str, Any] = {name: getattr(attempt, name) for name in COMPLETED}
         values["status"] = attempt.status.value
@@ -67,12 +68,11 @@ class StoreLedger:
 
         def work(transaction: Transaction) -> bool:
             transaction.lock(MONEY)
-            row = transaction.fetch_one(SQL["complete_attempt"], values)
-            if row is None:
+            if not transaction.execute(SQL["complete_attempt"], values):
                 return False
-            settle(transaction, attempt, row["reserved"])
+            self.accounts.settle(transaction, attempt, reserve.bound_nanos or 0)
             if ending is not None:
-                transaction.fetch_one(SQL["end_call"], ending)
+                transaction.execute(SQL["end_call"], ending)
             return True
 
         return self._store.submit(work)
@@ -91,7 +91,7 @@ class StoreLedger:
                 return False
             if row["status"] in (CallStatus.OPEN, CallStatus.CANCELLED):
                 transaction.execute(SQL["adopt_call"], {"id": row["id"], "owner": call.owner})
-            return transaction.fetch_one(SQL["end_call"], ending) is not None
+            return transaction.execute(SQL["end_call"], ending) > 0
 
         return self._store.submit(work)
 
@@ -113,7 +113,7 @@ class StoreLedger:
             transaction.lock(MONEY)
             dead = [row for row in transaction.fetch(SQL["attempts_under_way"], {"owner": owner}) if not self._alive(transaction, row["call_owner"])]
             for row in dead:
-                _orphan(transaction, row)
+                self._orphan(transaction, row)
                 transaction.execute(SQL["release_call"], {"id": row["call_id"], "owner": row["call_owner"]})
             return len(dead)
 
@@ -145,15 +145,41 @@ class StoreLedger:
         """See the port."""
 
         def work(transaction: Transaction) -> None:
-            transaction.lock(MONEY)
             for row in transaction.fetch(SQL["all_budgets"], {}):
                 if row["origin"] == "file" and row["name"] not in budgets:
-                    transaction.execute(SQL["drop_budget"], {"name": row["name"]})
-                    transaction.execute(SQL["drop_balances"], {"name": row["name"]})
+                    self.drop_budget(transaction, row["name"])
             for budget in budgets.values():
-                put_budget(transaction, budget, "file")
+                self.put_budget(transaction, budget, "file")
 
         return self._store.submit(work)
+
+    def put_budget(self, transaction: Transaction, budget: BudgetSettings, origin: str) -> None:
+        """Create or change a budget; one whose limit or scope changes is open again."""
+        transaction.lock(MONEY)
+        self.accounts.forget()
+        values: dict[str, Any] = {
+            "name": budget.name,
+            "scope": budget.scope,
+            "period": budget.period,
+            "limit_nanos": nanos(budget.limit_usd),
+            "hard": budget.hard,
+            "warn_at": canonical([str(share) for share in budget.warn_at]),
+            "origin": origin,
+        }
+        row = transaction.fetch_one(SQL["budget_by_name"], {"name": budget.name})
+        if row is not None and all(row[name] == value for name, value in values.items()):
+            return
+        if row is not None and (row["scope"], row["period"]) != (budget.scope, budget.period):
+            transaction.execute(SQL["drop_balances"], {"name": budget.name})
+        transaction.execute(SQL["put_budget"], values)
+        transaction.execute(SQL["reopen_balances"], {"name": budget.name})
+
+    def drop_budget(self, transaction: Transaction, name: str) -> None:
+        """Remove a budget and its balances; the ledger keeps what was spent."""
+        transaction.lock(MONEY)
+        self.accounts.forget()
+        transaction.execute(SQL["drop_budget"], {"name": name})
+        transaction.execute(SQL["drop_balances"], {"name": name})
 
     def price_rows(self, model: str) -> list[Price]:
         """Return the dated prices of a model that the store holds, newest first."""
@@ -183,7 +209,7 @@ class StoreLedger:
             return Elsewhere(owner="")
         if not first:
             number = len(transaction.fetch(SQL["numbers_of_call"], {"call_id": call_id})) + 1
-        obstacle = admit(transaction, call, attempt, ask, timezone)
+        obstacle = self.accounts.admit(transaction, call, attempt, ask, timezone)
         if obstacle is not None:
             return obstacle
         if first and not known:
@@ -191,7 +217,7 @@ class StoreLedger:
         elif known:
             transaction.execute(SQL["adopt_call"], {"id": call_id, "owner": call.owner})
         transaction.execute(SQL["insert_attempt"], _sent(call, call_id, number, attempt, ask))
-        reserve(transaction, attempt, ask.bound_nanos or 0)
+        self.accounts.reserve(transaction, attempt, ask.bound_nanos or 0)
         return Sent(call_id=call_id, number=number, earlier=earlier)
 
     def _take_over(self, transaction: Transaction, call: CallIntent, row: Mapping[str, Any]) -> Verdict | None:
@@ -203,7 +229,7 @@ class StoreLedger:
         if row["owner"] != call.owner and self._alive(transaction, row["owner"]):
             return Elsewhere(owner=row["owner"])
         for sent in transaction.fetch(SQL["sent_of_call"], {"call_id": row["id"]}):
-            _orphan(transaction, sent)
+            self._orphan(transaction, sent)
         if call.orphans == "retry":
             return None
         attempts = _attempts(transaction, row["id"])
@@ -212,31 +238,26 @@ class StoreLedger:
         transaction.execute(SQL["adopt_call"], {"id": row["id"], "owner": call.owner})
         return Abandoned(call_id=row["id"], attempts=attempts)
 
+    def _orphan(self, transaction: Transaction, row: Mapping[str, Any]) -> None:
+        """Complete an attempt whose process died at its reservation."""
+        attempt = attempt_of(row).model_copy(
+            update={
+                "status": AttemptStatus.ORPHANED,
+                "cause": "owner_died",
+                "usage_source": "estimated",
+                "cost_nanos": row["reserved_nanos"],
+                "finished_at": now(),
+            }
+        )
+        values = {name: getattr(attempt, name) for name in COMPLETED} | {"status": attempt.status.value}
+        if transaction.execute(SQL["complete_attempt"], values):
+            self.accounts.settle(transaction, attempt, row["reserved_nanos"] or 0)
+
     def _alive(self, transaction: Transaction, owner: str) -> bool:
         if not self._shared or not owner:
             return False
         row = transaction.fetch_one(SQL["owner_seen"], {"owner": owner})
         return row is not None and row["living"] > 0
-
-
-def put_budget(transaction: Transaction, budget: BudgetSettings, origin: str) -> None:
-    """Create or change a budget; one whose limit or scope changes is open again."""
-    values: dict[str, Any] = {
-        "name": budget.name,
-        "scope": budget.scope,
-        "period": budget.period,
-        "limit_nanos": nanos(budget.limit_usd),
-        "hard": budget.hard,
-        "warn_at": canonical([str(share) for share in budget.warn_at]),
-        "origin": origin,
-    }
-    row = transaction.fetch_one(SQL["budget_by_name"], {"name": budget.name})
-    if row is not None and all(row[name] == value for name, value in values.items()):
-        return
-    if row is not None and (row["scope"], row["period"]) != (budget.scope, budget.period):
-        transaction.execute(SQL["drop_balances"], {"name": budget.name})
-    transaction.execute(SQL["put_budget"], values)
-    transaction.execute(SQL["reopen_balances"], {"name": budget.name})
 
 
 def attempt_of(row: Mapping[str, Any]) -> Attempt:
@@ -287,24 +308,5 @@ def _sent(call: CallIntent, call_id: str, number: int, attempt: Attempt, ask: Re
     }
 
 
-def _orphan(transaction: Transaction, row: Mapping[str, Any]) -> None:
-    """Complete an attempt whose process died at its reservation."""
-    attempt = attempt_of(row).model_copy(
-        update={
-            "status": AttemptStatus.ORPHANED,
-            "cause": "owner_died",
-            "usage_source": "estimated",
-            "cost_nanos": row["reserved_nanos"],
-            "finished_at": now(),
-        }
-    )
-    values = {name: getattr(attempt, name) for name in COMPLETED} | {"status": attempt.status.value}
-    if transaction.fetch_one(SQL["complete_attempt"], values) is not None:
-        settle(transaction, attempt, row["reserved_nanos"] or 0)
-
-
 def _identity(row: Mapping[str, Any]) -> str:
     return f'"model":{canonical(row["model"])},"since":{canonical(str(row["since"]))},"source":{canonical(row["source"])}}}'
-
-
-__all__ = ["MONEY", "SQL", "StoreLedger", "attempt_of", "put_budget", "scopes"]

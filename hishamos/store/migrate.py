@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
@@ -84,11 +83,8 @@ def back_up_before(connector: Connector, version: int) -> Path | None:
     path = getattr(connector, "path", None)
     if path is None:
         return None
-    connector.cursor().execute("checkpoint")  # type: ignore[attr-defined]  # only DuckDB's connector has a path
-    folder = Path(path).parent / "backups"
-    folder.mkdir(parents=True, exist_ok=True)
-    copy = folder / f"{Path(path).stem}-schema-{version}-{now():%Y%m%dT%H%M%S}.duckdb"
-    shutil.copy2(path, copy)
+    copy = Path(path).parent / "backups" / f"{Path(path).stem}-schema-{version}-{now():%Y%m%dT%H%M%S}.duckdb"
+    connector.copy_to(copy)  # type: ignore[attr-defined]  # only DuckDB's connector has a path
     return copy
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import queue
 import re
+import subprocess
 import threading
 import warnings
 from collections.abc import Callable, Sequence
@@ -26,6 +27,8 @@ GROUP = 256
 """Most works in one commit."""
 _HOLDER = re.compile(r"lock is held in (?P<program>.+?) \(PID (?P<pid>\d+)\)")
 _Member = tuple[Work[Any], "Future[Any]"]
+_Alone = tuple[Callable[[], Any], "Future[Any]", Literal["alone"]]
+"""Something to do between two commits, while nothing writes."""
 
 
 class DuckDBConnector:
@@ -38,7 +41,7 @@ class DuckDBConnector:
         self._database = self._connect()
         self._readers = threading.local()
         self._generation = 0
-        self._works: queue.SimpleQueue[_Member | None] = queue.SimpleQueue()
+        self._works: queue.SimpleQueue[_Member | _Alone | None] = queue.SimpleQueue()
         self._gate = threading.Lock()
         self._closed = False
         self._writer = threading.Thread(target=self._write, name="store-writer", daemon=True)
@@ -132,27 +135,56 @@ class DuckDBConnector:
                 self._reopen()
             raise _typed(self.address, error) from error
 
+    def copy_to(self, target: Path) -> None:
+        """Write a consistent copy of the file between two commits; returns once it is complete."""
+        if self.path is None:
+            raise StoreError(problem="a store in memory has no file to copy", where=self.address, next="Open a workspace in a folder.")
+        future: Future[None] = Future()
+        with self._gate:
+            if self._closed:
+                raise StoreClosed
+            self._works.put((lambda: self._copy(target), future, "alone"))
+        future.result()
+
+    def _copy(self, target: Path) -> None:
+        if self.path is None:
+            return
+        try:
+            self._database.execute("checkpoint")
+            copy_file(self.path, target)
+        except duckdb.Error as error:
+            raise _typed(self.address, error) from error
+
     def _write(self) -> None:
         while True:
-            group, last = self._next_group()
+            group, then = self._next_group()
             if group:
                 self._commit(group)
-            if last:
+            if then is None:
                 return
+            if then != "more":
+                work, future, _ = then
+                try:
+                    future.set_result(work())
+                except BaseException as error:  # noqa: BLE001 - it is handed to the caller
+                    future.set_exception(error)
 
-    def _next_group(self) -> tuple[list[_Member], bool]:
+    def _next_group(self) -> tuple[list[_Member], _Alone | Literal["more"] | None]:
+        """Return what to commit together, and what comes then: more, something alone, or nothing any more."""
         group: list[_Member] = []
         item = self._works.get()
         while item is not None:
+            if len(item) == 3:
+                return group, item
             if item[1].set_running_or_notify_cancel():
                 group.append(item)
             if len(group) >= GROUP:
-                return group, False
+                return group, "more"
             try:
                 item = self._works.get_nowait()
             except queue.Empty:
-                return group, False
-        return group, True
+                return group, "more"
+        return group, None
 
     def _commit(self, group: list[_Member]) -> None:
         """Commit the group at once; if any member fails, roll back and run them one by one. Nobody is answered before his commit."""
@@ -227,6 +259,20 @@ class _DuckDBTransaction:
 
     def after_commit(self, callback: Callable[[], None]) -> None:
         self.callbacks.append(callback)
+
+
+def copy_file(source: Path, target: Path) -> None:
+    """Copy a database file in a child process.
+
+    Closing any descriptor of a file drops every lock that this process has on it (POSIX), DuckDB's too: so we must not open it ourselves.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = target.with_name(target.name + ".part")
+    done = subprocess.run(["cp", "--", str(source), str(part)], capture_output=True, text=True, check=False)
+    if done.returncode:
+        part.unlink(missing_ok=True)
+        raise StoreError(problem=f"the copy failed: {done.stderr.strip()}", where=str(target), next="Choose a folder with room that you may write to.")
+    part.replace(target)
 
 
 def _plug(connection: duckdb.DuckDBPyConnection) -> Transaction:

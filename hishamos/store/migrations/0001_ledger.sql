@@ -49,8 +49,6 @@ create table ledger_attempts (
 
 create index ledger_attempts_call on ledger_attempts (call_id);
 
-create index ledger_attempts_run on ledger_attempts (run_id);
-
 create table ledger_budgets (
     name text primary key,
     scope text not null,

@@ -16,8 +16,7 @@ select id from ledger_calls where id = $id and owner = $owner and status = 'open
 -- name: end_call
 update ledger_calls
 set status = $status, outcome = $outcome, finished_at = $finished_at
-where id = $id and owner = $owner and status = 'open'
-returning id;
+where id = $id and owner = $owner and status = 'open';
 
 -- name: insert_attempt
 insert into ledger_attempts (
@@ -34,16 +33,16 @@ set status = $status, cause = $cause, error = $error, input_tokens = $input_toke
     cache_write_tokens = $cache_write_tokens, output_tokens = $output_tokens, reasoning_tokens = $reasoning_tokens,
     usage_source = $usage_source, cost_nanos = $cost_nanos, overrun = $overrun, latency_ms = $latency_ms, ttft_ms = $ttft_ms,
     finished_at = $finished_at
-where id = $id and status = 'sent'
-returning coalesce(reserved_nanos, 0) as reserved;
+where id = $id and status = 'sent';
 
 -- name: attempts_of_call
 select * from ledger_attempts where call_id = $call_id order by number, started_at;
 
--- name: budgets_in_force
-select name, scope, period, limit_nanos, hard from ledger_budgets
-where scope in ('workspace', $project, $user_name, $key_prefix, $workflow, $run, $every_run)
-order by name;
+-- name: limits
+select name, scope, period, limit_nanos, hard from ledger_budgets order by name;
+
+-- name: any_balance
+select budget from ledger_balances limit 1;
 
 -- name: balances_in_force
 select budget, scope, period, committed_nanos, reserved_nanos, closed from ledger_balances

@@ -1,0 +1,1 @@
+"""One file a page; each is registered in ``main.py``."""

@@ -1,0 +1,1 @@
+"""What pages share: the connection, the page head, tables."""

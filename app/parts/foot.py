@@ -1,0 +1,22 @@
+"""The sidebar's foot: which workspace, how its server is, what the month has cost."""
+
+from __future__ import annotations
+
+import streamlit as st
+from parts.connection import guarded, workspace
+
+from hishamos.charts.formats import money
+
+
+@st.fragment(run_every="10s")
+def foot() -> None:
+    """Draw the foot; it refreshes by itself."""
+    with guarded():
+        health = workspace().health.status()
+        spend = money(health.month_cost_nanos)
+        unpriced = f" and {health.month_unpriced} unpriced" if health.month_unpriced else ""
+        st.caption(f"**This month** {spend}{unpriced}")
+        state = f"server running, {health.running} running, {health.waiting} waiting"
+        st.caption(f"{state}  \n`{health.workspace}`")
+        if health.settings_error:
+            st.warning(health.settings_error, icon=":material/warning:")

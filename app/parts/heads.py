@@ -1,0 +1,42 @@
+"""The page head: crumbs, title, state, acts."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from hishamos.charts.formats import state_label
+
+STATE_COLOURS = {
+    "queued": "gray",
+    "running": "blue",
+    "waiting": "orange",
+    "paused": "orange",
+    "succeeded": "green",
+    "failed": "red",
+    "timed_out": "red",
+    "incomplete": "red",
+    "cancelled": "gray",
+    "orphaned": "violet",
+}
+
+
+def head(title: str, *, help_text: str) -> None:
+    """Draw a page's title with its help behind a small button."""
+    left, right = st.columns([6, 1], vertical_alignment="center")
+    left.title(title, anchor=False)
+    with right.popover("Help", type="tertiary", width="stretch"):
+        st.markdown(help_text)
+
+
+def badge(state: str, *, offline: bool = False) -> None:
+    """Draw a state as word and sign, never colour alone."""
+    st.badge(state_label(state), color=STATE_COLOURS.get(state, "gray"))  # type: ignore[arg-type]  # a literal of colours
+    if offline:
+        st.badge(state_label("offline"), color="gray")
+
+
+def empty(what: str, line: str) -> None:
+    """Say what would be here, and give the one act that fills it."""
+    with st.container(border=True):
+        st.markdown(what)
+        st.code(line, language="bash")

@@ -1,0 +1,14 @@
+"""The colours that console, cards and pictures share."""
+
+from __future__ import annotations
+
+LIGHT = ("#0F766E", "#C98310", "#3340C4", "#A3244F", "#4A93DC", "#585C0A", "#B9876B", "#3F0F45")
+"""Chart series in this order; a ninth series is ``other``. Distance of 13 (CIE Lab) or more for normal and for colour-blind sight."""
+ACCENTS = {"green": "#0F9488", "amber": "#D97706", "red": "#DC2626", "blue": "#3B82F6", "violet": "#8B5CF6", "muted": "#808080"}
+"""Values that work on white and on black."""
+OTHER = "other"
+
+
+def top_names(totals: dict[str, float], most: int = 8) -> list[str]:
+    """Return the names that get a colour of their own, largest first; the rest is ``other``."""
+    return [name for name, _ in sorted(totals.items(), key=lambda item: -item[1])][:most]

@@ -1,0 +1,61 @@
+"""Spend over time or by group: a bar for each day, a colour for each group."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from hishamos.charts.palette import LIGHT, OTHER, top_names
+
+if TYPE_CHECKING:
+    import pandas
+    import plotly.graph_objects
+
+NANOS = 1e9
+
+
+def spend_figure(frame: pandas.DataFrame, *, by: str = "day", colour: str | None = None) -> plotly.graph_objects.Figure:
+    """Return spend as stacked bars. ``frame``: rows of ``ws.ledger.spend(by=[by, colour])``; no colours are fixed, the theme gives them."""
+    import plotly.graph_objects as go
+
+    figure = go.Figure()
+    for name, rows in _groups(frame, colour):
+        figure.add_bar(x=rows[by], y=rows["cost_nanos"] / NANOS, name=str(name), hovertemplate="%{x}<br>%{y:.9f} USD<extra>%{fullData.name}</extra>")
+    figure.update_layout(
+        barmode="stack",
+        showlegend=colour is not None,
+        legend={"orientation": "h", "y": 1.12},
+        yaxis_title="USD",
+        xaxis_title=None,
+        margin={"l": 0, "r": 0, "t": 24, "b": 0},
+        height=300,
+    )
+    return figure
+
+
+def spend_png(frame: pandas.DataFrame, *, by: str = "day", colour: str | None = None) -> bytes:
+    """Return the same bars as a PNG, drawn without a browser."""
+    import altair as alt
+    import vl_convert
+
+    rows = [
+        {"group": str(name), "by": str(row[by]), "usd": float(row["cost_nanos"]) / NANOS}
+        for name, part in _groups(frame, colour)
+        for row in part.to_dict("records")
+    ]
+    chart = alt.Chart(alt.Data(values=rows)).mark_bar().encode(x=alt.X("by:N", title=None, axis=alt.Axis(labelAngle=0)), y=alt.Y("usd:Q", title="USD"))
+    if colour is not None:
+        chart = chart.encode(color=alt.Color("group:N", title=None, scale=alt.Scale(range=list(LIGHT)), legend=alt.Legend(orient="top")))
+    else:
+        chart = chart.encode(color=alt.value(LIGHT[0]))
+    specification: dict[str, Any] = chart.properties(width=620, height=220).to_dict()
+    return bytes(vl_convert.vegalite_to_png(specification, scale=2))
+
+
+def _groups(frame: pandas.DataFrame, colour: str | None) -> list[tuple[str, pandas.DataFrame]]:
+    if colour is None:
+        return [("spend", frame)]
+    named = frame.assign(**{colour: frame[colour].fillna("–").astype(str)})
+    tops = top_names(named.groupby(colour)["cost_nanos"].sum().to_dict())
+    groups = [(name, named[named[colour] == name]) for name in tops]
+    rest = named[~named[colour].isin(tops)]
+    return [*groups, (OTHER, rest)] if len(rest) else groups

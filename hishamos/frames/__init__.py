@@ -1,0 +1,1 @@
+"""DataFrame to rows and back."""

@@ -1,0 +1,26 @@
+"""Arrow tables as DataFrames: integers stay integers, times stay aware."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pandas
+    import pyarrow
+
+
+def frame(table: pyarrow.Table) -> pandas.DataFrame:
+    """Return an Arrow table as a DataFrame.
+
+    A column of whole numbers is int64, or the nullable Int64 where a value is missing: money in nano-dollars never becomes a float.
+    """
+    import pandas as pd
+    import pyarrow as pa
+
+    for index, field in enumerate(table.schema):
+        if pa.types.is_decimal(field.type) and field.type.scale == 0:
+            # A bare sum() over integers is a HUGEINT in DuckDB and numeric in PostgreSQL.
+            table = table.set_column(index, field.name, table.column(index).cast(pa.int64()))
+    with_gaps = {column for column in table.column_names if pa.types.is_integer(table.schema.field(column).type) and table.column(column).null_count}
+    plain = table.to_pandas(integer_object_nulls=True)
+    return plain.astype({column: pd.Int64Dtype() for column in with_gaps})

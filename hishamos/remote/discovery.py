@@ -1,0 +1,168 @@
+"""Finds the workspace's server, or starts it: many clients at once start one."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from hishamos.contracts.wire import Places, boot_id
+from hishamos.errors import ProtocolMismatch, ServerStartFailed, ServerUnreachable, StoreError, from_wire
+from hishamos.records.workspaces import ServerInfo
+
+START_S = 30.0
+"""How long a client waits for a server to start."""
+KEPT_VARIABLES = ("HOME", "LANG", "LC_ALL", "LOGNAME", "PATH", "SHELL", "SSL_CERT_FILE", "SSL_CERT_DIR", "TMPDIR", "TZ", "USER", "XDG_CONFIG_HOME")
+KEPT_PREFIXES = ("XDG_RUNTIME", "HISHAMOS_", "PYTHON", "DBUS_SESSION", "REQUESTS_CA", "HTTP", "http", "NO_PROXY", "no_proxy", "ALL_PROXY")
+
+
+def find(places: Places) -> ServerInfo | None:
+    """Return the server that says it runs, or None. Raises :class:`ServerUnreachable` when it can't be reached from here."""
+    try:
+        info = ServerInfo.model_validate_json(places.info.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError, ValidationError, UnicodeDecodeError):
+        return None
+    except PermissionError:
+        raise StoreError(problem="the folder can't be read", where=str(places.local), next="Ask its owner for access.") from None
+    if (info.host, info.boot_id) != (socket.gethostname(), boot_id()) or not _alive(info.pid):
+        return None
+    return info
+
+
+def start(places: Places) -> ServerInfo:
+    """Return the running server, started if there is none.
+
+    Raises :class:`ServerStartFailed` with the end of its log, or the typed error that kept it from starting.
+    """
+    with _only_starter(places):
+        found = find(places)
+        if found is not None and answers(found):
+            return found
+        reader, writer = os.pipe()
+        with open(reader, "rb") as status:
+            process = _spawn(places, writer)
+            os.close(writer)
+            said = _first_line(status.fileno())
+        if said is None or "started" in said:
+            return _await(places, process)
+        if "error" in said:
+            process.wait(10)
+            raise from_wire(said["error"])
+        return _elsewhere(places)
+
+
+def answers(info: ServerInfo) -> bool:
+    """Return whether the server's socket accepts connections."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        try:
+            probe.connect(info.address.removeprefix("unix:"))
+        except OSError:
+            return False
+    return True
+
+
+def _spawn(places: Places, status: int) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "hishamos.server", "--workspace", str(places.root), "--status-fd", str(status)]
+    with places.log.open("ab") as log:
+        return subprocess.Popen(
+            command,
+            cwd=places.root,
+            env=_environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            pass_fds=(status,),
+            start_new_session=True,
+        )
+
+
+def _environment() -> dict[str, str]:
+    """What a server needs of the client's environment: no key, nothing that belongs to the client's own work."""
+    kept = {name: value for name, value in os.environ.items() if name in KEPT_VARIABLES or name.startswith(KEPT_PREFIXES)}
+    kept.pop("HISHAMOS_WORKSPACE", None)
+    return kept | {"LITELLM_LOCAL_MODEL_COST_MAP": "True"}
+
+
+def _first_line(descriptor: int) -> dict[str, object] | None:
+    """Return what the child said of its start; None when it closed the pipe without a word."""
+    text = b""
+    while b"\n" not in text:
+        part = os.read(descriptor, 65536)
+        if not part:
+            return None
+        text += part
+    said: dict[str, object] = json.loads(text)
+    return said
+
+
+def _await(places: Places, process: subprocess.Popen[bytes]) -> ServerInfo:
+    deadline = time.monotonic() + START_S
+    while time.monotonic() < deadline and process.poll() is None:
+        found = find(places)
+        if found is not None and answers(found):
+            return found
+        time.sleep(0.02)
+    raise ServerStartFailed(seconds=START_S, log=str(places.log), tail=tail(places.log))
+
+
+def _elsewhere(places: Places) -> ServerInfo:
+    """Another process holds the lock: a server that is just starting or leaving, or one on another machine."""
+    deadline = time.monotonic() + START_S
+    while time.monotonic() < deadline:
+        found = find(places)
+        if found is not None and answers(found):
+            return found
+        other = _written(places)
+        if other is not None and other.host != socket.gethostname():
+            raise ServerUnreachable(host=other.host, user=other.user, next="Use HishamOS there, or stop it there first: hishamos server stop")
+        time.sleep(0.05)
+    other = _written(places)
+    if other is None:
+        raise ProtocolMismatch(problem=f"A process holds {places.lock} but says nothing of itself.", next="End it, then try again.")
+    raise ServerUnreachable(host=other.host, user=other.user, next=f"It has pid {other.pid}: end it there, then try again.")
+
+
+def _written(places: Places) -> ServerInfo | None:
+    try:
+        return ServerInfo.model_validate_json(places.info.read_text(encoding="utf-8"))
+    except (OSError, ValidationError, UnicodeDecodeError):
+        return None
+
+
+def tail(log: Path, lines: int = 5) -> str:
+    """Return the end of a log."""
+    if not log.exists():
+        return "(empty)"
+    return "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:]) or "(empty)"
+
+
+@contextmanager
+def _only_starter(places: Places) -> Iterator[None]:
+    try:
+        places.local.mkdir(parents=True, exist_ok=True)
+        handle = places.starting.open("w")
+    except OSError as error:
+        problem = "the workspace's folder can't be written"
+        raise StoreError(problem=problem, where=f"{places.local}: {error.strerror}", next="Make it writable, or choose another: --workspace PATH") from None
+    with handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -1,0 +1,64 @@
+"""Services whose verbs are requests, made from the contracts with their signatures and descriptions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from hishamos.contracts.services import CONTRACTS
+from hishamos.contracts.verbs import Verb, verbs
+from hishamos.frames.mapping import map_frame
+from hishamos.remote.requests import Requests
+from hishamos.workspace import Workspace, bind, with_files
+
+
+class Proxy:
+    """A service in another process."""
+
+    def __init__(self, requests: Requests, workspace: list[Workspace]) -> None:
+        self._requests = requests
+        self._workspace = workspace
+
+
+def connect(root: Path) -> Workspace:
+    """Connect to the workspace's server, started if there is none, and return the workspace."""
+    requests = Requests(root)
+    _ = requests.server
+    holder: list[Workspace] = []
+    services: dict[str, Any] = {name: _proxy_class(name)(requests, holder) for name in CONTRACTS}
+    workspace = Workspace(root=str(root), frame_map=map_frame, closer=requests.close, **services)
+    holder.append(workspace)
+    return workspace
+
+
+def stop(root: Path) -> bool:
+    """Ask the workspace's server to leave, and wait until it has; return whether one ran."""
+    return Requests(root).stop()
+
+
+def _proxy_class(service: str) -> type[Proxy]:
+    contract = CONTRACTS[service]
+    methods = {name: _method(verb) for name, verb in verbs(contract, service).items()}
+    return type(contract.__name__, (Proxy,), {"__doc__": contract.__doc__, **methods})
+
+
+def _method(verb: Verb) -> Callable[..., Any]:
+    signature = verb.signature
+
+    def call(self: Proxy, *values: Any, **named: Any) -> Any:
+        bound = signature.bind(self, *values, **named)
+        bound.apply_defaults()
+        arguments = dict(bound.arguments)
+        arguments.pop("self")
+        workspace = self._workspace[0]
+        arguments = with_files(workspace, verb, arguments)
+        if verb.kind == "stream":
+            return self._requests.stream(verb, arguments)
+        return bind(workspace, self._requests.call(verb, arguments))
+
+    call.__name__ = verb.name
+    call.__qualname__ = f"{verb.service}.{verb.name}"
+    call.__doc__ = getattr(CONTRACTS[verb.service], verb.name).__doc__
+    call.__signature__ = signature  # type: ignore[attr-defined]  # what help() and completion show
+    return call

@@ -1,0 +1,198 @@
+"""One request to the workspace's server: found or started, keys handed over, repeated when the connection was lost."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import os
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from pydantic_core import PydanticSerializationError, to_json
+
+import hishamos
+from hishamos.contracts.verbs import Verb
+from hishamos.contracts.wire import ARROW, PROTOCOL, Hello, Places, Welcome, answer_adapter, code
+from hishamos.errors import ConnectionLost, HishamosError, InvalidInput, ProtocolMismatch, ServerClosing, from_wire
+from hishamos.records.record import new_id
+from hishamos.records.workspaces import ServerInfo
+from hishamos.remote.discovery import answers, find, start
+from hishamos.remote.unix import Connections
+
+TRIES = 6
+LEAVING_S = 20.0
+
+
+class Requests:
+    """The client's end of the local transport; thread-safe."""
+
+    def __init__(self, root: Path) -> None:
+        self.places = Places(root)
+        self._connections = Connections()
+        self._lock = threading.RLock()
+        self._server: ServerInfo | None = None
+        self._wanted: tuple[str, ...] = ()
+        self._handed: dict[str, str] = {}
+
+    @property
+    def server(self) -> ServerInfo:
+        """The server this client talks to, found or started and greeted."""
+        with self._lock:
+            if self._server is None:
+                self._server = self._greet()
+            return self._server
+
+    def call(self, verb: Verb, arguments: dict[str, Any]) -> Any:
+        """Send one verb and return its answer; a changing call that is repeated carries the same id."""
+        body = _body(verb, arguments)
+        identity = new_id(20)
+        for tried in range(1, TRIES + 1):
+            try:
+                return self._once(verb, body, identity)
+            except (ConnectionError, http.client.HTTPException, ServerClosing, TimeoutError, FileNotFoundError) as error:
+                self._forget()
+                if tried == TRIES:
+                    raise ConnectionLost(problem=str(error) or type(error).__name__, where=str(self.places.root), next="") from error
+                time.sleep(0.05 * tried)
+            except KeyboardInterrupt:
+                self._forget(server=False)
+                if verb.permission == "models.call":
+                    self._cancel(identity)
+                raise
+        raise AssertionError("unreachable")
+
+    def stream(self, verb: Verb, arguments: dict[str, Any]) -> Iterator[Any]:
+        """Send a stream verb and yield its items; an event stream that breaks goes on after the last item seen."""
+        adapter = answer_adapter(verb.service, verb.name)
+        for tried in range(1, TRIES + 1):
+            try:
+                for item in self._lines(verb, _body(verb, arguments), new_id(20)):
+                    found = adapter.validate_python(item)
+                    if "after" in arguments:
+                        arguments = arguments | {"after": getattr(found, "seq", arguments["after"])}
+                    yield found
+                return
+            except (ConnectionError, http.client.HTTPException, ServerClosing, FileNotFoundError) as error:
+                self._forget()
+                if tried == TRIES or "after" not in arguments:
+                    raise ConnectionLost(problem=str(error) or type(error).__name__, where=str(self.places.root), next="") from error
+                time.sleep(0.05 * tried)
+
+    def stop(self) -> bool:
+        """Ask a running server to leave and wait until it has; return whether there was one."""
+        found = find(self.places)
+        if found is None or not answers(found):
+            return False
+        with contextlib.suppress(ConnectionError, http.client.HTTPException):
+            self._post(found, "/v1/stop", b"{}", {})
+        self._forget()
+        deadline = time.monotonic() + LEAVING_S
+        while (now := find(self.places)) is not None and now.pid == found.pid and time.monotonic() < deadline:
+            time.sleep(0.02)
+        return True
+
+    def close(self) -> None:
+        """Close this thread's connection; the server goes on."""
+        self._connections.drop()
+
+    def _once(self, verb: Verb, body: bytes, identity: str) -> Any:
+        server = self.server
+        self._hand_over(server)
+        response, data = self._post(server, f"/v1/{verb.service}/{verb.name}", body, {"X-Request-Id": identity})
+        if response.getheader("Content-Type") == ARROW:
+            return _frame(data)
+        return answer_adapter(verb.service, verb.name).validate_json(data)
+
+    def _lines(self, verb: Verb, body: bytes, identity: str) -> Iterator[Any]:
+        server = self.server
+        self._hand_over(server)
+        # A stream has a connection of its own: the thread may make other calls while it reads.
+        connections = Connections()
+        connection = connections.get(server.address.removeprefix("unix:"))
+        try:
+            connection.request("POST", f"/v1/{verb.service}/{verb.name}", body, {"X-Request-Id": identity, "Content-Type": "application/json"})
+            response = connection.getresponse()
+            if response.status != http.HTTPStatus.OK:
+                raise from_wire(json.loads(response.read())["error"])
+            for line in response:
+                item = json.loads(line)
+                if "error" in item and "item" not in item:
+                    raise from_wire(item["error"])
+                if "item" in item:
+                    yield item["item"]
+                if item.get("end"):
+                    return
+            raise ConnectionResetError("the stream broke")
+        finally:
+            connections.drop()
+
+    def _post(self, server: ServerInfo, path: str, body: bytes, headers: dict[str, str]) -> tuple[http.client.HTTPResponse, bytes]:
+        connection = self._connections.get(server.address.removeprefix("unix:"))
+        connection.request("POST", path, body, {"Content-Type": "application/json", **headers})
+        response = connection.getresponse()
+        data = response.read()
+        if response.status != http.HTTPStatus.OK:
+            raise from_wire(json.loads(data)["error"])
+        return response, data
+
+    def _greet(self) -> ServerInfo:
+        fingerprint, stamp = code()
+        hello = Hello(protocol=PROTOCOL, version=hishamos.__version__, stamp=stamp, fingerprint=fingerprint).model_dump_json().encode()
+        for _ in range(3):
+            found = find(self.places)
+            server = found if found is not None and answers(found) else start(self.places)
+            try:
+                _, data = self._post(server, "/v1/hello", hello, {})
+            except (ConnectionError, http.client.HTTPException, FileNotFoundError, ServerClosing):
+                self._connections.drop()
+                continue
+            welcome = Welcome.model_validate_json(data)
+            if welcome.newer_client:
+                self.stop()
+                continue
+            if welcome.protocol != PROTOCOL:
+                problem = f"The workspace's server (pid {welcome.pid}, HishamOS {welcome.version}) is newer than this program ({hishamos.__version__})."
+                raise ProtocolMismatch(problem=problem, next="Upgrade: pip install -U hishamos")
+            self._wanted, self._handed = welcome.wanted, {}
+            return server
+        raise ConnectionLost(problem="the server left each time it was greeted", where=str(self.places.root), next="See: hishamos server logs")
+
+    def _hand_over(self, server: ServerInfo) -> None:
+        """Give the server the keys that this process has, when they are new: one set in a notebook works in the next cell."""
+        here = {name: value for name in self._wanted if (value := os.environ.get(name))}
+        if here == self._handed:
+            return
+        _, data = self._post(server, "/v1/keys", json.dumps(here).encode(), {})
+        self._handed = here
+        self._wanted = tuple(json.loads(data)["wanted"])
+
+    def _cancel(self, identity: str) -> None:
+        with contextlib.suppress(ConnectionError, http.client.HTTPException, HishamosError, FileNotFoundError):
+            self._post(self.server, f"/v1/cancel/{identity}", b"{}", {})
+
+    def _forget(self, *, server: bool = True) -> None:
+        self._connections.drop()
+        if server:
+            with self._lock:
+                self._server = None
+
+
+def _body(verb: Verb, arguments: dict[str, Any]) -> bytes:
+    try:
+        return to_json(arguments)
+    except PydanticSerializationError as error:
+        what = f"an argument can't be written as JSON: {error}"
+        raise InvalidInput(what=what, where=f"ws.{verb.service}.{verb.name}", next="Pass plain values: text, numbers, lists, dicts.") from None
+
+
+def _frame(data: bytes) -> Any:
+    import pyarrow
+
+    from hishamos.frames.tables import frame
+
+    with pyarrow.ipc.open_stream(data) as reader:
+        return frame(reader.read_all())

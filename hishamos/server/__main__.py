@@ -1,0 +1,173 @@
+"""``python -m hishamos.server --workspace PATH``: elected by a lock, serves until nothing holds it."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import fcntl
+import getpass
+import json
+import logging
+import logging.handlers
+import os
+import socket
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO
+
+import uvicorn
+
+import hishamos
+from hishamos.composition import Composed, compose
+from hishamos.contracts.wire import PROTOCOL, Places, boot_id, code
+from hishamos.errors import HishamosError, StoreError, to_wire
+from hishamos.records.record import content_hash, now
+from hishamos.records.workspaces import ServerInfo
+from hishamos.security import redact, runtime_folder
+from hishamos.server.application import Application
+from hishamos.server.host import Host
+
+IDLE_S = 900.0
+CHECK_S = 2.0
+GRACE_S = 5
+LOG_BYTES = 5_000_000
+LOGS = 3
+log = logging.getLogger("hishamos.server")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Serve a workspace; return the process's exit code."""
+    parser = argparse.ArgumentParser(prog="python -m hishamos.server")
+    parser.add_argument("--workspace", required=True, type=Path)
+    parser.add_argument("--status-fd", type=int, default=None, help="where to say how the start went, one line of JSON")
+    options = parser.parse_args(arguments)
+    places = Places(options.workspace.resolve())
+    say = _Speaker(options.status_fd)
+    try:
+        places.local.mkdir(parents=True, exist_ok=True)
+        lock = places.lock.open("a")
+    except OSError as error:
+        say(error=to_wire(StoreError(problem=f"the folder can't be written: {error.strerror}", where=str(places.local), next="Make it writable.")))
+        return 1
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        say(elsewhere=True)
+        return 0
+    _log_to(places.log)
+    return _own(places, say, lock)
+
+
+def _own(places: Places, say: _Speaker, lock: IO[str]) -> int:
+    try:
+        composed = compose(places.root)
+    except HishamosError as error:
+        log.error("did not start: %s", redact(str(error)))
+        say(error=to_wire(error))
+        return 1
+    address = runtime_folder() / f"{content_hash(str(places.root), 20)}.sock"
+    info = _info(address, composed)
+    host = Host(composed, info)
+    composed.machinery.server = lambda: info
+    try:
+        asyncio.run(_serve(places, host, address, say))
+    finally:
+        places.info.unlink(missing_ok=True)
+        composed.close()
+        address.unlink(missing_ok=True)
+        log.info("left")
+        lock.close()
+    return 0
+
+
+async def _serve(places: Places, host: Host, address: Path, say: _Speaker) -> None:
+    address.unlink(missing_ok=True)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    listener.bind(str(address))
+    address.chmod(0o600)
+    listener.listen(512)
+    listener.setblocking(False)  # noqa: FBT003 - the standard library's signature
+    application = Application(host)
+    config = uvicorn.Config(
+        application,  # type: ignore[arg-type]  # a plain ASGI callable
+        http="httptools",
+        loop="asyncio",
+        lifespan="off",
+        ws="none",
+        access_log=False,
+        log_config=None,
+        timeout_graceful_shutdown=GRACE_S,
+        timeout_keep_alive=3600,
+        backlog=512,
+    )
+    server = uvicorn.Server(config)
+    host.on_leave = lambda: setattr(server, "should_exit", True)
+    _write(places, host.info)
+    log.info("serving %s on %s, pid %s", places.root, address, host.info.pid)
+    host.composed.start()
+    say(started=True)
+    watch = asyncio.create_task(_leave_when_idle(host, application))
+    try:
+        await server.serve(sockets=[listener])
+    finally:
+        host.leaving = True
+        watch.cancel()
+
+
+async def _leave_when_idle(host: Host, application: Application) -> None:
+    idle_s = float(os.environ.get("HISHAMOS_IDLE_S") or IDLE_S)
+    loop = asyncio.get_running_loop()
+    while not host.leaving:
+        await asyncio.sleep(min(CHECK_S, idle_s / 4))
+        idle = loop.time() - application.last_request >= idle_s and application.open_requests == 0
+        if idle and not await asyncio.to_thread(host.busy):
+            host.leave(f"nothing to do for {idle_s:g} s")
+
+
+def _info(address: Path, composed: Composed) -> ServerInfo:
+    return ServerInfo(
+        pid=os.getpid(),
+        host=socket.gethostname(),
+        boot_id=boot_id(),
+        user=getpass.getuser(),
+        address=f"unix:{address}",
+        protocol=PROTOCOL,
+        schema_version=composed.schema_version,
+        version=hishamos.__version__,
+        fingerprint=code()[0],
+        started_at=now(),
+    )
+
+
+def _write(places: Places, info: ServerInfo) -> None:
+    """Write who we are in one step: a reader sees the old facts or the new ones."""
+    draft = places.info.with_suffix(".draft")
+    draft.write_text(info.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    draft.chmod(0o600)
+    draft.replace(places.info)
+
+
+def _log_to(file: Path) -> None:
+    handler = logging.handlers.RotatingFileHandler(file, maxBytes=LOG_BYTES, backupCount=LOGS, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+    for noisy in ("LiteLLM", "httpx", "uvicorn", "asyncio"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+
+
+class _Speaker:
+    """Tells the client that started us, once, how it went."""
+
+    def __init__(self, descriptor: int | None) -> None:
+        self._descriptor = descriptor
+
+    def __call__(self, **said: object) -> None:
+        if self._descriptor is not None:
+            os.write(self._descriptor, redact(json.dumps(said, default=str)).encode() + b"\n")
+            os.close(self._descriptor)
+            self._descriptor = None
+
+
+if __name__ == "__main__":
+    sys.exit(main())

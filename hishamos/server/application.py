@@ -1,0 +1,228 @@
+"""The local transport's server end: an ASGI application in which no verb starves another.
+
+Verbs that read or change the store run in a bounded pool of their own. Verbs that wait for a model, a run or time are futures that the
+event loop awaits. Streams are feeds that wake the loop. A lost connection cancels nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import json
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+from pydantic import ValidationError
+
+from hishamos.contracts.feeds import Feed
+from hishamos.contracts.verbs import Verb
+from hishamos.contracts.wire import ARROW, JSON, NDJSON, PROTOCOL, Hello, Welcome, all_verbs, answer_adapter, arguments_model, code
+from hishamos.errors import HishamosError, InvalidInput, ServerClosing, ServerError, UnknownName, to_wire
+from hishamos.records.record import new_id
+from hishamos.records.workspaces import Pong
+from hishamos.server.host import Host
+
+THREADS = 16
+BEAT_S = 15.0
+"""A stream without news says so this often, so that a client that has gone is noticed."""
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+log = logging.getLogger("hishamos.server")
+
+
+class Application:
+    """Serves one workspace to its owner's processes."""
+
+    def __init__(self, host: Host) -> None:
+        self.host = host
+        self.open_requests = 0
+        self.last_request = time.monotonic()
+        self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="verb")
+        self._waiting: dict[str, Future[Any]] = {}
+
+    async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            return
+        self.open_requests += 1
+        self.last_request = time.monotonic()
+        try:
+            await self._serve(scope, receive, send)
+        except HishamosError as error:
+            await _answer(send, 400, _error_body(error, self.host))
+        except Exception:  # the last resort: the client gets a typed error, the log the rest
+            reference = new_id(8)
+            log.exception("unexpected error %s in %s", reference, scope["path"])
+            error = ServerError(problem=f"an unexpected error, {reference}", where=scope["path"], next="Its details: hishamos server logs")
+            await _answer(send, 500, _error_body(error, self.host))
+        finally:
+            self.open_requests -= 1
+            self.last_request = time.monotonic()
+
+    async def _serve(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        parts = scope["path"].strip("/").split("/")
+        body = await _body(receive)
+        match parts:
+            case ["v1", "hello"]:
+                await _answer(send, 200, self._welcome(Hello.model_validate_json(body)).model_dump_json().encode())
+            case ["v1", "keys"]:
+                wanted = self.host.hand_over(json.loads(body))
+                await _answer(send, 200, json.dumps({"wanted": wanted}).encode())
+            case ["v1", "stop"]:
+                self.host.leave("asked to stop")
+                await _answer(send, 200, b"{}")
+            case ["v1", "cancel", identity]:
+                future = self._waiting.get(identity)
+                await _answer(send, 200, json.dumps({"cancelled": bool(future and future.cancel())}).encode())
+            case ["v1", "health", "ping"]:
+                pong = Pong(pid=self.host.info.pid, uptime_s=self.host.uptime_s, draining=self.host.leaving)
+                await _answer(send, 200, pong.model_dump_json().encode())
+            case ["v1", service, name] if (service, name) in all_verbs():
+                await self._verb(all_verbs()[service, name], body, scope, receive, send)
+            case _:
+                known = [f"{service}.{name}" for service, name in all_verbs()]
+                raise UnknownName.among("verb", ".".join(parts[1:]), known, "Client and server differ: hishamos server stop, then try again.")
+
+    def _welcome(self, hello: Hello) -> Welcome:
+        fingerprint, stamp = code()
+        return Welcome(
+            protocol=PROTOCOL,
+            version=self.host.info.version,
+            fingerprint=self.host.info.fingerprint,
+            pid=self.host.info.pid,
+            root=str(self.host.root),
+            wanted=tuple(self.host.wanted()),
+            newer_client=hello.fingerprint != self.host.info.fingerprint and hello.stamp > self.host.stamp and (fingerprint, stamp) is not None,
+        )
+
+    async def _verb(self, verb: Verb, body: bytes, scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        if self.host.leaving:
+            raise ServerClosing
+        arguments = _validated(verb, body)
+        identity = _header(scope, b"x-request-id")
+        match verb.kind:
+            case "wait":
+                future = await self._in_pool(verb, verb.name + "_later", arguments, identity)
+                value = await self._awaited(identity, future)
+                await _answer(send, 200, answer_adapter(verb.service, verb.name).dump_json(value))
+            case "stream":
+                feed = await self._in_pool(verb, verb.name, arguments, identity)
+                await _stream(verb, feed, receive, send, self.host)
+            case "table":
+                table = await self._in_pool(verb, verb.name + "_table", arguments, identity)
+                await _answer(send, 200, await asyncio.to_thread(_arrow, table), ARROW)
+            case _:
+                data = await self._in_pool(verb, verb.name, arguments, identity, answer_adapter(verb.service, verb.name).dump_json)
+                await _answer(send, 200, data)
+
+    async def _in_pool(
+        self, verb: Verb, method: str, arguments: dict[str, Any], identity: str | None, finish: Callable[[Any], Any] | None = None
+    ) -> Any:
+        def work() -> Any:
+            with self.host.serving(identity):
+                value = getattr(getattr(self.host.workspace, verb.service), method)(**arguments)
+                return finish(value) if finish else value
+
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._pool, contextvars.copy_context().run, work)
+
+    async def _awaited(self, identity: str | None, future: Future[Any]) -> Any:
+        if identity is None:
+            return await asyncio.wrap_future(future)
+        self._waiting[identity] = future
+        try:
+            # Shielded: a connection that is lost while we wait must not cancel the call behind the future.
+            return await asyncio.shield(asyncio.wrap_future(future))
+        except asyncio.CancelledError:
+            raise ServerClosing from None
+        finally:
+            self._waiting.pop(identity, None)
+
+
+def _validated(verb: Verb, body: bytes) -> dict[str, Any]:
+    model = arguments_model(verb.service, verb.name)
+    try:
+        found = model.model_validate_json(body or b"{}")
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise InvalidInput(what=f"{first['msg']}: {place}", where=f"ws.{verb.service}.{verb.name}", next="Correct the argument.") from None
+    return {name: getattr(found, name) for name in model.model_fields}
+
+
+async def _stream(verb: Verb, feed: Feed[Any], receive: Receive, send: Send, host: Host) -> None:
+    loop = asyncio.get_running_loop()
+    news = asyncio.Event()
+    feed.on_ready(lambda: loop.call_soon_threadsafe(news.set))
+    adapter = answer_adapter(verb.service, verb.name)
+    gone = asyncio.ensure_future(_disconnected(receive))
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", NDJSON.encode())]})
+    try:
+        while not gone.done():
+            news.clear()
+            try:
+                items, ended = feed.take()
+            except HishamosError as error:
+                await _line(send, _error_body(error, host), last=True)
+                return
+            for item in items:
+                await _line(send, b'{"item":' + adapter.dump_json(item) + b"}")
+            if ended:
+                await _line(send, b'{"end":true}', last=True)
+                return
+            waiting = asyncio.ensure_future(news.wait())
+            done, _ = await asyncio.wait({waiting, gone}, timeout=BEAT_S, return_when=asyncio.FIRST_COMPLETED)
+            waiting.cancel()
+            if not done:
+                await _line(send, b"{}")
+            if host.leaving:
+                return
+    finally:
+        gone.cancel()
+        feed.close()
+
+
+async def _disconnected(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _line(send: Send, data: bytes, *, last: bool = False) -> None:
+    await send({"type": "http.response.body", "body": data + b"\n", "more_body": not last})
+
+
+async def _body(receive: Receive) -> bytes:
+    body = b""
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return body
+        body += message.get("body", b"")
+        if not message.get("more_body"):
+            return body
+
+
+async def _answer(send: Send, status: int, body: bytes, kind: str = JSON) -> None:
+    headers = [(b"content-type", kind.encode()), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+def _error_body(error: HishamosError, host: Host) -> bytes:
+    return host.redacted(json.dumps({"error": to_wire(error)}, default=str)).encode()
+
+
+def _header(scope: dict[str, Any], name: bytes) -> str | None:
+    return next((value.decode() for key, value in scope["headers"] if key == name), None)
+
+
+def _arrow(table: Any) -> bytes:
+    import pyarrow
+
+    sink = pyarrow.BufferOutputStream()
+    with pyarrow.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    return bytes(sink.getvalue())

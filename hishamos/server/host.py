@@ -1,0 +1,75 @@
+"""What one server process holds: the composed workspace, its keys, its reasons to stay."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from hishamos.composition import Composed
+from hishamos.contracts.wire import code
+from hishamos.records.workspaces import ServerInfo
+from hishamos.security import redact
+from hishamos.settings import wanted_variables
+from hishamos.workspace import Workspace
+
+log = logging.getLogger("hishamos.server")
+
+
+class Host:
+    """A workspace that is served."""
+
+    def __init__(self, composed: Composed, info: ServerInfo) -> None:
+        self.composed = composed
+        self.info = info
+        self.root: Path = composed.machinery.root
+        self.workspace: Workspace = composed.workspace
+        self.stamp = code()[1]
+        self.leaving = False
+        self.on_leave: Callable[[], None] = lambda: None
+        self._begun = time.monotonic()
+        self._lock = threading.Lock()
+
+    @property
+    def uptime_s(self) -> float:
+        """Seconds since the start."""
+        return time.monotonic() - self._begun
+
+    def wanted(self) -> list[str]:
+        """Return the variables that clients should hand over."""
+        return wanted_variables(self.composed.settings())
+
+    def hand_over(self, values: Mapping[str, str]) -> list[str]:
+        """Take keys from a client, read the settings again, say in the log which (never what)."""
+        wanted = set(self.wanted())
+        changed = self.composed.keys.hand_over({name: value for name, value in values.items() if name in wanted})
+        if changed:
+            log.info("keys handed over: %s", ", ".join(changed))
+            self.composed.settings.reread()
+        return self.wanted()
+
+    @contextmanager
+    def serving(self, identity: str | None) -> Iterator[None]:
+        """Let changes made inside carry the client-made id."""
+        with self.composed.request(identity):
+            yield
+
+    def redacted(self, text: str) -> str:
+        """Return a text without any key that was handed over."""
+        return redact(text, self.composed.keys.secrets())
+
+    def busy(self) -> bool:
+        """Return whether a run works or a call is open; a run that waits for a person does not hold the server."""
+        return self.composed.busy()
+
+    def leave(self, why: str) -> None:
+        """Take no new work and let the process end."""
+        with self._lock:
+            if self.leaving:
+                return
+            self.leaving = True
+        log.info("leaving: %s", why)
+        self.on_leave()

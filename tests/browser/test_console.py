@@ -1,0 +1,125 @@
+"""The console in a real browser: a run made elsewhere is seen on every page, live, and can be steered."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+import hishamos
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+pytestmark = pytest.mark.browser
+SWITCHES = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A workspace in which the main job ran once and a second run waits for approval."""
+    path = tmp_path_factory.mktemp("console")
+    with hishamos.open(path) as ws:
+        inputs = {"file": hishamos.sample("bugs.csv"), "publish": "yes"}
+        assert ws.workflows.start("triage_bugs", inputs, model="offline/extractive").wait(60).state == "succeeded"
+        assert ws.workflows.start("triage_bugs", inputs | {"publish": "ask"}, model="offline/extractive").wait(60).state == "waiting"
+    yield path
+    subprocess.run([sys.executable, "-m", "hishamos", "--workspace", str(path), "server", "stop"], check=False, capture_output=True)
+
+
+@pytest.fixture(scope="module")
+def console(folder: Path) -> Iterator[str]:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "hishamos", "--workspace", str(folder), "console", "--port", str(port), "--no-browser"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        cwd=folder,
+        env=os.environ | {"HISHAMOS_WORKSPACE": str(folder)},
+    )
+    url = f"http://127.0.0.1:{port}"
+    for _ in range(300):
+        try:
+            urllib.request.urlopen(f"{url}/_stcore/health", timeout=1).read()
+            break
+        except OSError:
+            time.sleep(0.1)
+    yield url
+    process.terminate()
+    process.wait(10)
+
+
+@pytest.fixture
+def page(chromium_path: str) -> Iterator[Page]:
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=chromium_path, args=SWITCHES)
+        sheet = browser.new_page(viewport={"width": 1400, "height": 1000})
+        yield sheet
+        browser.close()
+
+
+def test_every_page_shows_the_run(console: str, page: Page) -> None:
+    for path, words in {"/": "triage_bugs", "/runs": "2 runs", "/costs": "Attempts"}.items():
+        page.goto(console + path)
+        page.get_by_text(words).first.wait_for(timeout=20_000)
+        assert page.get_by_text("Traceback").count() == 0
+
+
+def test_run_page_shows_steps_attempts_and_costs(console: str, page: Page, folder: Path) -> None:
+    with hishamos.open(folder) as ws:
+        run = next(run for run in ws.runs.list() if run.state == "succeeded")
+    page.goto(f"{console}/run?run={run.id}")
+    page.get_by_text("succeeded").first.wait_for(timeout=20_000)
+    page.get_by_text("offline").first.wait_for()
+    page.get_by_role("tab", name="Attempts").click()
+    page.get_by_text("offline/extractive").first.wait_for(timeout=10_000)
+
+
+def test_approving_in_the_browser_ends_the_run(console: str, page: Page, folder: Path) -> None:
+    page.goto(console)
+    page.get_by_role("button", name="Approve").first.click(timeout=20_000)
+    with hishamos.open(folder) as ws:
+        waiting = next(run for run in ws.runs.list() if run.inputs["publish"] == "ask")
+        deadline = time.monotonic() + 30
+        while ws.runs.get(waiting.id).state != "succeeded" and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert ws.runs.get(waiting.id).state == "succeeded"
+
+
+def test_a_run_started_elsewhere_is_seen_within_two_seconds(console: str, page: Page, folder: Path) -> None:
+    page.goto(f"{console}/runs")
+    page.get_by_text("runs", exact=False).first.wait_for(timeout=20_000)
+    page.get_by_text("2 runs").wait_for(timeout=20_000)
+    with hishamos.open(folder) as ws:
+        ws.workflows.start("triage_bugs", {"file": hishamos.sample("bugs.csv"), "publish": "no"}, model="offline/extractive")
+        begun = time.monotonic()
+        page.get_by_text("3 runs").wait_for(timeout=20_000)
+    assert time.monotonic() - begun < 4, "polls every 1.5 s; the bound leaves room for a loaded machine"
+
+
+@pytest.mark.parametrize("query", ["run=ZZZZZZ", "run=%3Cscript%3E", "run=", "state=nonsense"])
+def test_nonsense_in_the_address_is_a_sentence(console: str, page: Page, query: str) -> None:
+    page.goto(f"{console}/{'runs' if query.startswith('state') else 'run'}?{query}")
+    page.get_by_role("heading").first.wait_for(timeout=20_000)
+    assert page.get_by_text("Traceback").count() == 0
+
+
+def test_narrow_screens_do_not_scroll_sideways(console: str, page: Page) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    for path in ["/", "/runs", "/costs"]:
+        page.goto(console + path)
+        page.get_by_role("heading").first.wait_for(timeout=20_000)
+        page.wait_for_timeout(1500)
+        assert page.evaluate("document.scrollingElement.scrollWidth <= window.innerWidth + 1")
