@@ -1,0 +1,88 @@
+"""Verbs that ask a model once: an agent's answer, a command's answer."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from hishamos.cli.face import Face, FinishedWith, pass_face
+from hishamos.cli.values import inputs_option, parse_inputs
+from hishamos.cli.verbs import Verb
+
+if TYPE_CHECKING:
+    from hishamos.records.calls import CommandResult
+
+
+@click.command("ask", cls=Verb)
+@click.argument("agent")
+@click.argument("text")
+@click.option("--model", metavar="NAME", help="A model, route or policy instead of the agent's own.")
+@click.option("--project", metavar="KEY", help="The project that the call belongs to.")
+@pass_face
+def ask_verb(face: Face, *, agent: str, text: str, model: str | None, project: str | None) -> None:
+    """Give an agent one task. TEXT - reads the task from standard input. Ctrl-C cancels the call."""
+    from hishamos.cli.watching import waiting
+
+    task = sys.stdin.read() if text == "-" else text
+    with face.open() as workspace:
+        with waiting(face, f"{agent} is working"):
+            answer = workspace.agents.ask(agent, task, model=model, project=project)
+        _show(face, answer)
+
+
+@click.command("command", cls=Verb)
+@click.argument("name")
+@inputs_option
+@click.option("--model", metavar="NAME", help="A model, route or policy instead of the command's own.")
+@click.option("--project", metavar="KEY", help="The project that the call belongs to.")
+@click.option("--preview", is_flag=True, help="Print the text that would be sent, and send nothing.")
+@pass_face
+def command_verb(face: Face, *, name: str, inputs: tuple[str, ...], model: str | None, project: str | None, preview: bool) -> None:
+    """Run a command once. Ctrl-C cancels the call."""
+    from hishamos.cli.watching import waiting
+
+    with face.open() as workspace:
+        definition = workspace.commands.get(name)
+        values = parse_inputs(inputs, definition.parameters, of=f"command {definition.name}", root=workspace.root)
+        if preview:
+            text = workspace.commands.preview(name, values)
+            face.show({"command": definition.reference, "text": text}, lambda: (_literal(text),))
+            return
+        with waiting(face, f"{name} is running"):
+            answer = workspace.commands.run(name, values, model=model, project=project)
+        _show(face, answer)
+
+
+def _show(face: Face, answer: CommandResult) -> None:
+    from hishamos.charts.formats import duration, state_label
+    from hishamos.cli.tables import spend
+
+    parts = [state_label("offline")] if answer.offline else [answer.model or "", spend(answer.cost_nanos)]
+    taken = [attempt.latency_ms for attempt in answer.attempts if attempt.latency_ms is not None]
+    if taken:
+        parts.append(duration(sum(taken) / 1000))
+    if len(answer.attempts) > 1:
+        parts.append(f"{len(answer.attempts)} attempts")
+    if answer.not_judged:
+        parts.append(f"not judged offline: {', '.join(answer.not_judged)}")
+    if answer.status != "succeeded":
+        parts.insert(0, state_label(answer.status))
+    face.show(answer, lambda: (_literal(_body(answer)),), then="  ".join(parts))
+    if answer.status != "succeeded":
+        raise FinishedWith(1)
+
+
+def _body(answer: CommandResult) -> str:
+    if isinstance(answer.output, str):
+        return answer.output
+    import json
+
+    return json.dumps(answer.output, ensure_ascii=False, indent=2)
+
+
+def _literal(text: str) -> Any:
+    from rich.text import Text
+
+    return Text(text)

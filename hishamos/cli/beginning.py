@@ -1,0 +1,97 @@
+"""``hishamos init``: makes a folder a workspace, overwriting nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from hishamos.cli.face import Face, pass_face
+from hishamos.cli.verbs import Verb
+from hishamos.errors import InvalidInput
+
+FOLDERS = ("agents", "commands", "workflows", "data/local")
+IGNORED = "data/local/"
+
+SETTINGS = """\
+# HishamOS workspace. Every line is optional; what is commented out shows the default or an example.
+# It is read again when it changes. Check it with: hishamos doctor
+
+[workspace]
+# store = "data/local/hishamos.duckdb"     # or "postgresql://user@host/db"
+# route = "default"                        # what is asked when nothing names a model
+# timezone = "UTC"                         # days and months of budgets
+# step_timeout_s = 300
+# max_retries = 3
+
+# A provider is found by its usual environment variable (OPENAI_API_KEY, ANTHROPIC_API_KEY, GEMINI_API_KEY, OLLAMA_HOST); a table
+# here says more. The key itself never stands in this file.
+# [providers.openai]
+# kind = "openai"                          # openai, anthropic, gemini, ollama, openrouter, azure, offline, or any litellm provider
+# api_key = "env:OPENAI_API_KEY"           # env:NAME, keyring:NAME or file:PATH
+# api_base = "http://127.0.0.1:4010/v1"    # any server that speaks OpenAI's format
+# concurrency = 32
+# timeout_s = 60                           # one attempt
+# idle_timeout_s = 15                      # between two chunks
+
+# A route is a chain: when a model does not answer, the next one is asked.
+# [routes.default]
+# models = ["openai/gpt-4.1-mini", "anthropic/claude-haiku-4-5", "gemini/gemini-2.5-flash"]
+# attempts = 4
+# deadline_s = 120
+# max_output_tokens = 2048
+
+# A price for a model that has none: USD per million tokens, as text; or price = "free".
+# [prices."openai/my-tuned-model"]
+# input = "0.15"
+# output = "0.60"
+
+# A budget is reserved before a call is sent; a hard one is never exceeded.
+# [budgets.month]
+# scope = "workspace"                      # workspace, project:KEY, user:NAME, workflow:NAME, run
+# period = "month"                         # day, month, total
+# limit_usd = "50"
+# hard = true
+"""
+
+
+@click.command("init", cls=Verb)
+@pass_face
+def init_verb(face: Face) -> None:
+    """Make the current folder a workspace: settings with comments, folders, one line in .gitignore. Overwrites nothing."""
+    root = Path(face.path).expanduser().absolute() if face.path else Path.cwd()
+    if not root.is_dir():
+        raise InvalidInput(what="The folder does not exist", where=str(root), next=f"Make it first: mkdir -p {root}")
+    made: list[str] = []
+    kept: list[str] = []
+    try:
+        for folder in FOLDERS:
+            (kept if (root / folder).is_dir() else made).append(f"{folder}/")
+            (root / folder).mkdir(parents=True, exist_ok=True)
+        (made if _write_settings(root / "hishamos.toml") else kept).append("hishamos.toml")
+        (made if _ignore(root / ".gitignore") else kept).append(".gitignore")
+    except OSError as error:
+        raise InvalidInput(what=f"The folder can't be written: {error.strerror}", where=str(root), next="Make it writable, or choose another.") from error
+    lines = [f"Workspace {root}"]
+    lines += [f"Made: {', '.join(made)}"] if made else []
+    lines += [f"Kept: {', '.join(kept)}"] if kept else []
+    then = "Next: hishamos demo, or hishamos doctor to see which models can be asked"
+    face.show({"workspace": str(root), "made": made, "kept": kept}, lambda: lines, then=then)
+
+
+def _write_settings(file: Path) -> bool:
+    try:
+        with file.open("x", encoding="utf-8") as stream:
+            stream.write(SETTINGS)
+    except FileExistsError:
+        return False
+    return True
+
+
+def _ignore(file: Path) -> bool:
+    text = file.read_text(encoding="utf-8") if file.exists() else ""
+    if any(line.strip().strip("/") in {"data/local", "data"} for line in text.splitlines()):
+        return False
+    with file.open("a", encoding="utf-8") as stream:
+        stream.write(("\n" if text and not text.endswith("\n") else "") + f"{IGNORED}\n")
+    return True

@@ -1,0 +1,157 @@
+"""Verbs that list definitions and what came out: commands, agents, workflows, results, projects, issues."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from hishamos.cli.face import Face, pass_face
+from hishamos.cli.verbs import Verb
+
+if TYPE_CHECKING:
+    from hishamos.records.definitions import Definition, Parameter
+
+
+@click.command("commands", cls=Verb)
+@click.argument("name", required=False)
+@click.option("--category", metavar="NAME", help="Only this category.")
+@click.option("--search", metavar="TEXT", help="Only those that mention this.")
+@pass_face
+def commands_verb(face: Face, *, name: str | None, category: str | None, search: str | None) -> None:
+    """List commands, or show one."""
+    with face.open() as workspace:
+        if name is None:
+            found = workspace.commands.list(category=category, search=search)
+            _list(face, "Commands", found, "hishamos command NAME -i text=…")
+            return
+        one = workspace.commands.get(name)
+        more = [("Model", one.model), ("Agent", one.agent), ("Cache", one.cache), ("Output", "JSON" if one.output else "text")]
+        _one(face, one, one.parameters, more, then=f"hishamos command {one.name}{_typed(one.parameters)}", body=one.template)
+
+
+@click.command("agents", cls=Verb)
+@click.argument("name", required=False)
+@click.option("--capability", metavar="NAME", help="Only agents that can do this.")
+@pass_face
+def agents_verb(face: Face, *, name: str | None, capability: str | None) -> None:
+    """List agents, or show one."""
+    with face.open() as workspace:
+        if name is None:
+            _list(face, "Agents", workspace.agents.list(capability=capability), "hishamos ask NAME TEXT")
+            return
+        one = workspace.agents.get(name)
+        more = [("Model", one.model), ("Capabilities", ", ".join(one.capabilities)), ("Turns", one.limits.turns)]
+        _one(face, one, {}, more, then=f'hishamos ask {one.name} "…"', body=one.instructions)
+
+
+@click.command("workflows", cls=Verb)
+@click.argument("name", required=False)
+@pass_face
+def workflows_verb(face: Face, *, name: str | None) -> None:
+    """List workflows, or show one."""
+    with face.open() as workspace:
+        if name is None:
+            _list(face, "Workflows", workspace.workflows.list(), "hishamos run NAME -i key=value")
+            return
+        one = workspace.workflows.get(name)
+        steps = "\n".join(f"{step.id}  {step.type}  {step.description}".rstrip() for step in one.steps)
+        _one(face, one, one.inputs, [], then=f"hishamos run {one.name}{_typed(one.inputs)}", body=steps)
+
+
+@click.command("results", cls=Verb)
+@click.argument("result", required=False)
+@click.option("--run", metavar="RUN", help="Only results of this run.")
+@click.option("--project", metavar="KEY", help="Only results of this project.")
+@click.option("--search", metavar="TEXT", help="Only those whose title, summary or body mention this.")
+@click.option("--limit", default=20, show_default=True, type=click.IntRange(1), help="At most so many.")
+@pass_face
+def results_verb(face: Face, *, result: str | None, run: str | None, project: str | None, search: str | None, limit: int) -> None:
+    """List results, newest first, or show one."""
+    from hishamos.cli.tables import facts, results_table, state
+
+    with face.open() as workspace:
+        if result is None:
+            found = workspace.results.list(run=workspace.runs.get(run).id if run else None, project=project, search=search, limit=limit)
+            then = f"Next: hishamos results {found[0].id}" if found else ""
+            face.show(found, lambda: (results_table(found),) if found else ("No results yet. Make one: hishamos demo",), then=then)
+            return
+        one = workspace.results.get(result)
+        head = facts(
+            [
+                ("Result", one.id),
+                ("Title", one.title),
+                ("Summary", one.summary),
+                ("Run", one.run_id),
+                ("Project", one.project),
+                ("Answers", state("offline") if one.offline else None),
+                ("To do", "\n".join(one.action_items)),
+            ]
+        )
+        face.show(one, lambda: (head, "", _literal(one.body)))
+
+
+@click.command("projects", cls=Verb)
+@pass_face
+def projects_verb(face: Face) -> None:
+    """List projects."""
+    from hishamos.charts.formats import clock
+    from hishamos.cli.tables import table
+
+    with face.open() as workspace:
+        found = workspace.projects.list()
+        rows = [(one.key, one.name, clock(one.created_at)) for one in found]
+        empty = "No projects yet. A workflow that files issues makes one: hishamos demo"
+        face.show(found, lambda: (table("Projects", ("Key", "Name", "Made (UTC)"), rows),) if found else (empty,))
+
+
+@click.command("issues", cls=Verb)
+@click.argument("key", required=False)
+@click.option("--project", metavar="KEY", help="Only issues of this project.")
+@click.option("--state", type=click.Choice(("open", "in progress", "done")), help="Only issues in this state.")
+@click.option("--limit", default=50, show_default=True, type=click.IntRange(1), help="At most so many.")
+@pass_face
+def issues_verb(face: Face, *, key: str | None, project: str | None, state: str | None, limit: int) -> None:
+    """List issues, newest first, or show one."""
+    from hishamos.cli.tables import facts, issues_table
+
+    with face.open() as workspace:
+        if key is None:
+            found = workspace.issues.list(project=project, state=state, limit=limit)
+            face.show(found, lambda: (issues_table(found),) if found else ("No issues.",))
+            return
+        one = workspace.issues.get(key)
+        pairs = [("Issue", one.key), ("Title", one.title), ("State", one.state), ("Kind", one.kind), ("Priority", one.priority)]
+        head = facts([*pairs, ("Labels", ", ".join(one.labels)), ("Origin", one.origin), ("Run", one.run_id)])
+        face.show(one, lambda: (head, "", _literal(one.body)))
+
+
+def _list(face: Face, title: str, found: Sequence[Definition], then: str) -> None:
+    from hishamos.cli.tables import table
+
+    rows = [(one.name, one.description, one.version, one.source or "") for one in found]
+    face.show(found, lambda: (table(title, ("Name", "Description", "Version", "From"), rows),), then=f"Next: {then}")
+
+
+def _one(face: Face, one: Definition, parameters: Mapping[str, Parameter], more: Sequence[tuple[str, Any]], *, then: str, body: str) -> None:
+    from hishamos.cli.tables import facts, table
+
+    head = facts([("Name", one.name), ("Version", one.version), ("Description", one.description), *more, ("From", one.source)])
+    rows = [(name, each.type, "required" if each.required else _default(each), each.description) for name, each in parameters.items()]
+    inputs = ("", table("Inputs", ("Input", "Type", "Default", "Description"), rows)) if rows else ()
+    face.show(one, lambda: (head, *inputs, "", _literal(body)), then=f"Next: {then}")
+
+
+def _default(parameter: Parameter) -> str:
+    return "" if parameter.default is None else str(parameter.default)
+
+
+def _typed(parameters: Mapping[str, Parameter]) -> str:
+    return "".join(f" -i {name}=…" for name, parameter in parameters.items() if parameter.required)
+
+
+def _literal(text: str) -> Any:
+    from rich.text import Text
+
+    return Text(text)

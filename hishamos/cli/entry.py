@@ -1,0 +1,89 @@
+"""The border of the terminal: every way out of a verb becomes an exit code and a sentence, never a traceback."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from hishamos.cli.face import Face, FinishedWith
+from hishamos.cli.verbs import Verbs
+from hishamos.errors import HishamosError, to_wire
+
+INTERRUPTED = 130
+
+
+@click.group(cls=Verbs, name="hishamos", context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(None, "--version", package_name="hishamos", message="hishamos %(version)s")
+def hishamos() -> None:
+    """A workbench for AI work: durable runs, one ledger, any provider."""
+
+
+def run_terminal(arguments: Sequence[str] | None = None) -> int:
+    """Run one command line and return its exit code."""
+    _speak_utf8()
+    typed = list(sys.argv[1:] if arguments is None else arguments)
+    # Set at once too: a line that can't be parsed is answered in the form that it asked for.
+    face = Face(json="--json" in typed)
+    try:
+        hishamos.main(args=typed, prog_name="hishamos", standalone_mode=False, obj=face)
+    except (KeyboardInterrupt, click.Abort):
+        face.complain("Interrupted.")
+        return INTERRUPTED
+    except BaseException as error:  # noqa: BLE001 - the last border: a person sees a sentence, not a traceback
+        return _left_by(error, face)
+    return 0
+
+
+def _left_by(error: BaseException, face: Face) -> int:
+    """Say what ended a verb, and return its exit code."""
+    match error:
+        case FinishedWith():
+            return error.code
+        case click.exceptions.Exit():
+            return error.exit_code
+        case click.ClickException():
+            _complain(face, _words(error), {"type": type(error).__name__, "facts": {}, "message": error.format_message()})
+            return error.exit_code
+        case HishamosError():
+            _complain(face, str(error), to_wire(error))
+            return error.exit_code
+        case BrokenPipeError():
+            # The reader of our output has left; Python would complain once more when it flushes at exit.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 1
+        case _:
+            return _unexpected(face, error)
+
+
+def _speak_utf8() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(encoding="utf-8", errors="replace")
+
+
+def _words(error: click.ClickException) -> str:
+    context = getattr(error, "ctx", None)
+    hint = f" Try: {context.command_path} --help" if context is not None else ""
+    message = error.format_message()
+    return message if hint and "--help" in message else f"{message}{'' if message.endswith(('.', '?')) else '.'}{hint}"
+
+
+def _complain(face: Face, sentence: str, wire: dict[str, Any]) -> None:
+    face.complain(sentence)
+    if face.json:
+        face.emit({"error": wire})
+
+
+def _unexpected(face: Face, error: BaseException) -> int:
+    if face.traceback:
+        import traceback
+
+        traceback.print_exception(error)
+    sentence = f"HishamOS met an error that it has no words for: {type(error).__name__}: {error}. Add --traceback to see where; then please report it."
+    _complain(face, sentence, {"type": type(error).__name__, "facts": {}, "message": str(error)})
+    return 1

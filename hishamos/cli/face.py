@@ -1,0 +1,89 @@
+"""What a verb shows and where: answers on stdout, everything else on stderr."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+
+    from hishamos.workspace import Workspace
+
+WAITS = 3
+"""Exit code of a verb whose run waits for approval or time."""
+
+
+class FinishedWith(Exception):
+    """A verb has shown everything and ends with this exit code."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+@dataclass
+class Face:
+    """The options that every verb takes, and the two streams."""
+
+    json: bool = False
+    path: str | None = None
+    traceback: bool = False
+
+    def open(self) -> Workspace:
+        """Open the workspace that ``--workspace`` names, else the nearest one."""
+        import hishamos
+
+        return hishamos.open(self.path)
+
+    def show(self, data: Any, draw: Callable[[], Iterable[RenderableType]], *, then: str = "") -> None:
+        """Print ``data`` as one JSON line, or what ``draw`` returns, and in the latter case say what to type next."""
+        if self.json:
+            self.emit(data)
+            return
+        console = self.console()
+        for part in draw():
+            console.print(part)
+        if then:
+            self.say(then)
+
+    def emit(self, data: Any) -> None:
+        """Print one JSON document on one line."""
+        from hishamos.cli.documents import plain
+
+        sys.stdout.write(json.dumps(plain(data), ensure_ascii=False, separators=(", ", ": "), allow_nan=False) + "\n")
+        sys.stdout.flush()
+
+    def say(self, sentence: str) -> None:
+        """Print a sentence on stderr."""
+        click.echo(sentence, err=True)
+
+    def complain(self, sentence: str) -> None:
+        """Print an error on stderr."""
+        if sys.stderr.isatty():
+            from rich.markup import escape
+
+            self.console(stderr=True).print(f"[red]✕[/red] {escape(sentence)}")
+        else:
+            self.say(f"✕ {sentence}")
+
+    def console(self, *, stderr: bool = False) -> Console:
+        """Return a rich console; away from a terminal it is as wide as its content needs and has no colour."""
+        from rich.console import Console
+
+        stream = sys.stderr if stderr else sys.stdout
+        return Console(file=stream, highlight=False, soft_wrap=not stream.isatty(), width=None if stream.isatty() else 200)
+
+    @property
+    def live(self) -> bool:
+        """Whether progress can be redrawn in place."""
+        return sys.stderr.isatty()
+
+
+pass_face = click.make_pass_decorator(Face)
+"""Hands the face to a verb as its first argument."""

@@ -1,0 +1,141 @@
+"""Verbs that only look: runs, one run, providers, the doctor, SQL."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from hishamos.cli.face import Face, FinishedWith, pass_face
+from hishamos.cli.verbs import Verb
+
+if TYPE_CHECKING:
+    from hishamos.records.runs import Run, Step
+
+STATES = ("queued", "running", "paused", "waiting", "succeeded", "failed", "cancelled")
+SHOWN_STEPS = 40
+
+
+@click.command("runs", cls=Verb)
+@click.option("--state", type=click.Choice(STATES), help="Only runs in this state.")
+@click.option("--kind", type=click.Choice(("workflow", "map", "batch")), help="Only runs of this kind.")
+@click.option("--name", metavar="NAME", help="Only runs of this workflow, command or notebook.")
+@click.option("--project", metavar="KEY", help="Only runs of this project.")
+@click.option("--limit", default=20, show_default=True, type=click.IntRange(1), help="At most so many.")
+@pass_face
+def runs_verb(face: Face, *, state: str | None, kind: str | None, name: str | None, project: str | None, limit: int) -> None:
+    """List runs, newest first."""
+    from hishamos.cli.tables import runs_table
+    from hishamos.records.runs import RunKind, RunState
+
+    with face.open() as workspace:
+        found = workspace.runs.list(state=RunState(state) if state else None, kind=RunKind(kind) if kind else None, name=name, project=project, limit=limit)
+        empty = "No runs yet. Start one: hishamos demo"
+        face.show(found, lambda: (runs_table(found),) if found else (empty,), then=f"Next: hishamos show {found[0].id}" if found else "")
+
+
+@click.command("show", cls=Verb)
+@click.argument("run")
+@click.option("--attempts", is_flag=True, help="Show every attempt at a provider too.")
+@pass_face
+def show_verb(face: Face, *, run: str, attempts: bool) -> None:
+    """Show one run: its steps, attempts at providers, results."""
+    from hishamos.cli.documents import plain
+
+    with face.open() as workspace:
+        found = workspace.runs.get(run)
+        steps = workspace.runs.steps(found.id)
+        calls = workspace.runs.calls(found.id) if attempts or face.json else []
+        results = workspace.results.list(run=found.id)
+        if face.json:
+            face.emit({**plain(found), "steps": plain(steps), "attempts": plain(calls), "results": plain(results)})
+            return
+        face.show(found, lambda: _run_parts(found, steps, calls, results))
+
+
+def _run_parts(run: Run, steps: list[Step], calls: list[Any], results: list[Any]) -> list[Any]:
+    from hishamos.charts.formats import clock, count, duration
+    from hishamos.cli.tables import attempts_table, facts, results_table, seconds, spend, state, steps_table
+
+    parts: list[Any] = [
+        facts(
+            [
+                ("Run", run.id),
+                (run.kind.value.capitalize(), f"{run.name}@{run.version[:12]}"),
+                ("State", state(run.state, note=run.waiting_for or "")),
+                ("Error", run.error.message if run.error else None),
+                ("Spend", spend(run.cost_nanos, run.unpriced, offline=run.offline)),
+                ("Answers", state("offline") if run.offline else None),
+                ("Steps", f"{count(run.steps_done)} / {count(run.steps_total)}"),
+                ("Calls", f"{count(run.calls)}, {count(run.attempts)} attempts"),
+                ("Time", duration(seconds(run))),
+                ("Started", f"{clock(run.created_at)} UTC"),
+                ("Inputs", ", ".join(f"{name}={value}" for name, value in run.inputs.items())),
+            ]
+        )
+    ]
+    top = [step for step in steps if "[" not in step.path]
+    bad = [step for step in steps if "[" in step.path and step.state in {"failed", "timed_out"}]
+    parts += ["", steps_table(top)] if top else []
+    parts += ["", f"Items that failed ({len(bad)}):", steps_table(bad[:SHOWN_STEPS])] if bad else []
+    parts += ["", attempts_table(calls)] if calls else []
+    parts += ["", results_table(results)] if results else []
+    return parts
+
+
+@click.command("providers", cls=Verb)
+@pass_face
+def providers_verb(face: Face) -> None:
+    """List the providers that are configured or found, and how they did in the last 24 hours."""
+    from hishamos.charts.formats import count, duration, missing, money
+    from hishamos.cli.tables import table
+
+    with face.open() as workspace:
+        found = workspace.providers.list()
+        columns = ("Provider", "Kind", "State", "Key", "Models", "Attempts", "Failed", "p50", "p95", "Spend", "Next")
+        rows = [
+            (
+                one.name,
+                one.kind,
+                one.state,
+                one.key or missing(),
+                ", ".join(one.models) or missing(),
+                count(one.attempts),
+                count(one.failed),
+                duration(None if one.p50_ms is None else one.p50_ms / 1000),
+                duration(None if one.p95_ms is None else one.p95_ms / 1000),
+                "offline" if one.kind == "offline" else money(one.cost_nanos),
+                one.advice,
+            )
+            for one in found
+        ]
+        face.show(found, lambda: (table("Providers", columns, rows, right=("Attempts", "Failed", "p50", "p95", "Spend")),))
+
+
+@click.command("doctor", cls=Verb)
+@pass_face
+def doctor_verb(face: Face) -> None:
+    """Say what was found, what works and what to do next. Exit code 1 when something is wrong."""
+    signs = {"ok": "✓", "note": "·", "problem": "✕"}
+    with face.open() as workspace:
+        findings = workspace.providers.diagnose()
+        face.show(findings, lambda: (f"{signs[one.state]} {one.subject}: {one.found}" + (f"\n    {one.advice}" if one.advice else "") for one in findings))
+    if any(one.state == "problem" for one in findings):
+        raise FinishedWith(1)
+
+
+@click.command("sql", cls=Verb)
+@click.argument("statement")
+@click.option("--limit", default=1000, show_default=True, type=click.IntRange(1), help="At most so many rows.")
+@click.option("--timeout", default=30.0, show_default=True, metavar="SECONDS", help="At most so long.")
+@pass_face
+def sql_verb(face: Face, *, statement: str, limit: int, timeout: float) -> None:
+    """Run one SELECT over the views runs, steps, attempts, results, issues, events, budgets. STATEMENT - reads it from standard input."""
+    from hishamos.cli.documents import frame_rows
+    from hishamos.cli.tables import rows_table
+
+    text = sys.stdin.read() if statement == "-" else statement
+    with face.open() as workspace:
+        rows = frame_rows(workspace.sql(text, limit=limit, timeout_s=timeout))
+        face.show(rows, lambda: (rows_table(rows),) if rows else ("No rows.",))

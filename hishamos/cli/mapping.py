@@ -1,0 +1,229 @@
+"""Verbs over many rows: a command per row of a CSV file, a notebook per row of a CSV file."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from hishamos.cli.face import Face, FinishedWith, pass_face
+from hishamos.cli.values import inputs_option, parse_inputs
+from hishamos.cli.verbs import Verb
+from hishamos.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from hishamos.records.runs import Run
+    from hishamos.workspace import Workspace
+
+INTERRUPTED = 130
+PREVIEW = 10
+
+
+@click.command("map", cls=Verb)
+@click.argument("file", metavar="FILE.csv")
+@click.argument("command")
+@click.option("--columns", multiple=True, metavar="PARAMETER=COLUMN", help="Which column feeds a parameter; left out, columns named like parameters.")
+@inputs_option
+@click.option("--out", metavar="FILE.csv", help="Where to write the rows with the answers; left out, FILE.COMMAND.csv beside FILE.csv.")
+@click.option("--model", metavar="NAME", help="A model, route or policy instead of the command's own.")
+@click.option("--concurrency", default=32, show_default=True, type=click.IntRange(1), help="At most so many calls at once.")
+@click.option("--budget", metavar="USD", help="A hard limit on this map.")
+@click.option("--prefix", default="", metavar="TEXT", help="Put this before the new columns' names.")
+@click.option("--fresh", is_flag=True, help="Ask again, and pay again, for rows that are finished already.")
+@pass_face
+def map_verb(
+    face: Face,
+    *,
+    file: str,
+    command: str,
+    columns: tuple[str, ...],
+    inputs: tuple[str, ...],
+    out: str | None,
+    model: str | None,
+    concurrency: int,
+    budget: str | None,
+    prefix: str,
+    fresh: bool,
+) -> None:
+    """Run a command on each row of a CSV file; equal rows are paid once. Ctrl-C only detaches: the rest goes on in the server.
+
+    Rows that failed or were refused are tried again by the same line, finished ones are reused. Exit code 1 when a row has no answer.
+    """
+    from hishamos.cli.csv_files import read_rows, write_rows
+
+    names, rows = read_rows(file)
+    target = _target(file, command, out)
+    watched = _Watched(face)
+    with face.open() as workspace:
+        workspace.watch = watched
+        definition = workspace.commands.get(command)
+        values = parse_inputs(inputs, definition.parameters, of=f"command {definition.name}", root=workspace.root)
+
+        import pandas as pd
+
+        frame = workspace.map(
+            pd.DataFrame(rows, columns=names, dtype="str"),
+            command,
+            columns=_columns(columns),
+            inputs=values,
+            model=model,
+            concurrency=concurrency,
+            budget_usd=budget,
+            prefix=prefix,
+            fresh=fresh,
+        )
+    from hishamos.cli.documents import frame_rows
+
+    done = frame_rows(frame)
+    write_rows(target, [str(name) for name in frame.columns], [_cells(row) for row in done])
+    _show_map(face, done, target, watched, prefix)
+
+
+class _Watched:
+    """How the map waits: shows the progress, and remembers the run and whether it was interrupted."""
+
+    def __init__(self, face: Face) -> None:
+        self._face = face
+        self.run: Run | None = None
+        self.interrupted = False
+
+    def __call__(self, workspace: Workspace, run: str, timeout_s: float | None) -> Run:  # noqa: ARG002 - the watch's signature
+        from hishamos.cli.watching import watch
+
+        try:
+            self.run = watch(self._face, workspace, run)
+        except KeyboardInterrupt:
+            self.interrupted = True
+            self.run = workspace.runs.get(run)
+            raise
+        return self.run
+
+
+def _target(file: str, command: str, out: str | None) -> Path:
+    source = Path(file).expanduser()
+    target = Path(out).expanduser() if out else source.with_name(f"{source.stem}.{command}.csv")
+    if not target.parent.is_dir():
+        raise InvalidInput(what=f"The folder {target.parent} does not exist", where="--out", next="Make it, or choose another place.")
+    if target.exists() and target.samefile(source):
+        raise InvalidInput(what="The answers would overwrite the file they are about", where="--out", next="Choose another name.")
+    return target
+
+
+def _columns(pairs: Sequence[str]) -> dict[str, str]:
+    found = {}
+    for pair in pairs:
+        parameter, equals, column = pair.partition("=")
+        if not equals or not column:
+            raise InvalidInput(what=f"{pair!r} is no PARAMETER=COLUMN", where="--columns", next="Write, for example: --columns text=body")
+        found[parameter] = column
+    return found
+
+
+def _cells(row: Mapping[str, Any]) -> dict[str, Any]:
+    from hishamos.cli.documents import plain
+
+    return {name: json.dumps(plain(value), ensure_ascii=False) if isinstance(value, list | dict) else plain(value) for name, value in row.items()}
+
+
+def _show_map(face: Face, rows: Sequence[Mapping[str, Any]], target: Path, watched: _Watched, prefix: str) -> None:
+    from hishamos.charts.formats import count, state_label
+    from hishamos.cli.tables import rows_table
+    from hishamos.cli.watching import outcome
+
+    states = Counter(str(row[f"{prefix}hos_status"]) for row in rows)
+    run = watched.run
+    document = {"run": run, "out": str(target), "rows": len(rows), "states": dict(states), "interrupted": watched.interrupted}
+    answered = states["succeeded"]
+    words = ", ".join(f"{count(number)} {state_label(name)}" for name, number in states.most_common())
+    note = " ".join(dict.fromkeys(str(row[f"{prefix}hos_error"]) for row in rows if row[f"{prefix}hos_error"]))[:400]
+    head = [outcome(run)] if run else []
+    face.show(
+        document,
+        lambda: (*head, words, *([note] if note else []), rows_table(_narrow(rows[:PREVIEW], prefix))),
+        then=f"Written: {target}",
+    )
+    if watched.interrupted and run:
+        face.say(f"Detached; the run goes on in the server. Watch it: hishamos follow {run.id}; the same line again collects the rest.")
+        raise FinishedWith(INTERRUPTED)
+    if answered < len(rows):
+        face.say("Next: the same line again tries only what has no answer.")
+        raise FinishedWith(1)
+
+
+def _narrow(rows: Sequence[Mapping[str, Any]], prefix: str) -> list[dict[str, Any]]:
+    """Return rows that fit a terminal: long cells are cut, facts of the call left out but the state."""
+    hidden = {f"{prefix}hos_{name}" for name in ("error", "cost_usd", "attempts", "command", "reused", "model")}
+    return [{name: _cut(value) for name, value in row.items() if name not in hidden} for row in rows]
+
+
+def _cut(value: Any) -> Any:
+    text = value if isinstance(value, str) else None
+    return f"{text[:39]}…" if text and len(text) > 40 else value
+
+
+@click.command("batch", cls=Verb)
+@click.argument("notebook")
+@click.option("--rows", "file", required=True, metavar="FILE.csv", help="One execution per row; its columns are the notebook's parameters.")
+@click.option("--jobs", default=2, show_default=True, type=click.IntRange(1), help="At most so many notebooks at once.")
+@click.option("--output", metavar="FOLDER", help="Where the executed notebooks go; left out, data/local/batches/RUN.")
+@click.option("--fresh", is_flag=True, help="Execute rows again that are finished already.")
+@pass_face
+def batch_verb(face: Face, *, notebook: str, file: str, jobs: int, output: str | None, fresh: bool) -> None:
+    """Execute a notebook once per row of a CSV file. Ctrl-C only detaches: the batch goes on in the server.
+
+    Cells that are JSON numbers or true/false are passed as such, all others as text; an empty cell leaves the notebook's own default. Exit
+    code 1 when a notebook failed.
+    """
+    from hishamos.cli.csv_files import read_rows
+    from hishamos.cli.documents import plain
+    from hishamos.cli.running import detached
+    from hishamos.cli.values import find_file
+    from hishamos.cli.watching import outcome, watch
+
+    _, rows = read_rows(file)
+    parameters = [{name: _typed(cell) for name, cell in row.items() if cell != ""} for row in rows]
+    with face.open() as workspace:
+        path = find_file(notebook, workspace.root, "the notebook")
+        folder = str(Path(output).expanduser().absolute()) if output else None
+        run = workspace.batch.start(str(path), parameters, jobs=jobs, output=folder, fresh=fresh)
+        face.say(f"Run {run.id} in {workspace.root}")
+        try:
+            run = watch(face, workspace, run.id)
+        except KeyboardInterrupt:
+            detached(face, run)
+            raise FinishedWith(INTERRUPTED) from None
+        done = workspace.batch.rows(run.id)
+    face.show({"run": plain(run), "rows": plain(done)}, lambda: (outcome(run), _batch_table(done)))
+    if any(row.status != "succeeded" for row in done):
+        face.say("Next: the same line again executes only what is missing.")
+        raise FinishedWith(1)
+
+
+def _typed(cell: str) -> Any:
+    try:
+        value = json.loads(cell)
+    except ValueError:
+        return cell
+    return value if isinstance(value, bool | int | float) else cell
+
+
+def _batch_table(rows: Sequence[Any]) -> Any:
+    from hishamos.charts.formats import count, duration, missing, money
+    from hishamos.cli.tables import state, table
+
+    shown = [
+        (
+            count(row.index + 1),
+            state(row.status),
+            ", ".join(f"{name}={value}" for name, value in row.parameters.items()),
+            money(row.cost_nanos),
+            duration(row.seconds),
+            row.error or row.output_path or missing(),
+        )
+        for row in rows
+    ]
+    return table("Notebooks", ("Row", "State", "Parameters", "Spend", "Time", "Notebook or error"), shown, right=("Row", "Spend", "Time"))

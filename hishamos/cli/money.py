@@ -1,0 +1,116 @@
+"""Verbs about money: spend, budgets, balances."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Literal
+
+import click
+
+from hishamos.cli.face import Face, FinishedWith, pass_face
+from hishamos.cli.verbs import Verb, VerbGroup
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from hishamos.records.money import Budget
+
+DAY = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"])
+
+
+@click.command("spend", cls=Verb)
+@click.option("--by", default="model", show_default=True, metavar="NAMES", help="Group by these, with commas: model, day, workflow, run_id, …")
+@click.option("--since", type=DAY, help="From this day or time (UTC) on.")
+@click.option("--until", type=DAY, help="Up to this day or time (UTC).")
+@click.option("--run", metavar="RUN", help="Only this run.")
+@click.option("--project", metavar="KEY", help="Only this project.")
+@pass_face
+def spend_verb(face: Face, *, by: str, since: datetime | None, until: datetime | None, run: str | None, project: str | None) -> None:
+    """Show the spend, grouped. Offline answers cost nothing and count in no success rate."""
+    from hishamos.cli.documents import frame_rows
+    from hishamos.cli.tables import rows_table
+
+    groups = [name.strip() for name in by.split(",") if name.strip()]
+    with face.open() as workspace:
+        one = workspace.runs.get(run).id if run else None
+        rows = frame_rows(workspace.ledger.spend(by=groups, since=_utc(since), until=_utc(until), run=one, project=project))
+        face.show(rows, lambda: (rows_table(rows, f"Spend by {' and '.join(groups)}"),) if rows else ("Nothing was spent, and nothing asked.",))
+
+
+def _utc(moment: datetime | None) -> datetime | None:
+    return None if moment is None else moment.replace(tzinfo=UTC)
+
+
+@click.group("budget", cls=VerbGroup, invoke_without_command=True)
+@click.pass_context
+def budget_verb(context: click.Context) -> None:
+    """List budgets with their balance, set or remove one."""
+    if context.invoked_subcommand is not None:
+        return
+    face: Face = context.obj
+    with face.open() as workspace:
+        found = workspace.budgets.list()
+        then = "" if found else "Next: hishamos budget set month --limit 50"
+        face.show(found, lambda: (_table(found),) if found else ("No budgets: nothing limits the spend.",), then=then)
+
+
+def _table(budgets: list[Budget]) -> Table:
+    from hishamos.charts.formats import money, share
+    from hishamos.cli.tables import table
+
+    rows = [
+        (
+            one.name,
+            one.scope,
+            one.period,
+            money(one.limit_nanos),
+            money(one.committed_nanos),
+            money(one.reserved_nanos),
+            share(one.committed_nanos, one.limit_nanos),
+            ("closed by an overrun" if one.closed else "hard") if one.hard or one.closed else "warns only",
+        )
+        for one in budgets
+    ]
+    columns = ("Budget", "Scope", "Period", "Limit", "Spent", "Reserved", "Used", "Kind")
+    return table("Budgets", columns, rows, right=("Limit", "Spent", "Reserved", "Used"))
+
+
+@budget_verb.command("set")
+@click.argument("name")
+@click.option("--limit", required=True, metavar="USD", help="The limit, a decimal number.")
+@click.option("--scope", default="workspace", show_default=True, help="workspace, project:KEY, user:NAME, workflow:NAME or run.")
+@click.option("--period", default="month", show_default=True, type=click.Choice(("day", "month", "total")), help="What the limit is for.")
+@click.option("--soft", is_flag=True, help="Warn only; refuse nothing.")
+@pass_face
+def set_budget(face: Face, *, name: str, limit: str, scope: str, period: Literal["day", "month", "total"], soft: bool) -> None:
+    """Create or change a budget."""
+    with face.open() as workspace:
+        made = workspace.budgets.set(name, limit_usd=limit, scope=scope, period=period, hard=not soft)
+        face.show(made, lambda: (_table([made]),))
+
+
+@budget_verb.command("remove")
+@click.argument("name")
+@pass_face
+def remove_budget(face: Face, name: str) -> None:
+    """Remove a budget; the ledger keeps what was spent."""
+    with face.open() as workspace:
+        workspace.budgets.remove(name)
+        face.show({"removed": name}, lambda: (f"Removed {name}.",))
+
+
+@click.command("reconcile", cls=Verb)
+@click.option("--balances", is_flag=True, help="Hold every budget's balance against the sum over the ledger (the default, and so far the only check).")
+@pass_face
+def reconcile_verb(face: Face, *, balances: bool) -> None:  # noqa: ARG001 - the flag names what happens anyway
+    """Hold every balance against the ledger. Exit code 1 when one differs."""
+    from hishamos.charts.formats import money
+    from hishamos.cli.tables import table
+
+    with face.open() as workspace:
+        checks = workspace.ledger.balances()
+        rows = [(one.budget, one.period, money(one.balance_nanos), money(one.ledger_nanos), "✓ equal" if one.equal else "✕ differs") for one in checks]
+        columns = ("Budget", "Period", "Balance", "Ledger", "")
+        face.show(checks, lambda: (table("Balances", columns, rows, right=("Balance", "Ledger")),) if checks else ("No balances yet.",))
+    if not all(one.equal for one in checks):
+        raise FinishedWith(1)

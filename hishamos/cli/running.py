@@ -1,0 +1,172 @@
+"""Verbs that start runs and steer them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from hishamos.cli.face import Face, FinishedWith, pass_face
+from hishamos.cli.values import inputs_option, parse_inputs
+from hishamos.cli.verbs import Verb
+
+if TYPE_CHECKING:
+    from hishamos.records.runs import Run
+    from hishamos.workspace import Workspace
+
+INTERRUPTED = 130
+
+
+def wait_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a verb ``--wait/--no-wait``."""
+    return click.option("--wait/--no-wait", default=True, help="Watch the run until it ends or waits (default), or return at once.")(command)
+
+
+@click.command("run", cls=Verb)
+@click.argument("workflow")
+@inputs_option
+@click.option("--model", metavar="NAME", help="A model, route or policy instead of the definitions' own.")
+@click.option("--budget", metavar="USD", help="A hard limit on this run.")
+@click.option("--project", metavar="KEY", help="The project that the run belongs to.")
+@wait_option
+@pass_face
+def run_verb(face: Face, *, workflow: str, inputs: tuple[str, ...], model: str | None, budget: str | None, project: str | None, wait: bool) -> None:
+    """Start a workflow and watch it. Ctrl-C cancels the run."""
+    with face.open() as workspace:
+        definition = workspace.workflows.get(workflow)
+        values = parse_inputs(inputs, definition.inputs, of=f"workflow {definition.name}", root=workspace.root)
+        run = workspace.workflows.start(workflow, values, model=model, budget_usd=budget, project=project)
+        face.say(f"Run {run.id} in {workspace.root}")
+        if wait:
+            run = _watched(face, workspace, run, cancel=True)
+        finish(face, workspace, run)
+
+
+def _watched(face: Face, workspace: Workspace, run: Run, *, cancel: bool = False) -> Run:
+    """Watch a run; an interrupt cancels it, or only stops watching."""
+    from hishamos.cli.watching import watch
+
+    try:
+        return watch(face, workspace, run.id)
+    except KeyboardInterrupt:
+        if cancel:
+            cancelled = workspace.runs.cancel(run.id)
+            face.say(f"Cancelled. Go on later with: hishamos resume {run.id}")
+            if face.json:
+                face.emit(cancelled)
+        else:
+            detached(face, run)
+        raise FinishedWith(INTERRUPTED) from None
+
+
+def detached(face: Face, run: Run) -> None:
+    """Say that the run goes on without this terminal."""
+    face.say(f"Detached; the run goes on in the server. Watch it again: hishamos follow {run.id}")
+    if face.json:
+        face.emit(run)
+
+
+def finish(face: Face, workspace: Workspace, run: Run) -> None:
+    """Show how a run stands, name the next command, and end with the run's exit code."""
+    from hishamos.cli.documents import plain
+    from hishamos.cli.watching import exit_code, next_commands, outcome
+
+    waiting = [step.path for step in workspace.runs.approvals() if step.run_id == run.id] if run.state == "waiting" else []
+    then = next_commands(run, waiting)
+    if face.json:
+        face.emit({**plain(run), "next": then})
+    else:
+        face.show(run, lambda: (outcome(run), *_failure(run)), then="Next: " + "\n      ".join(then))
+    raise FinishedWith(exit_code(run))
+
+
+def _failure(run: Run) -> list[str]:
+    return [f"✕ {run.error.message}"] if run.error else []
+
+
+@click.command("follow", cls=Verb)
+@click.argument("run")
+@pass_face
+def follow_verb(face: Face, *, run: str) -> None:
+    """Stream a run's events until it ends or waits for a person. Ctrl-C only stops following.
+
+    With --json one object a line: the events.
+    """
+    from hishamos.cli.watching import exit_code, next_commands, outcome, watch
+
+    with face.open() as workspace:
+        found = workspace.runs.get(run)
+        try:
+            current = watch(face, workspace, found.id, each=face.emit if face.json else None)
+        except KeyboardInterrupt:
+            face.say(f"Detached; the run goes on in the server. Watch it again: hishamos follow {found.id}")
+            raise FinishedWith(INTERRUPTED) from None
+        waiting = [step.path for step in workspace.runs.approvals() if step.run_id == found.id]
+        if not face.json:
+            face.show(current, lambda: (outcome(current), *_failure(current)))
+        face.say("Next: " + "\n      ".join(next_commands(current, waiting)))
+        raise FinishedWith(exit_code(current))
+
+
+@click.command("resume", cls=Verb)
+@click.argument("run")
+@wait_option
+@pass_face
+def resume_verb(face: Face, *, run: str, wait: bool) -> None:
+    """Go on with a run that is paused, failed, cancelled or lost its server; finished steps are not repeated."""
+    with face.open() as workspace:
+        current = workspace.runs.resume(run)
+        if wait:
+            current = _watched(face, workspace, current)
+        finish(face, workspace, current)
+
+
+@click.command("pause", cls=Verb)
+@click.argument("run")
+@pass_face
+def pause_verb(face: Face, *, run: str) -> None:
+    """Stop a run before its next step or call."""
+    from hishamos.cli.watching import outcome
+
+    with face.open() as workspace:
+        current = workspace.runs.pause(run)
+        face.show(current, lambda: (outcome(current),), then=f"Next: hishamos resume {current.id}")
+
+
+@click.command("cancel", cls=Verb)
+@click.argument("run")
+@pass_face
+def cancel_verb(face: Face, *, run: str) -> None:
+    """Cancel a run and the calls it has under way."""
+    from hishamos.cli.watching import outcome
+
+    with face.open() as workspace:
+        current = workspace.runs.cancel(run)
+        face.show(current, lambda: (outcome(current),), then=f"Next: hishamos show {current.id}")
+
+
+@click.command("approve", cls=Verb)
+@click.argument("run")
+@click.argument("step")
+@click.option("--reject", is_flag=True, help="Decide against it.")
+@click.option("--comment", default="", metavar="TEXT", help="Why; kept with the decision.")
+@wait_option
+@pass_face
+def approve_verb(face: Face, *, run: str, step: str, reject: bool, comment: str, wait: bool) -> None:
+    """Decide on a step that waits for approval, and watch the run go on."""
+    with face.open() as workspace:
+        current = workspace.runs.approve(run, step, decision="reject" if reject else "approve", comment=comment)
+        if wait:
+            current = _watched(face, workspace, current)
+        if reject:
+            _rejected(face, current)
+        finish(face, workspace, current)
+
+
+def _rejected(face: Face, run: Run) -> None:
+    """Show a run that was rejected: the decision was carried out, so the verb succeeded."""
+    from hishamos.cli.watching import outcome
+
+    face.show(run, lambda: (outcome(run),), then=f"Next: hishamos show {run.id}")
+    raise FinishedWith(0)

@@ -1,0 +1,162 @@
+"""Records as rich tables, with the words, signs and number formats of every face."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from hishamos.charts.formats import clock, count, duration, missing, money, state_colour, state_label
+from hishamos.records.calls import Attempt
+from hishamos.records.results import Issue, Result
+from hishamos.records.runs import Run, Step
+
+COLOURS = {"muted": "bright_black", "blue": "blue", "amber": "yellow", "green": "green", "red": "red", "violet": "magenta"}
+
+
+def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], *, right: Sequence[str] = ()) -> Table:
+    """Return a plain table; the columns named in ``right`` hold numbers."""
+    drawn = Table(title=escape(title) if title else None, title_justify="left", title_style="bold", box=None, pad_edge=False, header_style="bright_black")
+    for name in columns:
+        drawn.add_column(escape(name), justify="right" if name in right else "left", overflow="fold")
+    for row in rows:
+        drawn.add_row(*(cell if isinstance(cell, Text) else Text(_cell(cell)) for cell in row))
+    return drawn
+
+
+def state(word: str, *, note: str = "") -> Text:
+    """Return a state as sign and word, coloured where there are colours."""
+    text = Text(state_label(word), style=COLOURS[state_colour(word)])
+    return text.append(f" {note}") if note else text
+
+
+def spend(nanos: int | None, unpriced: int = 0, *, offline: bool = False) -> str:
+    """Return a spend; what is unpriced or offline is never shown as 0.00."""
+    if offline and not nanos and not unpriced:
+        return "offline"
+    return money(nanos) + (f" + {unpriced} unpriced" if unpriced else "")
+
+
+def seconds(record: Run | Step) -> float | None:
+    """Return how long a run or step took, seconds; None while it has not ended."""
+    if record.started_at is None or record.finished_at is None:
+        return None
+    return (record.finished_at - record.started_at).total_seconds()
+
+
+def runs_table(runs: Sequence[Run]) -> Table:
+    """Return runs as a table."""
+    rows = [
+        (
+            run.id,
+            run.name,
+            state(run.state),
+            f"{count(run.steps_done)} / {count(run.steps_total)}",
+            spend(run.cost_nanos, run.unpriced, offline=run.offline),
+            duration(seconds(run)),
+            clock(run.created_at),
+        )
+        for run in runs
+    ]
+    return table("Runs", ("Run", "Name", "State", "Steps", "Spend", "Time", "Started (UTC)"), rows, right=("Steps", "Spend", "Time"))
+
+
+def steps_table(steps: Sequence[Step]) -> Table:
+    """Return steps as a table."""
+    rows = [
+        (
+            step.path,
+            step.type,
+            state(step.state),
+            step.model or missing(),
+            count(step.attempts),
+            spend(step.cost_nanos, offline=bool(step.model and step.model.startswith("offline/"))) if step.attempts else missing(),
+            duration(seconds(step)),
+            step.error.message if step.error else step.waiting_for or ("reused" if step.reused else ""),
+        )
+        for step in steps
+    ]
+    columns = ("Step", "Type", "State", "Model", "Attempts", "Spend", "Time", "Note")
+    return table("Steps", columns, rows, right=("Attempts", "Spend", "Time"))
+
+
+def attempts_table(attempts: Sequence[Attempt]) -> Table:
+    """Return attempts at providers as a table."""
+    rows = [
+        (
+            attempt.step_id or missing(),
+            attempt.model,
+            state("offline" if attempt.offline else attempt.status),
+            attempt.cause or "",
+            count(attempt.input_tokens),
+            count(attempt.output_tokens),
+            "offline" if attempt.offline else money(attempt.cost_nanos),
+            duration(None if attempt.latency_ms is None else attempt.latency_ms / 1000),
+        )
+        for attempt in attempts
+    ]
+    columns = ("Step", "Model", "State", "Cause", "Input tokens", "Output tokens", "Cost", "Latency")
+    return table("Attempts", columns, rows, right=("Input tokens", "Output tokens", "Cost", "Latency"))
+
+
+def results_table(results: Sequence[Result]) -> Table:
+    """Return results as a table."""
+    rows = [
+        (result.id, result.title, result.run_id or missing(), result.project or missing(), _rating(result.rating), clock(result.created_at))
+        for result in results
+    ]
+    return table("Results", ("Result", "Title", "Run", "Project", "Rating", "Saved (UTC)"), rows, right=("Rating",))
+
+
+def issues_table(issues: Sequence[Issue]) -> Table:
+    """Return issues as a table."""
+    rows = [(issue.key, issue.title, issue.kind, issue.priority, issue.state, ", ".join(issue.labels)) for issue in issues]
+    return table("Issues", ("Issue", "Title", "Kind", "Priority", "State", "Labels"), rows)
+
+
+def rows_table(rows: Sequence[Mapping[str, Any]], title: str = "") -> Table:
+    """Return any rows as a table; ``cost_nanos`` is shown as money, numbers stand at the right."""
+    names = list(rows[0]) if rows else []
+    numeric = [name for name in names if all(isinstance(row[name], int | float) or row[name] is None for row in rows)]
+    shown = [[_named(name, row[name]) for name in names] for row in rows]
+    return table(title, [_heading(name) for name in names], shown, right=[_heading(name) for name in numeric])
+
+
+def facts(pairs: Iterable[tuple[str, Any]]) -> Table:
+    """Return facts as two columns: the name, the value."""
+    drawn = Table(box=None, pad_edge=False, show_header=False)
+    drawn.add_column(style="bright_black", no_wrap=True)
+    drawn.add_column(overflow="fold")
+    for name, value in pairs:
+        if value not in (None, "", ()):
+            drawn.add_row(escape(name), value if isinstance(value, Text) else Text(_cell(value)))
+    return drawn
+
+
+def _heading(name: str) -> str:
+    return "cost" if name == "cost_nanos" else name
+
+
+def _named(name: str, value: Any) -> str:
+    if name == "cost_nanos" and (value is None or isinstance(value, int)):
+        return money(value)
+    if name.endswith("_ms") and (value is None or isinstance(value, int | float)):
+        return duration(None if value is None else value / 1000)
+    return _cell(value)
+
+
+def _rating(rating: int | None) -> str:
+    return missing() if rating is None else f"{rating} / 5"
+
+
+def _cell(value: Any) -> str:
+    if value is None or (isinstance(value, float) and value != value):  # noqa: PLR0124 - NaN is the number that differs from itself
+        return missing()
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return count(value)
+    return str(value)

@@ -1,0 +1,146 @@
+"""A run while it goes on: drawn in place on a terminal, plain lines elsewhere; always on stderr."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from hishamos.charts.formats import count, duration, money, state_label
+from hishamos.cli.face import WAITS, Face
+
+if TYPE_CHECKING:
+    from hishamos.records.runs import Run, RunEvent
+    from hishamos.workspace import Workspace
+
+LOOK_EVERY_S = 0.25
+LINE_EVERY_S = 5.0
+
+
+def watch(face: Face, workspace: Workspace, run: str, *, each: Any = None) -> Run:
+    """Show a run's progress until it ends, waits for a person or is paused, and return it as it then is.
+
+    ``each``: called with every event; left out, the events only move the progress.
+    """
+    with _progress(face) as progress:
+        looked = 0.0
+        for event in workspace.runs.follow(run):
+            if each is not None:
+                each(event)
+            progress.event(event)
+            if time.monotonic() - looked >= LOOK_EVERY_S:
+                progress.look(workspace.runs.get(run))
+                looked = time.monotonic()
+            if event.kind == "run" and event.state == "paused":
+                break
+        current = workspace.runs.get(run)
+        progress.look(current)
+    return current
+
+
+def outcome(run: Run) -> str:
+    """Return a run's end in one line: sign, word, spend, time."""
+    from hishamos.cli.tables import seconds, spend
+
+    parts = [f"{run.name}  {state_label(run.state)}", spend(run.cost_nanos, run.unpriced, offline=run.offline)]
+    taken = seconds(run)
+    if taken is not None:
+        parts.append(duration(taken))
+    if run.waiting_for:
+        parts.append(run.waiting_for)
+    return "  ".join(parts)
+
+
+def next_commands(run: Run, waiting: list[str]) -> list[str]:
+    """Return what to type next. ``waiting``: the paths of the run's steps that wait for approval."""
+    if run.state == "waiting":
+        return [f"hishamos approve {run.id} {path}" for path in waiting] or [f"hishamos follow {run.id}"]
+    if run.state in {"paused", "failed", "cancelled"}:
+        return [f"hishamos show {run.id}", f"hishamos resume {run.id}"]
+    if run.state == "succeeded":
+        return [f"hishamos show {run.id}"]
+    return [f"hishamos follow {run.id}"]
+
+
+def exit_code(run: Run) -> int:
+    """Return 0 for a run that succeeded or goes on, 1 for one that failed or was cancelled, 3 for one that waits."""
+    if run.state in {"failed", "cancelled"}:
+        return 1
+    return WAITS if run.state in {"waiting", "paused"} else 0
+
+
+class _Lines:
+    """Progress where nothing can be redrawn: a line when a step changes its state, and now and then a count."""
+
+    def __init__(self, face: Face) -> None:
+        self._face = face
+        self._last = time.monotonic()
+
+    def event(self, event: RunEvent) -> None:
+        if event.kind == "step" and event.path and "[" not in event.path:
+            message = f"  {event.message}" if event.message else ""
+            self._face.say(f"{event.path}  {state_label(event.state or '')}{message}")
+
+    def look(self, run: Run) -> None:
+        if not run.ended and time.monotonic() - self._last >= LINE_EVERY_S:
+            self._last = time.monotonic()
+            self._face.say(f"{run.name}  {count(run.steps_done)} / {count(run.steps_total)}  {money(run.cost_nanos)}")
+
+
+class _Bar:
+    """Progress redrawn in place: steps, spend, rows a second, time left."""
+
+    def __init__(self, progress: Any) -> None:
+        self._progress = progress
+        self._task = progress.add_task("starting", total=None, spend="", rate="")
+        self._step = ""
+        self._began = time.monotonic()
+
+    def event(self, event: RunEvent) -> None:
+        if event.kind == "step" and event.path and event.state == "running":
+            self._step = event.path.partition("[")[0]
+
+    def look(self, run: Run) -> None:
+        from hishamos.cli.tables import spend
+
+        taken = time.monotonic() - self._began
+        rate = f"{run.steps_done / taken:.1f} steps/s" if run.steps_done and taken > 1 else ""
+        self._progress.update(
+            self._task,
+            description=f"{run.name}  {state_label(run.state)}" + (f"  {self._step}" if self._step and not run.ended else ""),
+            total=run.steps_total or None,
+            completed=run.steps_done,
+            spend=spend(run.cost_nanos, run.unpriced, offline=run.offline) if run.attempts else "",
+            rate=rate,
+        )
+
+
+@contextmanager
+def _progress(face: Face) -> Iterator[_Lines | _Bar]:
+    if not face.live:
+        yield _Lines(face)
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[spend]}"),
+        TextColumn("{task.fields[rate]}"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=face.console(stderr=True), transient=True) as progress:
+        yield _Bar(progress)
+
+
+@contextmanager
+def waiting(face: Face, words: str) -> Iterator[None]:
+    """Show that a call is under way."""
+    if not face.live:
+        yield
+        return
+    with face.console(stderr=True).status(words):
+        yield
