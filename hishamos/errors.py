@@ -140,6 +140,22 @@ class StepTimedOut(StepFailed):
     """{step} took longer than its limit of {seconds} s. Raise its timeout, then: hishamos resume {run}"""
 
 
+class ItemsFailed(StepFailed):
+    """{step}: {failed} of {total} items failed. {reasons}"""
+
+
+class CaseFailed(StepFailed):
+    """{step}, case {case!r}: {reason}"""
+
+
+class FunctionFailed(StepFailed):
+    """{step}: {function} raised {kind}: {reason}"""
+
+
+class Rejected(StepFailed):
+    """{step} was rejected by {by}{comment}. To ask again: hishamos resume {run}"""
+
+
 class TemplateFailed(UsageError):
     """The template of {where} can't be rendered: {problem}. {next}"""
 

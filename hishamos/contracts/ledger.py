@@ -109,8 +109,8 @@ class Ledger(Protocol):
         """
         ...
 
-    def settle(self, call: CallIntent, attempt: Attempt, outcome: Outcome | None) -> Future[bool]:
-        """Complete a sent attempt, settle its reservations and, with ``outcome``, end the call.
+    def settle(self, call: CallIntent, attempt: Attempt, reserve: Reserve, outcome: Outcome | None) -> Future[bool]:
+        """Complete a sent attempt, settle what ``intend`` reserved and, with ``outcome``, end the call.
 
         Gives False, and writes nothing, if another process took the call over meanwhile.
         """

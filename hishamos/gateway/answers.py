@@ -9,7 +9,7 @@ from typing import Any
 
 from hishamos.records.record import canonical
 
-_FENCE = re.compile(r"```(?:json)?\s*\n?(.*?)```", re.S | re.I)
+_FENCE = re.compile(r"```(?:json)?\s*\n?(.*?)```", re.DOTALL | re.IGNORECASE)
 PROBLEM_LENGTH = 300
 
 

@@ -84,9 +84,9 @@ BY_STATUS = {
 }
 
 # Providers tell these two apart from other invalid requests in words only.
-_TOO_LONG = re.compile(r"context.{0,20}(length|window|limit)|maximum context|prompt is too long|input token count.{0,40}exceed|too many tokens", re.I)
-_POLICY = re.compile(r"content.{0,12}(policy|filter|management)|safety (system|settings)|prohibited content", re.I)
-_BAD_KEY = re.compile(r"api.?key not valid|invalid api.?key|api_key_invalid", re.I)  # Gemini answers 400
+_TOO_LONG = re.compile(r"context.{0,20}(length|window|limit)|maximum context|prompt is too long|input token count.{0,40}exceed|too many tokens", re.IGNORECASE)
+_POLICY = re.compile(r"content.{0,12}(policy|filter|management)|safety (system|settings)|prohibited content", re.IGNORECASE)
+_BAD_KEY = re.compile(r"api.?key not valid|invalid api.?key|api_key_invalid", re.IGNORECASE)  # Gemini answers 400
 
 
 def classify(fault: Fault) -> Cause:

@@ -17,12 +17,14 @@ from hishamos.gateway.ladder import Fallback, Places, Retry
 from hishamos.gateway.meter import Meter, answered
 from hishamos.gateway.pending import SharedCall
 from hishamos.gateway.prices import PriceBook, bundled
+from hishamos.gateway.readiness import statuses
 from hishamos.gateway.routes import Target
 from hishamos.gateway.standing import Standing
 from hishamos.gateway.trips import Trip
 from hishamos.records.calls import ModelRequest, Outcome, Tags
 from hishamos.records.configuration import Settings
 from hishamos.records.record import content_hash, new_id
+from hishamos.records.workspaces import ProviderStatus
 
 BEAT_S = 2.0
 GRACE_S = 5.0
@@ -64,11 +66,11 @@ class Gateway:
             self._ledger.beat(self.owner).result()
             self._loop.call_soon_threadsafe(self._keep, self._beat())
         self._ledger.recover(self.owner).result()
-        self.reconfigure()
-
-    def reconfigure(self) -> None:
-        """Take over the configuration's budgets; to be called whenever ``hishamos.toml`` was read again."""
         self._ledger.sync_budgets(self._settings().budgets).result()
+
+    def reconfigure(self, settings: Settings) -> None:
+        """Take over the configuration's budgets; to be called with the new settings whenever ``hishamos.toml`` was read again."""
+        self._ledger.sync_budgets(settings.budgets)
 
     def warm(self) -> None:
         """Import in the background what the configured providers need. Answers at once."""
@@ -104,6 +106,10 @@ class Gateway:
     def targets(self) -> Sequence[str]:
         """See the contract."""
         return routes.names(self._settings(), self._keys)
+
+    def providers(self) -> list[ProviderStatus]:
+        """Return the providers with their state; asks nobody but servers on this machine."""
+        return statuses(self._settings(), self._keys, self.standing)
 
     @property
     def open_calls(self) -> int:
@@ -206,4 +212,3 @@ class Gateway:
         for provider in settings.providers.values():
             if provider.kind != "offline":
                 self._adapters.of(provider.kind).warm()
-

@@ -106,6 +106,7 @@ class Fallback:
             target = waiting.pop(0)
             trip.waiting_targets = len(waiting)
             last = await self._below.climb(trip, target)
+            trip.hop += 1
             if last.outcome is not None:
                 self._standing.clear(target)
                 return last.outcome
@@ -136,7 +137,8 @@ class Fallback:
 
 def _pause(tries: int, retry_after_s: float | None) -> float:
     """Return the pause before the next try: exponential with jitter, and never shorter than the provider asks for."""
-    pause = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2 ** (tries - 1)) * random.uniform(0.5, 1.0)
+    longest: float = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2 ** (tries - 1))
+    pause = longest * random.uniform(0.5, 1.0)
     return max(pause, retry_after_s or 0.0)
 
 

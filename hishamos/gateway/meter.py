@@ -71,7 +71,9 @@ class Meter:
         reading, started = _Reading(), time.perf_counter()
         cause, fault = await self._read(trip, target, limit, reading)
         attempt = _completed(trip, attempt, target, reading, cause, fault, ask, limit, started)
-        return await self._settle(trip, target, attempt, reading, cause, fault)
+        tried = _tried(target, attempt, reading, cause, fault)
+        await self._settle(trip, tried, ask)
+        return tried
 
     async def _intend(self, trip: Trip, target: Target, ask: Reserve) -> Attempt:
         again = False
@@ -157,26 +159,25 @@ class Meter:
             return causes.TIMEOUT, Fault(f"{waited} (timeout_s = {provider.timeout_s:g}, idle_timeout_s = {provider.idle_timeout_s:g})", transport="timeout")
         return _verdict(reading), None
 
-    async def _settle(self, trip: Trip, target: Target, attempt: Attempt, reading: _Reading, cause: Cause | None, fault: Fault | None) -> Tried:
-        broken = attempt.status is AttemptStatus.INCOMPLETE and cause is not causes.LENGTH
-        tried = Tried(target, attempt, cause, reading.text, reading.finish.not_judged if reading.finish else (), broken)
-        tried.retry_after_s = fault.retry_after_s if fault else None
-        trip.attempts.append(attempt)
-        if cause is None:
+    async def _settle(self, trip: Trip, tried: Tried, ask: Reserve) -> None:
+        """Commit the attempt, and with it the call's end where this is it."""
+        trip.attempts.append(tried.attempt)
+        if tried.cause is None:
             tried.outcome = _success(trip, tried)
-        elif cause is causes.CANCELLED:
+        elif tried.cause is causes.CANCELLED:
             tried.outcome = trip.outcome(CallStatus.CANCELLED)
-        done = await answered(self._ledger.settle(trip.intent, attempt, tried.outcome))
+        done = await answered(self._ledger.settle(trip.intent, tried.attempt, ask, tried.outcome))
         self._line.wake()
         if not done:
             trip.held = False  # another process took the call over; what it makes of it is the answer
             trip.attempts.pop()
-            await self._follow(trip, target)
-        return tried
+            await self._follow(trip, tried.target)
 
     async def _follow(self, trip: Trip, target: Target) -> None:
-        while (outcome := await answered(self._ledger.find(trip.intent.key, trip.intent.request_hash))) is None and not trip.over():
-            await asyncio.sleep(ELSEWHERE_POLL_S)
+        outcome = None
+        while outcome is None and not trip.over():
+            outcome = await answered(self._ledger.find(trip.intent.key, trip.intent.request_hash))
+            await asyncio.sleep(0 if outcome else ELSEWHERE_POLL_S)
         if outcome is not None:
             raise Ended(outcome)
         error = causes.call_failed(target.reference, "another process took this call over", "owner_died", 1, "Repeat it with the same key later.")
@@ -196,6 +197,18 @@ class Meter:
 def answered(future: Future[T]) -> Awaitable[T]:
     """Wait on the loop for what the store's thread answers."""
     return asyncio.wrap_future(future)
+
+
+def _tried(target: Target, attempt: Attempt, reading: _Reading, cause: Cause | None, fault: Fault | None) -> Tried:
+    return Tried(
+        target=target,
+        attempt=attempt,
+        cause=cause,
+        text=reading.text,
+        not_judged=reading.finish.not_judged if reading.finish else (),
+        broken=attempt.status is AttemptStatus.INCOMPLETE and cause is not causes.LENGTH,
+        retry_after_s=fault.retry_after_s if fault else None,
+    )
 
 
 def _verdict(reading: _Reading) -> Cause | None:
@@ -225,6 +238,7 @@ def _attempt(trip: Trip, target: Target) -> Attempt:
         key_prefix=tags.key_prefix,
         provider=target.provider.name,
         model=target.reference,
+        hop=trip.hop,
         status=AttemptStatus.SENT,
         started_at=now(),
         tags=tags.model_dump(include={"issue", "notebook", "cell", "git_commit"}, exclude_none=True),

@@ -59,6 +59,8 @@ class Trip:
     """Whether this process holds the call's row."""
     made: int = 0
     """Attempts made by this process."""
+    hop: int = 0
+    """Targets tried before the present one."""
     waiting_targets: int = 0
     """Targets that have not been tried yet."""
     texted: bool = False

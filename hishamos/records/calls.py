@@ -100,6 +100,8 @@ class Attempt(Record):
     provider: str
     model: str
     """As in the route, ``provider/model``."""
+    hop: int = 0
+    """How many of the route's targets were tried before this one."""
     status: AttemptStatus
     cause: str | None = None
     """Why it did not succeed: ``rate_limit``, ``overloaded``, ``server_error``, ``authentication``, ``connection``, ``timeout``, …"""

@@ -40,7 +40,7 @@ class Accounts:
         """Read budgets again before the next decision: they have changed."""
         self._budgets, self._balances = None, True
 
-    def admit(self, transaction: Transaction, call: CallIntent, attempt: Attempt, ask: Reserve, timezone: str) -> Refused | Full | None:  # noqa: PLR0917
+    def admit(self, transaction: Transaction, call: CallIntent, attempt: Attempt, ask: Reserve, timezone: str) -> Refused | Full | None:
         """Return what keeps the attempt from being sent, or None; missing balances are started from the ledger's sum."""
         mine = scopes(attempt)
         in_force = self._in_force(transaction, call, attempt, set(mine.values()))
@@ -81,9 +81,7 @@ class Accounts:
         if budgets is None:
             budgets = [dict(row) for row in transaction.fetch(SQL["limits"], {})]
             self._budgets = None if self._shared else budgets
-        found = [
-            budget for budget in budgets if budget["scope"] == "workspace" or budget["scope"] in mine or (budget["scope"] == "run" and attempt.run_id)
-        ]
+        found = [budget for budget in budgets if budget["scope"] == "workspace" or budget["scope"] in mine or (budget["scope"] == "run" and attempt.run_id)]
         if call.run_budget_nanos is not None and attempt.run_id:
             name = f"run:{attempt.run_id}"
             found.append({"name": name, "scope": name, "period": "total", "limit_nanos": call.run_budget_nanos, "hard": True})

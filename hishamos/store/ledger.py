@@ -301,6 +301,7 @@ def _sent(call: CallIntent, call_id: str, number: int, attempt: Attempt, ask: Re
         "key_prefix": attempt.key_prefix,
         "provider": attempt.provider,
         "model": attempt.model,
+        "hop": attempt.hop,
         "price": None if ask.price is None else ask.price.model_dump_json(exclude_none=True),
         "reserved_nanos": ask.bound_nanos,
         "started_at": attempt.started_at,

@@ -82,7 +82,11 @@ def _transport(chain: list[BaseException]) -> Transport | None:
 
 def _headers(chain: list[BaseException]) -> Mapping[str, str]:
     for link in chain:
-        for found in (getattr(link, "litellm_response_headers", None), getattr(getattr(link, "response", None), "headers", None), getattr(link, "headers", None)):
+        for found in (
+            getattr(link, "litellm_response_headers", None),
+            getattr(getattr(link, "response", None), "headers", None),
+            getattr(link, "headers", None),
+        ):
             if found:
                 return {str(name).lower(): str(value) for name, value in found.items()}
     return {}
@@ -92,7 +96,11 @@ def _code(chain: list[BaseException]) -> str | None:
     for link in chain:
         body: Any = getattr(link, "body", None)
         inner = body.get("error", body) if isinstance(body, dict) else None
-        for found in (getattr(link, "code", None), inner.get("code") if isinstance(inner, dict) else None, inner.get("type") if isinstance(inner, dict) else None):
+        for found in (
+            getattr(link, "code", None),
+            inner.get("code") if isinstance(inner, dict) else None,
+            inner.get("type") if isinstance(inner, dict) else None,
+        ):
             if isinstance(found, str) and found and not found.isdigit():
                 return found
     return None

@@ -27,6 +27,7 @@ create table ledger_attempts (
     key_prefix text,
     provider text not null,
     model text not null,
+    hop integer not null,
     status text not null,
     cause text,
     error text,
@@ -88,7 +89,7 @@ create view attempts as
 select
     id, call_id, idempotency_key, run_id, step_id, workflow, command, agent, project, user_name, key_prefix, provider, model, status,
     cause, input_tokens, cached_tokens, cache_write_tokens, output_tokens, reasoning_tokens, usage_source, cost_nanos, latency_ms,
-    ttft_ms, started_at, finished_at, tags, number, error, overrun, reserved_nanos, price
+    ttft_ms, started_at, finished_at, tags, number, hop, error, overrun, reserved_nanos, price
 from ledger_attempts;
 
 create view budgets as

@@ -1,0 +1,63 @@
+"""``ws.providers``: where models are served."""
+
+from __future__ import annotations
+
+from builtins import list as List  # noqa: N812 - every contract has a verb named list
+from datetime import timedelta
+
+from hishamos.contracts.services import Providers
+from hishamos.records.record import now
+from hishamos.records.workspaces import Finding, ProviderStatus
+from hishamos.services.service import Service, implements
+from hishamos.store import spend as questions
+
+OF_LATE = timedelta(hours=24)
+
+
+@implements(Providers)
+class ProvidersService(Service):
+    """Providers of one workspace for one actor."""
+
+    def list(self) -> List[ProviderStatus]:
+        since = now() - OF_LATE
+        figures = questions.providers_of_late(self.machinery.store, since)
+        found = []
+        for status in self.machinery.gateway.providers():
+            row = figures.get(status.name, {})
+            facts = {name: row[name] for name in ("attempts", "failed", "cost_nanos", "p50_ms", "p95_ms") if row.get(name) is not None}
+            found.append(status.model_copy(update={**facts, "last_error": questions.last_error(self.machinery.store, status.name, since)}))
+        return found
+
+    def models(self) -> List[str]:
+        return [*self.machinery.gateway.targets()]
+
+    def diagnose(self) -> List[Finding]:
+        settings = self.machinery.settings()
+        broken = self.machinery.settings_error()
+        findings = [
+            Finding(subject="workspace", state="ok", found=str(self.machinery.root)),
+            Finding(subject="hishamos.toml", state="problem", found=broken, advice="Mend it; the last good version is in use.")
+            if broken
+            else Finding(subject="hishamos.toml", state="ok" if settings.file else "note", found=settings.file or "none; defaults are in use"),
+        ]
+        statuses = self.machinery.gateway.providers()
+        findings += [_finding(status) for status in statuses]
+        usable = [name for name in self.machinery.gateway.targets() if not name.startswith("offline/")]
+        if usable:
+            findings.append(Finding(subject="models", state="ok", found=", ".join(usable)))
+        else:
+            advice = "Set one of OPENAI_API_KEY, ANTHROPIC_API_KEY, GEMINI_API_KEY or OLLAMA_HOST, or name the offline model: --model offline/extractive"
+            findings.append(Finding(subject="models", state="note", found="no provider is ready; only offline/extractive can be used", advice=advice))
+        unpriced = [name for name in usable if "/" in name and self.machinery.gateway.prices.price(name) is None]
+        findings += [
+            Finding(subject=name, state="note", found="unpriced", advice=f'Add to hishamos.toml: [prices."{name}"] input = "…" output = "…"')
+            for name in unpriced
+        ]
+        return findings
+
+
+def _finding(status: ProviderStatus) -> Finding:
+    where = f" at {status.api_base}" if status.api_base else ""
+    key = f", key from {status.key}" if status.key else ""
+    state = "ok" if status.state in ("ready", "offline") else "problem"
+    return Finding(subject=f"provider {status.name}", state=state, found=f"{status.state}{where}{key}", advice=status.advice)
