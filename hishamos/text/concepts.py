@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache, lru_cache
 
-from hishamos.text.vocabulary import OPPOSITES, TABLE
+from hishamos.text.vocabulary import CLASSES, OPPOSITES, TABLE
 from hishamos.text.words import stem, stems, words
 
-_GAP = r"(?: \S+){0,3}?"
+_GAPS = {"..": r"(?: \S+){0,3}?", "...": r"(?: \S+){0,6}?"}
 _FURTHER = 0.5
 """What a second and each later cue of a concept adds, as a share of its weight."""
 
@@ -83,8 +83,10 @@ def _compile(block: str) -> Concept:
 def _pattern(cue: str) -> re.Pattern[str]:
     parts = []
     for part in cue.split():
-        if part == "..":
-            parts.append(_GAP)
+        if part in _GAPS:
+            parts.append(_GAPS[part])
+        elif part.startswith("<"):
+            parts.append(_group(part[1:-1]))
         elif part.endswith("*"):
             parts.append(" " + re.escape(_beginning("".join(words(part[:-1])))) + r"\S*")
         else:
@@ -94,3 +96,11 @@ def _pattern(cue: str) -> re.Pattern[str]:
 
 def _beginning(word: str) -> str:
     return word[:-1] if len(word) > 3 and word.endswith("e") else word  # as stems lose it
+
+
+@cache
+def _group(name: str) -> str:
+    if CLASSES[name] == "*":
+        return r" \S+"
+    options = {" ".join(stems(word.replace("-", " "))) for word in CLASSES[name].split()}
+    return " (?:" + "|".join(sorted(map(re.escape, options))) + ")"

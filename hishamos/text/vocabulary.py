@@ -7,67 +7,82 @@ from hishamos.text.words import listed
 TABLE = """
 # how bad it is
 crash = crash | crashes | انهيار
-    -crash report | crash* | it closes it self | app closes | program closes | closes at once | closes without | closes immediately |
-    closes by itself | closes the .. app | force close* | forced to close | quits unexpectedly | quits without | exits without | segfault |
-    segmentation fault | core dump | kernel panic | blue screen | unexpected shutdown | process dies | out of memory | ينهار | انهيار | يتعطل |
+    -crash report | crash* | <program> .. <end> | <program> .. closes | it closes it self | closes by itself | closes without | closes immediately |
+    closes at once | force close* | forced to close | access violation | segfault | segmentation fault | core dump | kernel panic | blue screen |
+    black screen of | unexpected shutdown | unhandled exception | out of memory | restarts by itself | reboots by itself | ينهار | انهيار | يتعطل |
     تعطل التطبيق | يغلق | يغلق فجاه | يتوقف التطبيق | توقف التطبيق | يخرج من التطبيق
 
 data_loss = data loss | data is lost | lost data | corruption | data is damaged | فقدان البيانات
-    -no data .. lost | -nothing .. lost | -lost time | -without losing | data loss | lost | lose | losing | lost my work~2 | all .. are missing |
-    all .. is missing | all .. gone | files gone | data gone | is gone~0.7 | are gone | vanish* | disappear*~0.8 | silently overwrit* | overwrit* |
-    overwritten | wiped | erased | corrupt* | unrecoverable | can not be recovered | can not be restored~0.5 | deleted by itself | deleted without |
-    destroyed | فقدان | فقدت | ضاع* | ضياع | اختفت | اختفي | تختفي | يختفي | حذفت | محيت | تلف* | لا يمكن استعاد* | حذف تلقائي*
+    -no data .. lost | -nothing .. lost | -lost time | -without losing | -loses .. formatting | -loses .. focus | -loses .. selection |
+    -lost .. focus | -i delet* | -we delet* | -you delet* | -after delet* | -when .. delet* | -to delet* | -suggest* .. delet* | -i remov* |
+    -icon .. delet* | -delet* .. icon | data loss | lost | lose | losing | lost my work~2 | <data> ... <lost> | <loss> ... <data> | all .. gone |
+    is gone~0.7 | are gone | vanish* | disappear*~0.8 | overwrit* | overwritten | wiped | wipes | erased | erases | corrupt* | unrecoverable |
+    can not be recovered | can not be restored~0.5 | deleted by itself | deleted without | destroyed | destroys | irrecoverabl* | فقدان | فقدت |
+    ضاع* | ضياع | اختفت | اختفي | تختفي | يختفي | حذفت | محيت | تلف* | لا يمكن استعاد* | حذف تلقائي* | حذف .. كل | حذف .. جميع | مسح .. كل
 
 security = security | security hole | vulnerability | privacy | ثغره | امان
     security | insecure | vulnerab* | exploit* | injection | xss | csrf | unauthori* | leak* | exposed | exposes | data breach | confidential |
-    visible to any* | visible to every* | any body can | anyone can | anybody can | everybody can | other user .. data | another user |
-    other people .. see | never invited | without permission | private .. public | plain text password | escalat* | ثغره | امني* | تسريب | خصوصي* |
-    بدون صلاحي* | بدون اذن | اي شخص
+    visible to any* | visible to every* | any body can | anyone can | anybody can | everybody can | anyone who | anybody who | whoever |
+    <see> ... other <person> | <see> ... of <stranger> | other <person> .. data | another user | other people .. see | stranger* | never invited |
+    without permission | private .. public | plain text .. password | password .. plain text | password ... in clear | escalat* | bypass* |
+    impersonat* | ثغره | امني* | تسريب | خصوصي* | بدون صلاحي* | بدون اذن | اي شخص | اي مستخدم .. رؤيه | بيانات .. اخرين | رسائل .. اخرين |
+    ملفات .. اخرين
 
 lockout = locked out | unusable | can not be used | nobody can sign in | outage | down
-    locked out | lock out | nobody can | no one can | none of us | every account | all accounts | all users | all .. accounts | every user |
-    everyone | everybody | whole team | whole company | entire team | whole office | unusable | can not be used | can not use | can not work |
-    can not start | does not start | will not start | does not open | will not open | does not launch | can not log* in | can not sign in |
-    can not get in | unable to log* in | unable to sign in | nothing works | outage | completely down | لا استطيع .. الدخول | لا يمكنني .. الدخول |
-    لا يمكن .. الدخول | فشل الدخول | فشل .. الدخول | يتعذر .. الدخول | لا يفتح | لا يعمل التطبيق | لا يبدا
+    locked out | lock out | nobody can | no one can | nobody is able | none of us | every account | all accounts | all users | all customers |
+    all .. accounts | every user | everyone | everybody | no user can | no customer can | whole team | whole company | entire team | whole office |
+    unusable | can not be used | can not use | can not work | can not start | does not start | will not start | does not open~0.7 | will not open |
+    can not be opened | does not launch | does not boot | does not come up | will not come up | can not log* in | can not sign in | can not get in |
+    unable to log* in | unable to sign in | nothing works | outage | completely down | is down | are down | are offline | service unavailable |
+    لا استطيع .. الدخول | لا يمكنني .. الدخول | لا يمكن .. الدخول | فشل الدخول | فشل .. الدخول | يتعذر .. الدخول | لا يفتح | لا يعمل التطبيق |
+    لا يبدا | اي عميل | جميع المستخدمين | كل المستخدمين | لا احد | النظام متوقف | نظام .. متوقف
 
 broken = broken | does not work | fails | malfunction | important function | main function | معطل
-    does not work | do not work | not working | no longer works | stopped working | fails | failed | failure | failing | error | errors | exception |
-    refuse* | reject* | denied | can not | unable | hang | hangs | hung | stuck | freez* | frozen | does not react | does not respond |
-    unresponsive | never finish* | never ends | never arriv* | broken | ignores | ignored | no way to | impossible | timeout | times out |
-    timed out | 500 | 502 | 503 | not accept* | does not accept | not appear | not found | not saved | not sent | nothing happens | every time |
-    each time | each start | all day | keeps | all the time | by hand | stops | stopped | wrong result | wrong data | damaged | skips |
-    does not help | not delivered | drain* | لا يعمل | لا تعمل | تتوقف | يتوقف | خطا | فشل | يفشل | تفشل | يتعذر | لا يظهر | لا تظهر | لا يصل |
-    لا تصل | لا يقبل | لا تفيد | لا يستجيب | يعلق | مستحيل | لا استطيع | لا يمكن* | نضطر
+    -error text | -error message | -does not matter | -would not mind | -not .. centred | -not .. centered | -not .. aligned | -not .. align |
+    -not .. consistent* | -not .. capital* | <negated> <word> | no longer | fails | failed | failure | failing | error | errors | exception |
+    refuse* | reject* | denied | can not | unable | hang | hangs | hung | stuck | freez* | frozen | unresponsive | never <word> | broken | ignores |
+    ignored | no way to | impossible | timeout | times out | timed out | 500 | 502 | 503 | not found | not saved | not sent | nothing happens |
+    wrong~0.6 | blank | incomplete | half of~0.7 | leaves out | left out | only the first | returns .. wrong | shows .. of~0.3 | missing~0.5 |
+    too little~0.7 | too much~0.5 | stops | stopped | stopped working | has to be restarted | must be restarted | wrong result | wrong data |
+    damaged | skips~0.5 | computed~0.4 | calculated~0.4 | drain* | by hand~0.7 | every time~0.4 | each time~0.4 | each start~0.3 | all day~0.7 |
+    keeps~0.5 | all the time~0.5 | لا يعمل | لا تعمل | تتوقف | يتوقف | خطا | فشل | يفشل | تفشل | يتعذر | لا يظهر | لا تظهر | لا يصل | لا تصل |
+    لا يقبل | لا تفيد | لا يستجيب | يعلق | مستحيل | لا استطيع | لا يمكن* | نضطر
 
 workaround = workaround | inconvenience | annoyance | nuisance | there is a way around | مزعج
-    workaround | work around | way around | instead works | still works | works fine | still possible | can still | but works | typing works |
-    entry works | menu works | again helps | again works | restart helps | restarting helps | reload* helps | refresh* helps | helps | clears it |
-    clear it | filter them | inconvenien* | annoy* | irritat* | nuisance | would be nice | nice to have | sometimes | occasional* | now and then |
-    once in a while | slow*~0.7 | slightly | a bit | small thing~2 | delay*~0.5 | confus*~0.7 | duplicate entr* | expected~0.5 | harmless | مزعج* |
-    حل بديل | احيانا | بطيء | بطيئ* | ما زال يعمل | مع ذلك
+    -nothing works | -no longer works | -never works | -only works | -hardly works | -nothing helps | -no workaround | -help page* | -help text* |
+    -help menu | -not .. help* | workaround | work around | way around | instead works | still works | works | works fine | still possible |
+    can still | but works | again helps | again works | restart helps | restarting helps | reload* helps | refresh* helps | helps | until you reload |
+    after a reload | after reload* | clears it | clear it | filter them | inconvenien* | annoy* | irritat* | nuisance | would be nice | nice to have |
+    sometimes | occasional* | now and then | once in a while | slow*~0.7 | slight*~0.4 | a bit~0.8 | small thing~2 | delay*~0.5 | late~0.4 |
+    confus*~0.7 | harmless | have to click | has to be clicked | drag it back | by one~0.7 | a few seconds~0.8 | takes about | twice~0.5 |
+    duplicate entr* | expected~0.5 | nothing else~1.5 | after that | warning~0.6 | jumps~0.8 | order~0.3 | although the locale | too sensitive |
+    ignores .. case | مزعج* | حل بديل | احيانا | بطيء | بطيئ* | ما زال يعمل | مع ذلك | لكن يمكن~1.5 | مرتين~0.7
 
 cosmetic = cosmetic | typo | wording | appearance | looks | شكلي
-    cosmetic* | typo* | spelling | spelled | spelt | misspel* | mis spel* | grammar | wording | worded | capital letter* | capitali* | punctuation |
-    translation is | translated | colour* | color* | shade of | icon | icons | logo | font | fonts | alignment | aligned | misaligned | not align* |
-    pixel* | margin* | padding | spacing | rounded corner* | cut off | truncated | divider | border~0.5 | copyright | looks like | look alike |
-    looks odd | ugly | grey box | gray box | animation | placeholder text | label text | the word~1 | title case | املائي* | لون | الوان | ايقونه |
-    الايقون* | محاذا* | خط صغير | شعار | ترجمه خاطئ* | مكتوب* | كلمه .. بدون
+    cosmetic* | typo* | spelling | spelled | spelt | misspel* | mis spel* | should be .. spel* | grammar | wording | worded | is written~0.7 |
+    capital letter* | capitali* | punctuation | apostrophe* | comma is | full stop* | double space | hyphen* | umlaut .. in | translation is |
+    translated | untranslated | is in german | is in english | is in french | american way | colour* | color* | shade of | icon | icons | logo |
+    font | fonts | alignment | aligned | misaligned | not align* | centred | centered | off centre | off center | pixel* | blurry | blurred | faded |
+    margin* | padding | spacing | gap between | rounded corner* | cut off | truncated | divider | border~0.5 | footer~0.5 | copyright | about box |
+    looks like | look alike | looks odd | ugly | grey box | gray box | animation | placeholder~0.7 | label text | button text | error text |
+    message text | welcome message~0.6 | tooltip says | label says | heading says | menu says~0.7 | text says~0.7 | the word~1 | title case |
+    letter .. missing~0.7 | wrong letter | املائي* | لون | الوان | ايقونه | الايقون* | محاذا* | خط صغير | شعار | ترجمه خاطئ* | مكتوب* | كلمه .. بدون |
+    حرف | باهت
 
 # what it is about
 ui = ui | gui | user interface | interface | frontend | front end | screen | screens | buttons | layout | design | ux | editor | واجهه المستخدم
     button* | screen*~0.7 | window*~0.6 | dialog*~0.5 | menu* | toolbar*~1.5 | tool bar | sidebar*~1.5 | side bar | tooltip*~1.5 | icon*~1.3 |
-    cursor* | mouse | hover* | click*~0.7 | scroll* | drag* | drop~0.5 | dropdown* | layout* | font* | colour* | color* | dark mode~1.5 |
-    light mode | theme* | badge* | shortcut* | keyboard* | ctrl | typo* | spelling | spelled | misspel* | heading* | label* | footer* | header text |
-    page looks | overlap* | cut off | align* | pixel* | preview*~0.8 | editor* | portrait | landscape | zoom* | animation* | freez* |
-    does not react | divider* | tab~0.4 | word~0.4 | camera* | resiz* | panel* | display*~0.6 | blank page | settings page | زر | شاشه | نافذه |
-    قائمه منسدل* | ايقونه | لون | عنوان | محرر | املائي* | كاميرا | خط | واجهه المستخدم | لوحه المفاتيح | تمرير | تخطيط
+    cursor* | mouse | hover* | click*~0.7 | scroll* | drag* | drop~0.5 | dropdown* | layout* | font* | colour* | color* | dark mode~1.5 | light mode |
+    theme* | badge* | shortcut* | keyboard* | ctrl | typo* | spelling | spelled | misspel* | heading* | label* | footer* | header text | page looks |
+    overlap* | cut off | align* | pixel* | preview*~0.8 | editor* | portrait | landscape | zoom* | animation* | freez* | does not react | divider* |
+    tab~0.4 | word~0.4 | camera* | resiz* | panel* | display*~0.6 | blank page | settings page | زر | شاشه | نافذه | قائمه منسدل* | ايقونه | لون |
+    عنوان | محرر | املائي* | كاميرا | خط | واجهه المستخدم | لوحه المفاتيح | تمرير | تخطيط
 
 api = api | rest | backend | endpoint | endpoints | sdk | webhook | webhooks | واجهه البرمجه
-    api~2.5 | rest api | endpoint*~2 | sdk~2.5 | webhook*~2.5 | http*~0.5 | get v1~2 | post v1~2 | put v1~2 | delete v1~2 | patch v1~2 | v1 |
-    v2~0.7 | json | status code* | rate limit*~1.5 | openapi~2.5 | swagger | graphql | curl | client librar* | python~0.5 | request*~0.6 |
-    response*~0.6 | header*~0.5 | 400 | 401~0.7 | 403 | 404 | 409 | 422 | 429 | 500 | 502 | 503 | payload* | pagination~1.2 | query parameter* |
-    token*~0.4 | script~0.5 | integration*~0.7 | واجهه البرمجه~2.5 | برمجه التطبيقات~2.5 | واجهه برمجه~2.5 | رمز~0.4 | طلب~0.4
+    api~2.5 | rest api | endpoint*~2 | sdk~2.5 | webhook*~2.5 | http*~0.5 | get v1~2 | post v1~2 | put v1~2 | delete v1~2 | patch v1~2 | v1 | v2~0.7 |
+    json | status code* | rate limit*~1.5 | openapi~2.5 | swagger | graphql | curl | client librar* | python~0.5 | request*~0.6 | response*~0.6 |
+    header*~0.5 | 400 | 401~0.7 | 403 | 404 | 409 | 422 | 429 | 500 | 502 | 503 | payload* | pagination~1.2 | query parameter* | token*~0.4 |
+    script~0.5 | integration*~0.7 | واجهه البرمجه~2.5 | برمجه التطبيقات~2.5 | واجهه برمجه~2.5 | رمز~0.4 | طلب~0.4
 
 storage = storage | files | database | saving | backup | import | export | attachments | disk | تخزين | حفظ
     save | saves | saved | saving | autosave*~2 | auto save | stored | storage~2 | disk*~1.5 | database*~2 | backup*~2.5 | back up~2 | restor*~1.2 |
@@ -85,8 +100,8 @@ sharing | access rights | تسجيل الدخول
 
 sync = sync | synchronisation | synchronization | synchronising | devices | offline | conflicts | مزامنه
     sync*~2 | offline~1.5 | reconnect* | other device* | one device | both devices | all devices | between devices | on the other | device*~0.6 |
-    conflict*~1.5 | merge*~0.7 | desktop .. tablet | both are online | without network | back online | stale copy | مزامن*~2 | بدون اتصال |
-    غير متصل | اجهزه | جهاز اخر | تعارض | بين الهاتف
+    conflict*~1.5 | merge*~0.7 | desktop .. tablet | both are online | without network | back online | stale copy | مزامن*~2 | بدون اتصال | غير متصل |
+    اجهزه | جهاز اخر | تعارض | بين الهاتف
 
 network = network | connection | connectivity | شبكه
     network* | connection* | wifi | wi fi | vpn | proxy | dns | firewall | latency | bandwidth | شبكه | اتصال | انترنت
@@ -149,9 +164,25 @@ meaningless | not a real report | random characters | هراء | رسائل مز
 """
 """A block a concept: ``name = `` what people call it in field names, values and descriptions; below, indented, the cues that tell of it.
 
-``|`` stands between them. In a cue ``*`` ends an open word, ``..`` allows up to three words between, ``~0.5`` gives a weight other than 1. A
-cue that begins with ``-`` takes away what it covers before the others are counted. Cues are normalised and stemmed as the text is.
+``|`` stands between them. In a cue ``*`` ends an open word, ``..`` allows up to three words between and ``...`` up to six, ``<data>`` is a
+word of that group, ``~0.5`` gives a weight other than 1. A cue that begins with ``-`` takes away what it covers before the others are
+counted. Cues are normalised and stemmed as the text is.
 """
+
+CLASSES = {
+    "program": "app application program client game server process browser software tool editor page",
+    "end": "die dies quit quits terminate terminates exit exits abort aborts segfaults",
+    "data": """data file files document documents note notes contact contacts message messages mail mails photo photos picture pictures image images
+    order orders database folder folders inbox entry entries record records history text texts work draft drafts backup library list account accounts""",
+    "lost": "lost gone missing vanished disappeared deleted erased wiped overwritten corrupted damaged destroyed",
+    "loss": "delete deletes deleted erase erases erased wipe wipes wiped remove removes removed destroy destroys lose loses lost overwrite overwrites",
+    "see": "see sees read reads open opens view views access shows show visible",
+    "person": "user users customer customers people person account accounts member members patient patients client clients",
+    "stranger": "others strangers another somebody someone",
+    "negated": "does-not do-not did-not can-not could-not will-not would-not is-not are-not has-not have-not",
+    "word": "*",
+}
+"""Groups of words that a cue names as ``<group>``; a hyphen joins words that stand together, ``*`` is any word."""
 
 OPPOSITES = {"reproducible": "intermittent", "intermittent": "reproducible", "positive": "negative", "negative": "positive"}
 """Concepts of which one speaks against the other."""

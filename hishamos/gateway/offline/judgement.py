@@ -15,7 +15,7 @@ from hishamos.text.vocabulary import LEVELS, SCALE, SCALE_FIELDS
 from hishamos.text.words import STOP_WORDS, listed, name_words, stem, stems, words
 
 LEVEL_WEIGHTS = {"crash": 1.6, "data_loss": 1.4, "security": 1.6, "lockout": 1.5, "broken": 1.0, "workaround": 1.1, "cosmetic": 1.5}
-"""How much each concept says about how bad something is; tuned on the half of the sample that is for tuning."""
+"""How much each concept says about how bad something is; tuned on the half of the sample that is for tuning and on phrases of other products."""
 UNTOLD_LEVEL = 2
 """The level of a text that tells of nothing bad and nothing cosmetic."""
 _NAMED_ELSEWHERE = 0.3
