@@ -22,6 +22,7 @@ _DEEP = 8
 _DEEPEST = 40
 _TRIES = 400
 _MOST_ITEMS = 50
+_MOST_OUTLINED = 12
 
 
 class Unsatisfiable(Exception):
@@ -220,7 +221,7 @@ class Filling:
         if "long" in role:
             lists = [records for _, records in record_lists(material.data)]
             longest = max(lists, key=len, default=[])
-            yield selection.outline(selection.in_order(longest), long) if longest else selection.selected(material, long)
+            yield selection.outline(selection.in_order(longest)[:_MOST_OUTLINED], long) if longest else selection.selected(material, long)
         if role & {"quote", "why"} and (sentence := selection.closest(f"{' '.join(name_words(field.name))} {told}", material)):
             yield selection.shortened(sentence, short)
 

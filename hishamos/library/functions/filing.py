@@ -11,24 +11,29 @@ from hishamos.workspace import Workspace
 Priority = Literal["highest", "high", "medium", "low"]
 PRIORITY: dict[str, Priority] = {"blocker": "highest", "major": "high", "minor": "medium", "trivial": "low"}
 
+OFFLINE = "⌁ Judged by the offline model, not a real answer.\n\n"
 
-def save(ws: Workspace, report: Mapping[str, Any], facts: Mapping[str, Any], project: str, name: str = "") -> dict[str, Any]:
+
+def save(ws: Workspace, report: Mapping[str, Any], facts: Mapping[str, Any], project: str, name: str = "", run: str = "") -> dict[str, Any]:
     """Save the report as a result and every fault as an issue of the project; entered again, it finds what it wrote.
 
-    ``report``: what ``check_ranking`` returned; ``facts``: what ``group_and_score`` returned; ``name``: the file's name.
+    ``report``: what ``check_ranking`` returned; ``facts``: what ``group_and_score`` returned; ``name``: the file's name; ``run``: the run's id,
+    by which the result knows whether the offline model answered.
     Returns ``result`` (its id) and ``issues`` (their keys, highest score first).
     """
     groups: Sequence[Mapping[str, Any]] = facts["groups"]
     ws.projects.ensure(project)
     issues = ws.issues.create(project, [_draft(group) for group in groups]) if groups else []
     keys = {str(group["id"]): issue.key for group, issue in zip(groups, issues, strict=True)}
+    offline = bool(run) and ws.runs.get(run).offline
     draft = ResultDraft(
         title=f"Bug triage of {name}" if name else "Bug triage",
         summary=str(report.get("headline") or facts["overview"]),
-        body=markdown(report, facts, keys),
+        body=(OFFLINE if offline else "") + markdown(report, facts, keys),
         data={"top": list(report["top"]), "counts": facts["counts"], "rejected": facts["rejected"], "issues": keys},
         action_items=tuple(f"{keys[pick['id']]}: {pick['title']}" for pick in report["top"] if pick["id"] in keys),
         project=project,
+        offline=offline,
     )
     return {"result": ws.results.save(draft).id, "issues": [issue.key for issue in issues]}
 
