@@ -14,7 +14,7 @@ PRIORITY: dict[str, Priority] = {"blocker": "highest", "major": "high", "minor":
 OFFLINE = "⌁ Judged by the offline model, not a real answer.\n\n"
 
 
-def save(ws: Workspace, report: Mapping[str, Any], facts: Mapping[str, Any], project: str, name: str = "", run: str = "") -> dict[str, Any]:
+def save(ws: Workspace, *, report: Mapping[str, Any], facts: Mapping[str, Any], project: str, name: str = "", run: str = "") -> dict[str, Any]:
     """Save the report as a result and every fault as an issue of the project; entered again, it finds what it wrote.
 
     ``report``: what ``check_ranking`` returned; ``facts``: what ``group_and_score`` returned; ``name``: the file's name; ``run``: the run's id,
