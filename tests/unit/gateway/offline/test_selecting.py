@@ -1,12 +1,17 @@
 """Without a schema the offline model answers with sentences and lines of the prompt, never with words of its own."""
 
 import json
+import pathlib
+import subprocess
+import sys
 import time
 
 import pytest
 
 from hishamos.gateway.offline import extract
 from hishamos.gateway.offline.material import read_prompt
+
+ROOT = pathlib.Path(__file__).parents[4]
 
 TEXT = """The night train to the coast was cancelled again. Passengers waited on the platform for three hours. The railway said that the
 night train lacked a driver. A cat slept on a suitcase. The railway promised a bus for passengers of the cancelled night train."""
@@ -65,3 +70,9 @@ def test_a_long_text_takes_bounded_time(size):
     extract("", f"<t>{text}</t>", schema, 400)
     extract("", f"<t>{text}</t>", None, 400)
     assert time.perf_counter() - started < 5
+
+
+def test_importing_it_loads_the_standard_library_only():
+    code = "import sys; before = set(sys.modules); import hishamos.gateway.offline; print(*{m.split('.')[0] for m in set(sys.modules) - before})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert {name for name in done.stdout.split() if name not in sys.stdlib_module_names} == {"hishamos"}
