@@ -59,3 +59,18 @@ def _groups(frame: pandas.DataFrame, colour: str | None) -> list[tuple[str, pand
     groups = [(name, named[named[colour] == name]) for name in tops]
     rest = named[~named[colour].isin(tops)]
     return [*groups, (OTHER, rest)] if len(rest) else groups
+
+
+def bars_png(values: dict[str, float], unit: str) -> bytes:
+    """Return one horizontal bar for each name as a PNG; ``unit`` stands on the axis."""
+    import altair as alt
+    import vl_convert
+
+    rows = [{"name": name, "value": float(value)} for name, value in values.items()]
+    chart = (
+        alt.Chart(alt.Data(values=rows))
+        .mark_bar(color=LIGHT[0])
+        .encode(x=alt.X("value:Q", title=unit), y=alt.Y("name:N", title=None, sort="-x"))
+        .properties(width=520, height=max(40, 26 * len(rows)))
+    )
+    return bytes(vl_convert.vegalite_to_png(chart.to_dict(), scale=2))

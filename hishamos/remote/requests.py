@@ -102,7 +102,7 @@ class Requests:
     def _once(self, verb: Verb, body: bytes, identity: str) -> Any:
         server = self.server
         self._hand_over(server)
-        response, data = self._post(server, f"/v1/{verb.service}/{verb.name}", body, {"X-Request-Id": identity})
+        response, data = self._post(server, f"/v1/{verb.service}/{verb.name}", body, _headers(identity))
         if response.getheader("Content-Type") == ARROW:
             return _frame(data)
         return answer_adapter(verb.service, verb.name).validate_json(data)
@@ -114,7 +114,7 @@ class Requests:
         connections = Connections()
         connection = connections.get(server.address.removeprefix("unix:"))
         try:
-            connection.request("POST", f"/v1/{verb.service}/{verb.name}", body, {"X-Request-Id": identity, "Content-Type": "application/json"})
+            connection.request("POST", f"/v1/{verb.service}/{verb.name}", body, {**_headers(identity), "Content-Type": "application/json"})
             response = connection.getresponse()
             if response.status != http.HTTPStatus.OK:
                 raise from_wire(json.loads(response.read())["error"])
@@ -187,6 +187,12 @@ def _body(verb: Verb, arguments: dict[str, Any]) -> bytes:
     except PydanticSerializationError as error:
         what = f"an argument can't be written as JSON: {error}"
         raise InvalidInput(what=what, where=f"ws.{verb.service}.{verb.name}", next="Pass plain values: text, numbers, lists, dicts.") from None
+
+
+def _headers(identity: str) -> dict[str, str]:
+    """The request's id and, in a notebook that a step executes, the run and step that its calls belong to."""
+    acting = os.environ.get("HISHAMOS_ACTING")
+    return {"X-Request-Id": identity, **({"X-Acting": acting} if acting else {})}
 
 
 def _frame(data: bytes) -> Any:

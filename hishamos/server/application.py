@@ -13,6 +13,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 from pydantic import ValidationError
@@ -102,27 +103,28 @@ class Application:
         if self.host.leaving:
             raise ServerClosing
         arguments = _validated(verb, body)
-        identity = _header(scope, b"x-request-id")
+        identity, acting = _header(scope, b"x-request-id"), _header(scope, b"x-acting")
+        in_pool = partial(self._in_pool, verb, arguments, identity, acting)
         match verb.kind:
             case "wait":
-                future = await self._in_pool(verb, verb.name + "_later", arguments, identity)
+                future = await in_pool(verb.name + "_later")
                 value = await self._awaited(identity, future)
                 await _answer(send, 200, answer_adapter(verb.service, verb.name).dump_json(value))
             case "stream":
-                feed = await self._in_pool(verb, verb.name, arguments, identity)
+                feed = await in_pool(verb.name)
                 await _stream(verb, feed, receive, send, self.host)
             case "table":
-                table = await self._in_pool(verb, verb.name + "_table", arguments, identity)
+                table = await in_pool(verb.name + "_table")
                 await _answer(send, 200, await asyncio.to_thread(_arrow, table), ARROW)
             case _:
-                data = await self._in_pool(verb, verb.name, arguments, identity, answer_adapter(verb.service, verb.name).dump_json)
+                data = await in_pool(verb.name, answer_adapter(verb.service, verb.name).dump_json)
                 await _answer(send, 200, data)
 
     async def _in_pool(
-        self, verb: Verb, method: str, arguments: dict[str, Any], identity: str | None, finish: Callable[[Any], Any] | None = None
+        self, verb: Verb, arguments: dict[str, Any], identity: str | None, acting: str | None, method: str, finish: Callable[[Any], Any] | None = None
     ) -> Any:
         def work() -> Any:
-            with self.host.serving(identity):
+            with self.host.serving(identity, acting):
                 value = getattr(getattr(self.host.workspace, verb.service), method)(**arguments)
                 return finish(value) if finish else value
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from hishamos.composition import Composed
+from hishamos.composition import OWNER, Composed
 from hishamos.contracts.wire import code
 from hishamos.records.workspaces import ServerInfo
 from hishamos.security import redact
@@ -26,7 +26,7 @@ class Host:
         self.composed = composed
         self.info = info
         self.root: Path = composed.machinery.root
-        self.workspace: Workspace = composed.workspace
+        self.workspace: Workspace = composed.workspace_for(OWNER)
         self.stamp = code()[1]
         self.leaving = False
         self.on_leave: Callable[[], None] = lambda: None
@@ -52,9 +52,9 @@ class Host:
         return self.wanted()
 
     @contextmanager
-    def serving(self, identity: str | None) -> Iterator[None]:
-        """Let changes made inside carry the client-made id."""
-        with self.composed.request(identity):
+    def serving(self, identity: str | None, acting: str | None) -> Iterator[None]:
+        """Let changes made inside carry the client-made id, and calls the run and step they belong to."""
+        with self.composed.request(identity, acting):
             yield
 
     def redacted(self, text: str) -> str:

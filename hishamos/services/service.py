@@ -34,6 +34,8 @@ class ActingRun:
     run_id: str
     workflow: str
     project: str | None = None
+    step: str | None = None
+    """The step's path, where the caller is a notebook that a step executes: its calls belong to that step."""
 
 
 acting_run: ContextVar[ActingRun | None] = ContextVar("acting_run", default=None)

@@ -1,0 +1,226 @@
+"""The one place where concrete stores, adapters, dispatchers and services meet."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from hishamos.contracts.services import CONTRACTS
+from hishamos.contracts.verbs import Verb, verbs
+from hishamos.dispatch.threads import ThreadsDispatcher
+from hishamos.engine.runner import Runner
+from hishamos.frames.mapping import map_frame
+from hishamos.gateway.gateway import Gateway
+from hishamos.kernels.execution import NotebookExecutor
+from hishamos.records.actors import Actor
+from hishamos.records.runs import Run
+from hishamos.services.agents import AgentsService
+from hishamos.services.batch import BatchService
+from hishamos.services.budgets import BudgetsService
+from hishamos.services.catalog import Catalog
+from hishamos.services.commands import CommandsService
+from hishamos.services.health import HealthService
+from hishamos.services.issues import IssuesService
+from hishamos.services.ledger import LedgerService
+from hishamos.services.machinery import Machinery
+from hishamos.services.projects import ProjectsService
+from hishamos.services.providers import ProvidersService
+from hishamos.services.queries import SqlService
+from hishamos.services.results import ResultsService
+from hishamos.services.runs import RunsService
+from hishamos.services.service import ActingRun, Service, acting_run, request_id
+from hishamos.services.workflows import WorkflowsService
+from hishamos.settings import Keys, SettingsSource, find_root
+from hishamos.store.connectors import open_connector
+from hishamos.store.journal import StoreJournal
+from hishamos.store.ledger import StoreLedger
+from hishamos.store.migrate import migrate
+from hishamos.store.readonly import grant_views
+from hishamos.store.vitals import runs_by_state
+from hishamos.store.work import StoreWork
+from hishamos.workspace import Workspace, bind, with_files
+
+OWNER = Actor(name="owner")
+DRAIN_S = 10.0
+
+SERVICES: dict[str, type[Service]] = {
+    "commands": CommandsService,
+    "agents": AgentsService,
+    "workflows": WorkflowsService,
+    "runs": RunsService,
+    "batch": BatchService,
+    "ledger": LedgerService,
+    "budgets": BudgetsService,
+    "results": ResultsService,
+    "projects": ProjectsService,
+    "issues": IssuesService,
+    "providers": ProvidersService,
+    "health": HealthService,
+    "queries": SqlService,
+}
+
+
+@dataclass
+class Composed:
+    """One workspace's parts, put together in this process."""
+
+    machinery: Machinery
+    settings: SettingsSource
+    keys: Keys
+    schema_version: int
+    notebooks: NotebookExecutor
+    _shut: bool = field(default=False, init=False)
+
+    def workspace_for(self, actor: Actor) -> Workspace:
+        """Return the workspace for an actor."""
+        return _workspace(self.machinery, actor, closer=lambda: None)
+
+    def start(self) -> None:
+        """Go on with what a dead process left, and load in the background what the first call to a provider needs."""
+        self.machinery.runner.recover(self.machinery.dispatcher.dispatch)
+        self.machinery.gateway.warm()
+
+    @contextmanager
+    def request(self, identity: str | None, acting: str | None = None) -> Iterator[None]:
+        """Let changes made inside carry a client-made id; ``acting``: the run and step (``RUN/path``) that a notebook works for."""
+        token = request_id.set(identity)
+        run, _, path = (acting or "").partition("/")
+        second = acting_run.set(ActingRun(run_id=run, workflow="", step=path) if run else None)
+        try:
+            yield
+        finally:
+            acting_run.reset(second)
+            request_id.reset(token)
+
+    def busy(self) -> bool:
+        """Return whether a run works or a call is open; a run that waits for a person does not count."""
+        states = runs_by_state(self.machinery.store)
+        return bool(self.machinery.gateway.open_calls or self.machinery.runner.active or states.get("running") or states.get("queued"))
+
+    def close(self) -> None:
+        """Stop before the next call, give calls under way some time, close the store. What is not finished goes on at the next start."""
+        if self._shut:
+            return
+        self._shut = True
+        self.notebooks.close()
+        self.machinery.runner.drain(DRAIN_S)
+        self.machinery.runner.close()
+        self.machinery.gateway.close()
+        self.machinery.journal.close()
+        self.machinery.store.close()
+
+
+def compose(root: Path, *, store: str | None = None) -> Composed:
+    """Put a workspace together in this process.
+
+    ``store``: instead of what the settings say; ``":memory:"`` for one that is gone with the process. Raises the typed error of whatever
+    part can't be had: settings, store, schema.
+    """
+    keys = Keys()
+    settings = SettingsSource(root, keys)
+    connector = open_connector(store or settings().workspace.store, root)
+    try:
+        version = migrate(connector)
+        grant_views(connector)
+        return _assemble(root, settings, keys, connector, version)
+    except BaseException:
+        connector.close()
+        raise
+
+
+def open_in_process(root: Path | None = None, *, store: str = ":memory:") -> Workspace:
+    """Return a workspace whose services run in the calling process, for tests, scripts and scale-out workers."""
+    composed = compose(root or find_root(), store=store)
+    composed.start()
+    return _workspace(composed.machinery, OWNER, closer=composed.close)
+
+
+def _assemble(root: Path, settings: SettingsSource, keys: Keys, connector: Any, version: int) -> Composed:
+    ledger = StoreLedger(connector, lambda: settings().workspace.timezone, shared=connector.dialect == "postgres")
+    journal = StoreJournal(connector)
+    holder: list[Machinery] = []
+    notebooks = NotebookExecutor(root)
+
+    def workspace_for(run: Run, path: str) -> Workspace:
+        return _acting(holder[0], run, path)
+
+    gateway = Gateway(ledger, settings, keys.resolve, owner="")
+    runner = Runner(
+        journal, gateway, settings=lambda: settings().workspace, workspace_for=workspace_for, notebook=notebooks.execute
+    )
+    gateway.owner = runner.owner
+    gateway.start()
+    settings.on_change(lambda _: gateway.reconfigure())
+    machinery = Machinery(
+        root=root,
+        settings=settings,
+        store=connector,
+        ledger=ledger,
+        journal=journal,
+        work=StoreWork(connector),
+        gateway=gateway,
+        models=gateway,
+        runner=runner,
+        dispatcher=ThreadsDispatcher(runner.begin),
+        catalog=Catalog(root),
+        server=lambda: None,
+        schema_version=version,
+        settings_error=lambda: settings.error,
+    )
+    holder.append(machinery)
+    return Composed(machinery, settings, keys, version, notebooks)
+
+
+def _workspace(machinery: Machinery, actor: Actor, closer: Any) -> Workspace:
+    services: dict[str, Any] = {name: kind(machinery, actor) for name, kind in SERVICES.items()}
+    workspace = Workspace(root=str(machinery.root), frame_map=map_frame, closer=closer, **services)
+    for name in SERVICES:
+        setattr(workspace, name, _Local(workspace, getattr(workspace, name), name))
+    return workspace
+
+
+class _Local:
+    """A service in this process, with what a remote one does for its caller: file inputs made absolute, runs that can wait."""
+
+    def __init__(self, workspace: Workspace, service: Service, name: str) -> None:
+        self._workspace, self._service = workspace, service
+        for verb in verbs(CONTRACTS[name], name).values():
+            setattr(self, verb.name, partial(self._call, verb))
+
+    def __getattr__(self, name: str) -> Any:
+        # The twins of the verbs (`run_later`, `spend_table`), which the server calls.
+        return getattr(self._service, name)
+
+    def _call(self, verb: Verb, *values: Any, **named: Any) -> Any:
+        bound = verb.signature.bind(None, *values, **named)
+        arguments = dict(bound.arguments)
+        arguments.pop("self")
+        return bind(self._workspace, getattr(self._service, verb.name)(**with_files(self._workspace, verb, arguments)))
+
+
+def _acting(machinery: Machinery, run: Run, path: str) -> Workspace:
+    """Return the run's workspace for one entry of a step: its changing calls take their ids from (run, step path, call position)."""
+    workspace = _workspace(machinery, Actor(name=run.user_name or OWNER.name), closer=lambda: None)
+    acting = ActingRun(run_id=run.id, workflow=run.name, project=run.project)
+    positions = itertools.count()
+    for name, contract in CONTRACTS.items():
+        service = getattr(workspace, name)
+        for verb in verbs(contract, name).values():
+            setattr(service, verb.name, partial(_as_run, getattr(service, verb.name), acting, verb, positions, path))
+    return workspace
+
+
+def _as_run(call: Any, acting: ActingRun, verb: Verb, positions: Iterator[int], path: str, /, *values: Any, **named: Any) -> Any:
+    changing = verb.kind in {"change", "wait"}
+    identity = f"{acting.run_id}/{path}/{next(positions)}" if changing else None
+    tokens = request_id.set(identity), acting_run.set(acting)
+    try:
+        return call(*values, **named)
+    finally:
+        acting_run.reset(tokens[1])
+        request_id.reset(tokens[0])

@@ -1,0 +1,1 @@
+"""Executes one notebook in a process of its own."""

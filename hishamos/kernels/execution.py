@@ -1,0 +1,88 @@
+"""Executes a notebook: a child process with its own process group, a time limit, and an outcome that can be trusted."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from hishamos.errors import StepFailed
+
+POLL_S = 0.05
+
+
+class NotebookExecutor:
+    """Runs notebooks for one workspace; what is still at work when it closes is ended."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._running: set[int] = set()
+        self._closed = False
+
+    def execute(self, notebook: Path, parameters: Mapping[str, Any], output: Path, *, acting: str, timeout_s: float) -> dict[str, Any]:
+        """Execute ``notebook`` with ``parameters`` into ``output``, which appears only when it is complete.
+
+        ``acting``: the run and step (``RUN/path``) that calls made in the notebook belong to. ``timeout_s``: seconds for the whole notebook.
+        Raises :class:`StepFailed` with the failing cell and the reason; the output then holds what had run.
+        """
+        output.parent.mkdir(parents=True, exist_ok=True)
+        begun = time.monotonic()
+        with tempfile.TemporaryDirectory(prefix="hishamos-nb-") as folder:
+            given, outcome, part = Path(folder) / "parameters.json", Path(folder) / "outcome.json", Path(folder) / output.name
+            given.write_text(json.dumps(dict(parameters)), encoding="utf-8")
+            ended = self._run([str(notebook), str(part), "--parameters", str(given), "--outcome", str(outcome)], acting, timeout_s)
+            if part.exists():
+                draft = output.with_suffix(".part")
+                draft.write_bytes(part.read_bytes())
+                draft.replace(output)
+            found = json.loads(outcome.read_text(encoding="utf-8")) if outcome.exists() else {"ok": False, "cell": None, "reason": ended}
+        if not found["ok"]:
+            cell = "" if found["cell"] is None else f", cell {found['cell']}"
+            raise StepFailed(step=f"{notebook.name}{cell}", reason=found["reason"], output=str(output))
+        return {"output": str(output), "seconds": round(time.monotonic() - begun, 3)}
+
+    def close(self) -> None:
+        """End every notebook that is at work."""
+        self._closed = True
+        for pid in list(self._running):
+            _end(pid)
+
+    def _run(self, arguments: list[str], acting: str, timeout_s: float) -> str:
+        """Run the child to its end and return, in words, how it ended."""
+        environment = os.environ | {"HISHAMOS_WORKSPACE": str(self._root), "HISHAMOS_ACTING": acting, "PYTHONUNBUFFERED": "1"}
+        process = subprocess.Popen(
+            [sys.executable, "-m", "hishamos.kernels.child", *arguments],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+            cwd=self._root,
+        )
+        self._running.add(process.pid)
+        try:
+            _, errors = process.communicate(timeout=timeout_s)
+        except subprocess.TimeoutExpired:
+            return f"it took longer than {timeout_s:g} s"
+        finally:
+            # The kernel is a child of the child: the whole group goes, also after a clean end.
+            _end(process.pid)
+            process.wait()
+            self._running.discard(process.pid)
+        if self._closed:
+            return "the workspace's server left"
+        last = errors.decode(errors="replace").strip().splitlines()[-1:] or ["it said nothing"]
+        return f"its process ended with code {process.returncode}: {last[0]}"
+
+
+def _end(group: int) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(group, signal.SIGKILL)

@@ -1,0 +1,222 @@
+"""One card for each kind of record: what state it is in, what it cost, what can be done now."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from hishamos.charts.formats import clock, count, duration, exact_usd, missing, money, state_label
+from hishamos.notebook import markup
+from hishamos.records.calls import Attempt, CommandResult
+from hishamos.records.definitions import AgentDefinition, CommandDefinition, Parameter, WorkflowDefinition
+from hishamos.records.money import Budget
+from hishamos.records.results import Result
+from hishamos.records.runs import Run, RunState, Step
+
+if TYPE_CHECKING:
+    import pandas
+
+    from hishamos.workspace import Workspace
+
+MOST_STEPS = 40
+
+
+def run_card(run: Run, steps: Sequence[Step] = (), spend: pandas.DataFrame | None = None) -> str:
+    """Return a run's card: steps, chart of its calls by model, error, outputs."""
+    body = ""
+    if not run.ended and run.steps_total:
+        body += markup.progress(run.steps_done, run.steps_total)
+    if run.waiting_for:
+        body += f"<div>{markup.text(run.waiting_for)}</div>"
+    if steps:
+        body += steps_table(steps)
+    if spend is not None and len(spend):
+        body += _calls_picture(spend)
+    if run.error is not None:
+        body += f'<div style="color:{markup.ACCENTS["red"]};margin-top:6px">{markup.text(run.error.message)}</div>'
+    if run.outputs is not None:
+        body += markup.folded("outputs", run.outputs)
+    foot = f"run {run.id} · {markup.text(run.name)}@{run.version[:12]} · {count(run.calls)} calls, {count(run.attempts)} attempts · exactly {exact_usd(run.cost_nanos)} USD"
+    facts = (_spend(run), duration(_seconds(run.started_at, run.finished_at)))
+    return markup.card(markup.head(run.name, *facts, state=run.state, offline=run.offline), body, foot + _next_act(run))
+
+
+def steps_table(steps: Sequence[Step]) -> str:
+    """Return the table of a run's steps; a long one shows its beginning and what failed."""
+    shown = [step for index, step in enumerate(steps) if index < MOST_STEPS or step.error]
+    rows = [
+        (
+            markup.text(step.path),
+            markup.badge("reused" if step.reused else step.state),
+            markup.text(step.model or missing()),
+            duration(_seconds(step.started_at, step.finished_at)),
+            count(step.attempts),
+            money(step.cost_nanos),
+            markup.text(step.error.message if step.error else step.waiting_for or ""),
+        )
+        for step in shown
+    ]
+    more = f'<div style="opacity:.7">and {len(steps) - len(shown)} more steps</div>' if len(steps) > len(shown) else ""
+    return markup.table(("step", "state", "model", "time", "attempts", "cost", "note"), rows, right=(3, 4, 5)) + more
+
+
+def runs_card(runs: Sequence[Run]) -> str:
+    """Return a list of runs."""
+    rows = [
+        (markup.badge(run.state), markup.text(run.name), run.id[:6], clock(run.created_at), duration(_seconds(run.started_at, run.finished_at)), _spend(run))
+        for run in runs
+    ]
+    return markup.card(markup.head("Runs", f"{len(runs)}"), markup.table(("state", "run", "id", "started", "time", "spend"), rows, right=(4, 5)))
+
+
+def attempts_card(attempts: Sequence[Attempt]) -> str:
+    """Return a list of attempts at providers."""
+    rows = [
+        (
+            markup.badge("offline" if attempt.offline else attempt.status),
+            markup.text(attempt.step_id or missing()),
+            markup.text(attempt.model),
+            markup.text(attempt.cause or ""),
+            duration(None if attempt.latency_ms is None else attempt.latency_ms / 1000),
+            count(attempt.input_tokens),
+            count(attempt.output_tokens),
+            money(attempt.cost_nanos),
+        )
+        for attempt in attempts
+    ]
+    headings = ("state", "step", "model", "cause", "latency", "input tokens", "output tokens", "cost")
+    return markup.card(markup.head("Attempts", f"{len(attempts)}"), markup.table(headings, rows, right=(4, 5, 6, 7)))
+
+
+def command_result_card(result: CommandResult) -> str:
+    """Return an answer's card: served by whom, at what cost."""
+    body = markup.folded("output", result.output)
+    if result.not_judged:
+        body += f"<div>not judged offline: {markup.text(', '.join(result.not_judged))}</div>"
+    hops = [attempt for attempt in result.attempts if attempt.cause]
+    if hops:
+        body += "<div>" + "; ".join(f"{markup.text(hop.model)} failed ({markup.text(hop.cause)})" for hop in hops) + "</div>"
+    name = result.command or result.agent or "answer"
+    facts = (result.model or "", money(result.cost_nanos), "reused" if result.reused else "")
+    return markup.card(markup.head(name, *facts, state=result.status, offline=result.offline), body, f"{len(result.attempts)} attempts")
+
+
+def result_card(result: Result) -> str:
+    """Return a result's card."""
+    body = f'<p dir="auto">{markup.text(result.summary)}</p>' + (markup.folded("body", result.body) if result.body else "")
+    if result.action_items:
+        body += "<ul>" + "".join(f"<li>{markup.text(item)}</li>" for item in result.action_items) + "</ul>"
+    foot = f"result {result.id} · run {result.run_id or missing()} · {clock(result.created_at)}"
+    return markup.card(markup.head(result.title, offline=result.offline), body, foot)
+
+
+def definition_card(definition: CommandDefinition | AgentDefinition | WorkflowDefinition) -> str:
+    """Return a definition's card: what it is for, what it takes."""
+    body = f"<p>{markup.text(definition.description)}</p>"
+    if isinstance(definition, CommandDefinition):
+        body += _parameters(definition.parameters) + markup.folded("template", definition.template)
+    elif isinstance(definition, AgentDefinition):
+        body += f"<div>can: {markup.text(', '.join(definition.capabilities) or missing())}</div>" + markup.folded("instructions", definition.instructions)
+    else:
+        rows = [(markup.text(step.id), markup.text(step.type), markup.text(", ".join(step.after)), markup.text(step.when or "")) for step in definition.steps]
+        body += _parameters(definition.inputs) + markup.table(("step", "type", "after", "when"), rows)
+    kind = type(definition).__name__.removesuffix("Definition").lower()
+    return markup.card(markup.head(definition.name, kind), body, f"version {definition.version} · {markup.text(definition.source or 'python')}")
+
+
+def budget_card(budget: Budget) -> str:
+    """Return a budget's card."""
+    body = markup.progress(budget.committed_nanos // 1000, max(1, budget.limit_nanos // 1000)).rsplit("</div>", 1)[0] + "</div>"
+    words = f"{money(budget.committed_nanos)} of {money(budget.limit_nanos)}, {money(budget.reserved_nanos)} reserved"
+    kind = ("hard" if budget.hard else "soft") + (", closed" if budget.closed else "")
+    return markup.card(markup.head(budget.name, kind, f"{budget.scope}, {budget.period}"), body + markup.text(words))
+
+
+def workspace_card(workspace: Workspace) -> str:
+    """Return the workspace's card."""
+    health = workspace.health.status()
+    unpriced = f" and {health.month_unpriced} unpriced" if health.month_unpriced else ""
+    body = f"<div>{health.running} running, {health.queued} queued, {health.waiting} waiting for somebody</div>"
+    if health.settings_error:
+        body += f'<div style="color:{markup.ACCENTS["red"]}">{markup.text(health.settings_error)}</div>'
+    where = f"{markup.text(health.workspace)} · store {markup.text(health.store)} · HishamOS {health.version}"
+    return markup.card(markup.head("Workspace", f"{money(health.month_cost_nanos)} this month{unpriced}"), body, where)
+
+
+def error_card(error: Exception) -> str:
+    """Return a typed error as a card: what, where, what next."""
+    name = type(error).__name__
+    return markup.card(f'<strong style="color:{markup.ACCENTS["red"]}">✕ {markup.text(name)}</strong>', f'<div dir="auto">{markup.text(error)}</div>')
+
+
+def plain(value: Any) -> str:
+    """Return a record in one line of text, for viewers without HTML."""
+    if isinstance(value, Run):
+        offline = " · " + state_label("offline") if value.offline else ""
+        time = duration(_seconds(value.started_at, value.finished_at))
+        return f"{value.name}  {state_label(value.state)}  {_spend(value)}  {time}  run {value.id[:6]}{offline}"
+    if isinstance(value, CommandResult):
+        offline = "  " + state_label("offline") if value.offline else ""
+        return f"{value.output}\n{value.command or value.agent}  {state_label(value.status)}  {money(value.cost_nanos)}  {value.model}{offline}"
+    return repr(value)
+
+
+CARDS: dict[type, Callable[[Any], str]] = {
+    CommandResult: command_result_card,
+    Result: result_card,
+    CommandDefinition: definition_card,
+    AgentDefinition: definition_card,
+    WorkflowDefinition: definition_card,
+    Budget: budget_card,
+}
+
+
+def list_card(values: Sequence[Any]) -> str | None:
+    """Return a card for a list of records, or None for other lists."""
+    kinds = {type(value) for value in values}
+    if kinds == {Run}:
+        return runs_card(values)
+    if kinds == {Attempt}:
+        return attempts_card(values)
+    if kinds == {Step}:
+        return markup.card(markup.head("Steps", f"{len(values)}"), steps_table(values))
+    if len(kinds) == 1 and (kind := kinds.pop()) in CARDS:
+        return "".join(CARDS[kind](value) for value in values)
+    return None
+
+
+def _calls_picture(spend: pandas.DataFrame) -> str:
+    """Draw cost by model, or the number of attempts where nothing cost anything (the offline model)."""
+    from hishamos.charts.spend import bars_png
+
+    priced = bool(spend["cost_nanos"].sum())
+    values = {str(row["model"]): (row["cost_nanos"] / 1e9 if priced else row["attempts"]) for row in spend.to_dict("records")}
+    unit = "USD" if priced else "attempts"
+    return markup.picture(bars_png(values, unit), f"{unit} by model: " + ", ".join(f"{name} {value}" for name, value in values.items()))
+
+
+def _parameters(parameters: dict[str, Parameter]) -> str:
+    rows = [
+        (markup.text(name), markup.text(one.type), markup.text(one.description), "required" if one.required else markup.text(one.default))
+        for name, one in parameters.items()
+    ]
+    return markup.table(("parameter", "type", "description", "default"), rows) if rows else ""
+
+
+def _spend(run: Run) -> str:
+    if run.offline and not run.cost_nanos and not run.unpriced:
+        return money(0)
+    return money(run.cost_nanos) + (f" + {run.unpriced} unpriced" if run.unpriced else "")
+
+
+def _seconds(start: datetime | None, end: datetime | None) -> float | None:
+    return None if start is None else ((end or datetime.now(UTC)) - start).total_seconds()
+
+
+def _next_act(run: Run) -> str:
+    if run.state == RunState.WAITING:
+        return f' · next: <code>ws.runs.approve("{run.id}", STEP)</code>'
+    if run.state in {RunState.FAILED, RunState.PAUSED, RunState.CANCELLED}:
+        return f' · next: <code>ws.runs.resume("{run.id}")</code>'
+    return ""

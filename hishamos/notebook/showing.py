@@ -1,0 +1,79 @@
+"""Registers the cards with IPython and watches runs live; the live view is replaced in place by the static card."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from hishamos.errors import HishamosError
+from hishamos.notebook.cards import CARDS, error_card, list_card, plain, run_card, workspace_card
+from hishamos.records.runs import Run, RunState
+from hishamos.workspace import Workspace
+
+REFRESH_S = 0.5
+QUICK_S = 0.3
+SETTLED = frozenset({RunState.SUCCEEDED, RunState.FAILED, RunState.CANCELLED, RunState.WAITING, RunState.PAUSED})
+
+
+def install(workspace: Workspace) -> None:
+    """Show records as cards in this kernel, and this workspace's runs live while they are waited for."""
+    from IPython.core.getipython import get_ipython
+
+    shell = get_ipython()  # type: ignore[no-untyped-call]  # IPython ships no types for it
+    if shell is None:
+        return
+    markup = shell.display_formatter.formatters["text/html"]
+    words = shell.display_formatter.formatters["text/plain"]
+    for kind, draw in CARDS.items():
+        markup.for_type(kind, draw)
+        words.for_type(kind, _printed(plain))
+    markup.for_type(Run, lambda run: _static(workspace, run))
+    words.for_type(Run, _printed(plain))
+    markup.for_type(Workspace, workspace_card)
+    words.for_type(Workspace, _printed(lambda shown: f"workspace {shown.root}"))
+    markup.for_type(list, list_card)
+    shell.set_custom_exc((HishamosError,), _show_error)
+    workspace.watch = watch
+    from hishamos.notebook.magics import register
+
+    register(shell, workspace)
+
+
+def watch(workspace: Workspace, identity: str, timeout_s: float | None) -> Run:
+    """Wait for a run and show it: refreshed while it works, then replaced by the static card, also when the cell is interrupted."""
+    from IPython.display import HTML, display
+
+    run = workspace.runs.wait(identity, timeout_s=QUICK_S if timeout_s is None else min(QUICK_S, timeout_s))
+    deadline = None if timeout_s is None else time.monotonic() + timeout_s
+    handle = display(HTML(_live(workspace, run)), display_id=True)  # type: ignore[no-untyped-call]
+    try:
+        while run.state not in SETTLED and (deadline is None or time.monotonic() < deadline):
+            run = workspace.runs.wait(identity, timeout_s=REFRESH_S)
+            handle.update(HTML(_live(workspace, run)))  # type: ignore[no-untyped-call]
+    finally:
+        run = workspace.runs.get(identity)
+        handle.update({"text/html": _static(workspace, run), "text/plain": plain(run)}, raw=True)
+    return run
+
+
+def _live(workspace: Workspace, run: Run) -> str:
+    return run_card(run, workspace.runs.steps(run.id, limit=100))
+
+
+def _static(workspace: Workspace, run: Run) -> str:
+    run = workspace.runs.get(run.id)
+    spend = workspace.ledger.spend(by="model", run=run.id) if run.attempts else None
+    return run_card(run, workspace.runs.steps(run.id, limit=1000), spend)
+
+
+def _printed(draw: Callable[[Any], str]) -> Callable[[Any, Any, bool], None]:
+    return lambda value, printer, _cycle: printer.text(draw(value))
+
+
+def _show_error(shell: Any, kind: type[BaseException], error: HishamosError, traceback: Any, tb_offset: int | None = None) -> list[str]:
+    """Show a typed error as a card. What it returns is what nbclient takes as the cell's error, so a batch still fails."""
+    from IPython.display import publish_display_data
+
+    publish_display_data({"text/html": error_card(error), "text/plain": f"{kind.__name__}: {error}"})
+    return [f"{kind.__name__}: {error}"]
