@@ -81,9 +81,13 @@ class EventDraft:
 
 @dataclass(slots=True)
 class RunChange:
-    """A change of the run's own state. ``release``: the lease ends with it."""
+    """A change of the run's own state, told by an event. ``release``: the lease ends with it.
+
+    A change to waiting or paused is left out when somebody asked for something meanwhile that its runner has not seen.
+    """
 
     state: RunState
+    moment: datetime
     outputs: Any = None
     error: Failure | None = None
     waiting_for: str | None = None
@@ -113,6 +117,8 @@ class Batch:
     run: RunChange | None = None
     steps_total: int = 0
     steps_done: int = 0
+    seen: int = 0
+    """How many decisions of people the runner has seen."""
 
     @property
     def empty(self) -> bool:
@@ -138,6 +144,8 @@ class Signals:
     """``pause`` or ``cancel``."""
     decisions: int
     """How many decisions people have made on the run so far."""
+    changed: bool = False
+    """Whether the batch's change of the run's state was written."""
 
 
 @dataclass(slots=True)
@@ -184,6 +192,6 @@ class Journal(Protocol):
         """Return what the workspace knows of these rows' keys."""
         ...
 
-    def abandoned(self, owner: str) -> Sequence[str]:
-        """Return the runs that nobody works on though they are queued or running, oldest first; ``owner``'s own left out."""
+    def abandoned(self, owner: str, *, queued: bool) -> Sequence[str]:
+        """Return the runs that nobody works on though they are running (or ``queued``), oldest first; ``owner``'s own left out."""
         ...

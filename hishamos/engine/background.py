@@ -1,0 +1,74 @@
+"""Blocking work of steps: daemon threads, a bounded number at once; one that hangs past its time limit gives its place away."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any
+
+
+class Job:
+    """One piece of blocking work."""
+
+    def __init__(self, work: Callable[[], Any], began: Callable[[], None]) -> None:
+        self.future: Future[Any] = Future()
+        self.work = work
+        self.began = began
+        self.given_up = False
+
+
+class Background:
+    """Runs jobs, at most ``at_once``; the others wait their turn."""
+
+    def __init__(self, at_once: int) -> None:
+        self._free = at_once
+        self._queue: deque[Job] = deque()
+        self._lock = threading.Lock()
+
+    def start(self, work: Callable[[], Any], began: Callable[[], None]) -> Job:
+        """Run ``work`` soon; ``began`` is called as it begins."""
+        job = Job(work, began)
+        with self._lock:
+            if self._free <= 0:
+                self._queue.append(job)
+                return job
+            self._free -= 1
+        threading.Thread(target=self._serve, args=(job,), name="step-work", daemon=True).start()
+        return job
+
+    def give_up(self, job: Job) -> None:
+        """Stop waiting for a job: it does not begin, or its place goes to the next one while it hangs."""
+        with self._lock:
+            if job.given_up or job.future.done():
+                return
+            job.given_up = True
+            if job in self._queue:
+                self._queue.remove(job)
+                return
+            following = self._next()
+        if following is not None:
+            threading.Thread(target=self._serve, args=(following,), name="step-work", daemon=True).start()
+
+    def _serve(self, job: Job | None) -> None:
+        while job is not None:
+            job.began()
+            try:
+                result = job.work()
+            except BaseException as error:  # noqa: BLE001 - the step that waits for the job is told
+                outcome: Callable[[], None] = lambda error=error: job.future.set_exception(error)  # type: ignore[misc]  # noqa: E731
+            else:
+                outcome = lambda result=result: job.future.set_result(result)  # type: ignore[misc]  # noqa: E731
+            with self._lock:
+                abandoned = job.given_up
+                following = None if abandoned else self._next()
+            if not abandoned:
+                outcome()
+            job = following
+
+    def _next(self) -> Job | None:
+        if self._queue:
+            return self._queue.popleft()
+        self._free += 1
+        return None

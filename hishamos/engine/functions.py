@@ -1,0 +1,76 @@
+"""The functions that ``python`` steps may name: the library's, and those of entry points."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import inspect
+from collections.abc import Callable
+from importlib import metadata
+from typing import Any
+
+from hishamos.errors import InvalidInput, UnknownName, nearest_hint
+
+ROOM = "hishamos.library.functions."
+WORKSPACE = "ws"
+"""The parameter that gets the run's workspace."""
+
+
+@functools.lru_cache(maxsize=512)
+def function(name: str) -> Callable[..., Any]:
+    """Return the function named ``module:function`` (or by its entry point's name).
+
+    Raises :class:`InvalidInput` for any other place, :class:`UnknownName` for one that does not exist.
+    """
+    address = _plugged().get(name, name)
+    module, _, attribute = address.partition(":")
+    if name not in _plugged() and not _in_library(module, attribute):
+        following = f"Name a function as {ROOM}MODULE:FUNCTION, or one of the entry points: {', '.join(_plugged()) or 'none'}."
+        raise InvalidInput(what=f"{name!r} is no library function", where="a python step", next=following)
+    try:
+        loaded = importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name is None or not module.startswith(error.name):
+            raise
+        raise UnknownName.among("function", name, _modules(), "The module does not exist.") from None
+    found = vars(loaded).get(attribute)
+    if not inspect.isfunction(found) or found.__module__ != loaded.__name__:
+        own = [key for key, value in vars(loaded).items() if inspect.isfunction(value) and value.__module__ == module and not key.startswith("_")]
+        raise UnknownName.among("function", attribute, own, f"{module} has: {', '.join(own) or 'none'}.")
+    return found
+
+
+def takes_workspace(called: Callable[..., Any]) -> bool:
+    """Return whether the function wants the run's workspace."""
+    return WORKSPACE in inspect.signature(called).parameters
+
+
+def argument_problems(called: Callable[..., Any], given: set[str]) -> list[tuple[str, str]]:
+    """Return (argument, problem) for each given argument that it does not take and each it needs and does not get."""
+    parameters = {name: one for name, one in inspect.signature(called).parameters.items() if name != WORKSPACE}
+    problems = []
+    if not any(one.kind is one.VAR_KEYWORD for one in parameters.values()):
+        for name in sorted(given - set(parameters)):
+            problems.append((name, f"{called.__name__} takes no argument {name!r}{nearest_hint(name, list(parameters))}"))
+    for name, one in parameters.items():
+        if one.default is one.empty and one.kind in {one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY} and name not in given:
+            problems.append((name, f"{called.__name__} needs the argument {name!r}"))
+    return problems
+
+
+def _in_library(module: str, attribute: str) -> bool:
+    parts = module.removeprefix(ROOM).split(".")
+    plain = module.startswith(ROOM) and all(part.isidentifier() and not part.startswith("_") for part in parts)
+    return plain and attribute.isidentifier() and not attribute.startswith("_")
+
+
+def _modules() -> list[str]:
+    import pkgutil
+
+    room = importlib.import_module(ROOM.rstrip("."))
+    return [f"{ROOM}{found.name}" for found in pkgutil.iter_modules(room.__path__)]
+
+
+@functools.cache
+def _plugged() -> dict[str, str]:
+    return {point.name: point.value for point in metadata.entry_points(group="hishamos.functions")}

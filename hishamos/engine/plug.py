@@ -1,0 +1,218 @@
+"""The plug of step types: an ``Inputs`` model, and ``run`` that is entered again with the answers until it is done."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from pathlib import Path
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
+
+from pydantic import BaseModel, ConfigDict
+
+from hishamos.contracts.journal import Decided, Pinned, RowState
+from hishamos.records.calls import ModelRequest, Outcome
+from hishamos.records.definitions import AgentDefinition, CommandDefinition, StepDefinition
+from hishamos.records.record import Failure
+from hishamos.records.runs import Run, StepState
+
+if TYPE_CHECKING:
+    from hishamos.engine.rows import RowBook
+
+T = TypeVar("T")
+I = TypeVar("I", bound="StepInputs")  # noqa: E741 - the inputs' type
+
+
+class StepInputs(BaseModel):
+    """What a step type takes under ``with``; forms are drawn from it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, populate_by_name=True)
+
+
+class Answer(Generic[T]):
+    """Something a step waits for: a call's outcome, or what background work returned."""
+
+    def __init__(self, future: Future[T]) -> None:
+        self.future = future
+
+    @property
+    def ready(self) -> bool:
+        """Whether it has come."""
+        return self.future.done()
+
+    @property
+    def value(self) -> T:
+        """What came; raises what the work raised."""
+        return self.future.result(timeout=0)
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The step has its output."""
+
+    output: Any = None
+    model: str | None = None
+    not_judged: tuple[str, ...] = ()
+    reused: bool = False
+    calls: tuple[Outcome, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """The step had nothing to do; its output is null."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Child:
+    """A step below a step: an item of a map, a case of a switch."""
+
+    suffix: str
+    """What its path has after its parent's: ``[17]``, ``/case``."""
+    definition: StepDefinition
+    names: Mapping[str, Any] = field(default_factory=dict)
+    """What its templates see beside the run's inputs and steps."""
+
+
+@dataclass(frozen=True, slots=True)
+class Children:
+    """Steps below a step, made one after another, at most ``concurrency`` at work at once. Their ends are ``context.children``."""
+
+    count: int
+    make: Callable[[int], Child]
+    concurrency: int = 1
+    lenient: bool = False
+    """A failed child is an end like any other: resume does not try it again, and outputs are not kept once they are journalled."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChildEnd:
+    """How a child ended."""
+
+    state: StepState
+    output: Any = None
+    error: Failure | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """The step goes on when all of ``on`` is ready, when all ``children`` have ended, or when a ``person`` decided."""
+
+    on: Sequence[Answer[Any]] = ()
+    children: Children | None = None
+    person: str | None = None
+    """What the person is asked."""
+
+
+Result = Done | Waiting | Skipped
+
+
+class ExecuteNotebook(Protocol):
+    """Executes a notebook in a process of its own (``hishamos.kernels``)."""
+
+    def __call__(self, notebook: Path, parameters: Mapping[str, Any], output: Path, *, acting: str, timeout_s: float) -> dict[str, Any]:
+        """Return where the executed notebook is and how many seconds it took; raise ``StepFailed`` with cell and reason."""
+        ...
+
+
+class StepContext(Protocol):
+    """What a step may ask of its runner. The n-th ask of an entry is the same thing on every entry."""
+
+    run: Run
+    pinned: Pinned
+    path: str
+    attempt: int
+    item: int | None
+    retry_attempts: int | None
+    """The declared number of tries, if any."""
+    decided: Decided | None
+    children: Sequence[ChildEnd] | None
+    """How the children ended, once all have."""
+    memory: dict[str, Any]
+    """Kept from one entry to the next of the same attempt, in this process only."""
+
+    def submit(self, request: ModelRequest, *, command: str | None = None, agent: str | None = None, key: str | None = None) -> Answer[Outcome]:
+        """Send a request to a model under the key of this position, or under ``key``; the same key gives the same answer."""
+        ...
+
+    def background(self, work: Callable[[], T]) -> Answer[T]:
+        """Run blocking work away from the runner's threads. The step's time limit counts from when the work begins."""
+        ...
+
+    def notebook(self, notebook: Path, parameters: Mapping[str, Any], output: Path) -> dict[str, Any]:
+        """Execute a notebook in a process of its own; blocks, so it is called in the background."""
+        ...
+
+    def workspace(self) -> Any:
+        """Return the run's workspace, acting as the run's actor; a changing call made again by a repeated step changes nothing."""
+        ...
+
+    def target(self, *wanted: str | None) -> str:
+        """Return the model, route or policy to ask: what the starter named, else the first of ``wanted`` that is set, else the route."""
+        ...
+
+    def rows(self) -> RowBook:
+        """Return the book of the map's rows."""
+        ...
+
+    def row_ended(self, state: RowState) -> None:
+        """Have a row's end kept for the whole workspace, in the commit of the step's end."""
+        ...
+
+
+class Library(Protocol):
+    """Where a definition's references are looked up when it is checked; unknown names raise ``UnknownName``."""
+
+    def command(self, name: str) -> CommandDefinition:
+        """Return a command."""
+        ...
+
+    def agent(self, name: str) -> AgentDefinition:
+        """Return an agent."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What is wrong in a step's ``with``: the place below it, what, and what to do."""
+
+    place: tuple[str | int, ...]
+    problem: str
+    next: str = ""
+
+
+@dataclass(slots=True)
+class Reference:
+    """What a step names: pinned with the run, or checked as a step below it."""
+
+    commands: set[str] = field(default_factory=set)
+    agents: set[str] = field(default_factory=set)
+    steps: list[tuple[tuple[str | int, ...], StepDefinition, tuple[str, ...]]] = field(default_factory=list)
+    """Inner steps: their place below ``with``, the definition, and the names that only they see."""
+
+
+class StepType(Generic[I]):
+    """A kind of step: one file and one row in the table of :mod:`hishamos.engine.steps`."""
+
+    name: ClassVar[str]
+    inputs: ClassVar[type[StepInputs]]
+    raw: ClassVar[frozenset[str]] = frozenset()
+    """Fields of ``with`` that are no templates."""
+    composite: ClassVar[bool] = False
+    """Whether it only arranges other steps: these have the time limits and the tries."""
+    literal: ClassVar[frozenset[str]] = frozenset()
+    """Fields of ``with`` that have to be known when the definition is loaded."""
+
+    def run(self, context: StepContext, inputs: I) -> Result:
+        """Do the step's work, or say what it waits for. Entered again from the top until it returns Done or Skipped."""
+        raise NotImplementedError
+
+    def check(self, raw: Mapping[str, Any], library: Library) -> list[Problem]:
+        """Return what is wrong with ``with`` as written, templates not yet filled in."""
+        return []
+
+    def references(self, raw: Mapping[str, Any]) -> Reference:
+        """Return the definitions and inner steps that ``with`` names."""
+        return Reference()

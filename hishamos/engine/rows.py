@@ -1,0 +1,100 @@
+"""The rows of ``ws.map``: their keys belong to the workspace, so that equal rows are paid once and failed ones tried again."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from hishamos.contracts.journal import Journal, MapOptions, Pinned, RowState
+from hishamos.engine.conversation import command_request
+from hishamos.engine.parameters import validated
+from hishamos.errors import HishamosError
+from hishamos.records.calls import ModelRequest
+from hishamos.records.record import content_hash
+
+AHEAD = 256
+"""Rows that are read, rendered and looked up at once."""
+
+
+@dataclass(slots=True)
+class PlannedRow:
+    """One row before it is sent: its request and key, or what is wrong with its inputs."""
+
+    key: str = ""
+    request: ModelRequest | None = None
+    known: RowState | None = None
+    error: HishamosError | None = None
+    number: int = 0
+    """The attempt number of its key; 0 before it is opened."""
+
+    @property
+    def wanted(self) -> ModelRequest:
+        """The request of a row without an error."""
+        assert self.request is not None
+        return self.request
+
+
+class RowBook:
+    """Plans a map's rows some hundred at a time. ``target``: the model, route or policy by name."""
+
+    def __init__(self, run: str, journal: Journal, pinned: Pinned, options: MapOptions, target: str) -> None:
+        self._run = run
+        self._journal = journal
+        self.command = pinned.commands[options.command]
+        self._agent = pinned.agents[self.command.agent] if self.command.agent else None
+        self._options = options
+        self._target = target
+        self._planned: dict[int, PlannedRow] = {}
+        self._begun: dict[str, int] = {}
+        self._numbers: dict[str, int] = {}
+        self._sent: set[tuple[str, int]] = set()
+        self._lock = threading.Lock()
+
+    def take(self, index: int) -> PlannedRow:
+        """Return a row's plan and forget it."""
+        with self._lock:
+            if index not in self._planned:
+                self._plan(index)
+            return self._planned.pop(index)
+
+    def open(self, row: PlannedRow) -> None:
+        """Give a row the number under which this map tries its key.
+
+        An unknown key begins with 1; one whose last attempt failed goes on with the next; equal rows of this map share their number.
+        """
+        if row.number == 0:
+            first = 1 if row.known is None else row.known.attempt + 1
+            row.number = self._numbers.setdefault(row.key, first)
+            self._begun.setdefault(row.key, first)
+
+    def again(self, row: PlannedRow, *, sent: bool) -> bool:
+        """Return whether a row that failed is to be tried under another number, and give it that number.
+
+        That is so when its number turned out to have ended before this map began (nothing was ``sent``), once for each key.
+        """
+        if sent:
+            self._sent.add((row.key, row.number))
+        elif row.number == self._begun[row.key] and (row.key, row.number) not in self._sent:
+            self._numbers[row.key] = row.number = max(self._numbers[row.key], row.number + 1)
+            return True
+        return False
+
+    def _plan(self, start: int) -> None:
+        rows = self._journal.inputs_of_rows(self._run, start, AHEAD)
+        planned = {start + offset: self._prepared(inputs) for offset, inputs in enumerate(rows)}
+        known = self._journal.states_of_rows([row.key for row in planned.values() if row.key])
+        for row in planned.values():
+            row.known = known.get(row.key)
+        self._planned.update({index: row for index, row in planned.items() if index not in self._planned})
+
+    def _prepared(self, inputs: Mapping[str, Any]) -> PlannedRow:
+        command = self.command
+        try:
+            values = validated(command.parameters, inputs, f"command {command.name}")
+            request = command_request(command, self._agent, values, self._target)
+        except HishamosError as error:
+            return PlannedRow(error=error)
+        identity = [command.version, request.model_dump(mode="json"), command.repairs, self._options.key, self._options.nonce]
+        return PlannedRow(key=content_hash(identity, 40), request=request)

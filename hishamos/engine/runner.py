@@ -1,0 +1,219 @@
+"""The runner: takes runs, has them worked on without a thread for each, renews their leases, finds those whose process died."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+from hishamos.contracts.journal import Journal
+from hishamos.contracts.models import ModelGateway, PendingCall
+from hishamos.engine.background import Background
+from hishamos.engine.conversation import converse
+from hishamos.engine.execution import Execution
+from hishamos.engine.plug import Answer, Done, ExecuteNotebook
+from hishamos.engine.timers import Timers
+from hishamos.engine.tools import Clock, Tools
+from hishamos.errors import HishamosError, RunHeld
+from hishamos.records.calls import ModelRequest, Outcome, Tags
+from hishamos.records.configuration import WorkspaceSettings
+from hishamos.records.record import new_id, now
+from hishamos.records.runs import Run, RunState
+
+log = logging.getLogger(__name__)
+LEASE_S = 15.0
+WORKERS = 4
+JOBS = 16
+
+
+class Runner:
+    """Works on runs in this process.
+
+    ``settings``: the settings in force. ``workspace_for``: the run's workspace for the step at a path, for functions that want one.
+    ``notebook``: executes one notebook, for steps that want it. ``lease_s``: after how many silent seconds another process may take a run. ``jobs``: how many blocking steps at once.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        gateway: ModelGateway,
+        *,
+        settings: Callable[[], WorkspaceSettings],
+        workspace_for: Callable[[Run, str], Any],
+        notebook: ExecuteNotebook | None = None,
+        lease_s: float = LEASE_S,
+        jobs: int = JOBS,
+        timers: Timers | None = None,
+        clock: Clock = now,
+    ) -> None:
+        self.owner = f"{socket.gethostname()}:{os.getpid()}:{new_id(6)}"
+        self._tools = Tools(
+            journal=journal,
+            gateway=gateway,
+            settings=settings,
+            workspace_for=workspace_for,
+            notebook=notebook,
+            owner=self.owner,
+            lease_s=lease_s,
+            timers=timers or Timers(),
+            pool=ThreadPoolExecutor(WORKERS, thread_name_prefix="runner"),
+            background=Background(jobs),
+            clock=clock,
+        )
+        self._executions: dict[str, Execution] = {}
+        self._lock = threading.Lock()
+        self._closed = False
+        self._tick = 0
+        self._tools.timers.after(lease_s / 3, self._keep)
+
+    @property
+    def active(self) -> int:
+        """How many runs are being worked on here."""
+        with self._lock:
+            return len(self._executions)
+
+    def begin(self, run: str) -> Future[RunState]:
+        """Take a run and work on it; the future is resolved when it ends, waits for a person or is paused.
+
+        A run that is worked on here already gives that work's future; one that another process holds gives ``RunHeld``.
+        """
+        answer: Future[RunState] = Future()
+        self._tools.pool.submit(self._begin, run, answer)
+        return answer
+
+    def nudge(self, run: str) -> None:
+        """Have the run look at what somebody asked of it; nothing happens when it is not worked on here."""
+        with self._lock:
+            execution = self._executions.get(run)
+        if execution is not None:
+            execution.renew()
+
+    def recover(self, dispatch: Callable[[str], object] | None = None, *, queued: bool = True) -> list[str]:
+        """Have every run worked on that is queued, or that a dead process left running; returns their ids."""
+        found = list(self._tools.journal.abandoned(self.owner, queued=queued))
+        for run in found:
+            (dispatch or self.begin)(run)
+        return found
+
+    def ask(self, request: ModelRequest, *, key: str, tags: Tags, repairs: int, what: str) -> Future[Done]:
+        """Ask a model outside of a run, with repairs; cancelling the future cancels the call under way.
+
+        The future fails with what the gateway reports, typed. Raises at once what :meth:`ModelGateway.submit` raises.
+        """
+        return _Question(self._tools, request, key, tags, repairs, what).answer
+
+    def drain(self, timeout_s: float = 30.0) -> None:
+        """Have every run stop before its next call and queue it for the next process; waits for calls under way."""
+        with self._lock:
+            executions = list(self._executions.values())
+        for execution in executions:
+            execution.hand_back()
+        end = time.monotonic() + timeout_s
+        for execution in executions:
+            try:
+                execution.done.exception(timeout=max(0.0, end - time.monotonic()))
+            except TimeoutError:
+                log.warning("run %s did not stop in time; its lease expires and it is found again", execution.claim.run.id)
+
+    def close(self) -> None:
+        """Stop working. What was not drained is found again once its lease has expired."""
+        self._closed = True
+        self._tools.timers.close()
+        self._tools.pool.shutdown(wait=True, cancel_futures=True)
+
+    def _begin(self, run: str, answer: Future[RunState]) -> None:
+        try:
+            claim = self._tools.journal.claim(run, self.owner, self._tools.lease_s)
+        except RunHeld as error:
+            with self._lock:
+                execution = self._executions.get(run)
+            if error.holder != self.owner or execution is None:
+                answer.set_exception(error)
+                return
+        except Exception as error:  # noqa: BLE001 - told to whoever asked
+            if not isinstance(error, HishamosError):
+                log.exception("run %s could not be taken", run)
+            answer.set_exception(error)
+            return
+        else:
+            execution = Execution(self._tools, claim, self._gone)
+            with self._lock:
+                self._executions[run] = execution
+            execution.begin()
+        execution.done.add_done_callback(lambda future: _pass_on(future, answer))
+
+    def _gone(self, execution: Execution) -> None:
+        with self._lock:
+            if self._executions.get(execution.claim.run.id) is execution:
+                del self._executions[execution.claim.run.id]
+
+    def _keep(self) -> None:
+        if self._closed:
+            return
+        self._tick += 1
+        with self._lock:
+            executions = list(self._executions.values())
+        for execution in executions:
+            execution.renew()
+        if self._tick % 3 == 0:
+            self._tools.pool.submit(self._look_for_dead)
+        self._tools.timers.after(self._tools.lease_s / 3, self._keep)
+
+    def _look_for_dead(self) -> None:
+        try:
+            self.recover(queued=False)
+        except HishamosError:
+            log.exception("runs of dead processes could not be looked for")
+
+
+class _Question:
+    """A conversation outside of a run: entered again in the runner's threads as answers come."""
+
+    def __init__(self, tools: Tools, request: ModelRequest, key: str, tags: Tags, repairs: int, what: str) -> None:
+        self.answer: Future[Done] = Future()
+        self._tools, self._request, self._key, self._tags, self._repairs, self._what = tools, request, key, tags, repairs, what
+        self._asked: list[tuple[PendingCall, Answer[Outcome]]] = []
+        self.answer.add_done_callback(lambda future: self._let_go() if future.cancelled() else None)
+        self._go_on(first=True)
+
+    def _submit(self, request: ModelRequest, position: int) -> Answer[Outcome]:
+        if position == len(self._asked):
+            key = self._key if position == 0 else f"{self._key}/{position}"
+            call = self._tools.gateway.submit(request, key=key, tags=self._tags)
+            self._asked.append((call, Answer(call.outcome)))
+        return self._asked[position][1]
+
+    def _go_on(self, *, first: bool = False) -> None:
+        position = iter(range(1000))
+        try:
+            result = converse(self._request, lambda request: self._submit(request, next(position)), self._repairs, self._what)
+        except Exception as error:
+            if first:
+                raise
+            self._resolve(lambda: self.answer.set_exception(error))
+            return
+        if isinstance(result, Done):
+            self._resolve(lambda: self.answer.set_result(result))
+            return
+        self._asked[-1][0].outcome.add_done_callback(lambda _: self._tools.pool.submit(self._go_on))
+
+    def _resolve(self, resolve: Callable[[], None]) -> None:
+        if self.answer.set_running_or_notify_cancel():
+            resolve()
+
+    def _let_go(self) -> None:
+        for call, _ in self._asked:
+            call.detach(cancel=True)
+
+
+def _pass_on(source: Future[RunState], target: Future[RunState]) -> None:
+    error = source.exception()
+    if error is not None:
+        target.set_exception(error)
+    else:
+        target.set_result(source.result())

@@ -1,0 +1,42 @@
+"""What the engine was composed with: its two ports, its threads, its settings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from hishamos.contracts.journal import Journal
+from hishamos.contracts.models import ModelGateway
+from hishamos.engine.background import Background
+from hishamos.engine.plug import ExecuteNotebook
+from hishamos.engine.timers import Timers
+from hishamos.records.configuration import WorkspaceSettings
+from hishamos.records.record import now
+from hishamos.records.runs import Run
+
+if TYPE_CHECKING:
+    WorkspaceFor = Callable[[Run, str], Any]
+
+
+Clock = Callable[[], datetime]
+
+
+@dataclass
+class Tools:
+    """Shared by all runs of a runner."""
+
+    journal: Journal
+    gateway: ModelGateway
+    settings: Callable[[], WorkspaceSettings]
+    workspace_for: WorkspaceFor
+    """The run's workspace for the step at a path, acting as the run's actor."""
+    notebook: ExecuteNotebook | None
+    owner: str
+    lease_s: float
+    timers: Timers
+    pool: ThreadPoolExecutor
+    background: Background
+    clock: Clock = now

@@ -1,0 +1,173 @@
+"""What happened in runs, read from the store; money and calls come from the ledger, the one truth about them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from hishamos.errors import InvalidInput, UnknownName
+from hishamos.records.record import Failure
+from hishamos.records.runs import Approval, Run, RunEvent, Step
+from hishamos.records.workspaces import MapRow
+from hishamos.store.statements import statements
+
+if TYPE_CHECKING:
+    from hishamos.store.connectors import Connector, Row
+
+SQL = statements("history")
+PAGE = 1_000
+SHORTEST = 4
+_ROW_STATUS = {"succeeded": "succeeded", "failed": "failed", "timed_out": "failed", "cancelled": "cancelled"}
+
+
+class RunHistory:
+    """Reads runs, steps, events and a map's rows."""
+
+    def __init__(self, connector: Connector) -> None:
+        self._store = connector
+
+    def get(self, run: str) -> Run:
+        """Return one run with its spend; raises :class:`UnknownName`."""
+        row = self._store.fetch_one(SQL["run_by_id"], {"id": run})
+        if row is None:
+            raise UnknownName.among("run", run, [found["id"] for found in self._store.fetch(SQL["run_ids"])])
+        return self._with_spend([row])[0]
+
+    def identify(self, name: str) -> str:
+        """Return the id of the run that ``name`` begins; raises :class:`UnknownName` or, where several do, :class:`InvalidInput`."""
+        wanted = name.strip().upper()
+        if self._store.fetch_one(SQL["run_by_id"], {"id": wanted}) is not None:
+            return wanted
+        found: list[str] = []
+        if len(wanted) >= SHORTEST and wanted.isalnum():
+            found = [row["id"] for row in self._store.fetch(SQL["run_ids_like"], {"pattern": f"{wanted}%"})]
+        if len(found) > 1:
+            raise InvalidInput(what=f"{name!r} begins the ids of several runs", where=", ".join(found[:5]), next="Give more characters.")
+        if not found:
+            raise UnknownName.among("run", name, [row["id"] for row in self._store.fetch(SQL["run_ids"])], "See: hishamos runs")
+        return found[0]
+
+    def found(self, *, state: str | None, kind: str | None, name: str | None, project: str | None, limit: int) -> list[Run]:
+        """Return runs, newest first."""
+        values = {"state": state, "kind": kind, "name": name, "project": project, "limit": limit}
+        return self._with_spend(self._store.fetch(SQL["runs_found"], values))
+
+    def steps(self, run: str, *, under: str | None, state: str | None, after: str | None, limit: int) -> list[Step]:
+        """Return the latest attempt of each step in the order of the graph; ``under``: one parent's children, ``""`` the top."""
+        values = {"run": run, "under": under, "state": state, "after": after, "limit": limit}
+        rows = self._store.fetch(SQL["steps_of_run"], values)
+        spend = self._spend_of_steps(run, rows)
+        return [_step_of(row, spend.get(row["path"], {})) for row in rows]
+
+    def map_rows(self, run: str, *, after: int, limit: int) -> list[MapRow]:
+        """Return a map's rows with an index above ``after``, in order."""
+        rows = self._store.fetch(SQL["rows_of_map"], {"run": run, "after": after, "last": after + limit})
+        spend = self._spend_of_steps(run, [row for row in rows if row["path"]])
+        return [_map_row(row, spend.get(row["path"] or "", {})) for row in rows]
+
+    def events(self, run: str, *, after: int, limit: int) -> list[RunEvent]:
+        """Return the run's events numbered above ``after``."""
+        return [event_of(row) for row in self._store.fetch(SQL["events_of_run"], {"run": run, "after": after, "limit": limit})]
+
+    def events_after(self, run: str, after: int) -> Sequence[RunEvent]:
+        """Return the next page of the run's events."""
+        return self.events(run, after=after, limit=PAGE)
+
+    def approvals(self) -> list[Approval]:
+        """Return the steps that wait for a person, oldest first."""
+        rows = self._store.fetch(SQL["approvals"])
+        return [
+            Approval(run_id=row["run_id"], path=row["path"], workflow=row["workflow"], message=row["message"] or "", since=row["started_at"])
+            for row in rows
+        ]
+
+    def _with_spend(self, rows: Sequence[Row]) -> list[Run]:
+        if not rows:
+            return []
+        sums = {row["run_id"]: row for row in self._store.fetch(SQL["spend_of_runs"], {"ids": [row["id"] for row in rows]})}
+        return [run_of(row, sums.get(row["id"])) for row in rows]
+
+    def _spend_of_steps(self, run: str, rows: Sequence[Row]) -> dict[str, Row]:
+        leaves = [row["path"] for row in rows if row.get("type") not in {"map", "switch"}]
+        found: dict[str, Row] = {}
+        if leaves:
+            found = {row["step_id"]: row for row in self._store.fetch(SQL["spend_of_steps"], {"run": run, "paths": leaves})}
+        for row in rows:
+            if row.get("type") in {"map", "switch"}:
+                separator = "[" if row["type"] == "map" else "/"
+                below = self._store.fetch_one(SQL["spend_below"], {"run": run, "path": row["path"], "below": f"{_escaped(row['path'])}{separator}%"})
+                found[row["path"]] = below or {}
+        return found
+
+
+def run_of(row: Row, spend: Mapping[str, Any] | None = None) -> Run:
+    """Return a run's record from its row and the sums over its attempts."""
+    sums = {"cost_nanos": int(spend["cost_nanos"]), "unpriced": int(spend["unpriced"]), "calls": int(spend["calls"])} if spend else {}
+    return Run(
+        **{key: row[key] for key in _PLAIN},
+        where=row["place"],
+        inputs=json.loads(row["inputs"]),
+        outputs=None if row["outputs"] is None else json.loads(row["outputs"]),
+        error=Failure.model_validate_json(row["error"]) if row["error"] else None,
+        **sums,
+        attempts=int(spend["attempts"]) if spend else 0,
+        offline=bool(spend and spend["offline"]),
+    )
+
+
+def event_of(row: Row) -> RunEvent:
+    """Return an event's record from its row."""
+    return RunEvent(**{**row, "seq": int(row["seq"]), "data": json.loads(row["data"])})
+
+
+_PLAIN = (
+    "id", "kind", "name", "version", "state", "model", "project", "user_name", "waiting_for", "steps_total", "steps_done",
+    "budget_nanos", "created_at", "started_at", "finished_at",
+)  # fmt: skip
+
+
+def _step_of(row: Row, spend: Mapping[str, Any]) -> Step:
+    return Step(
+        run_id=row["run_id"],
+        path=row["path"],
+        attempt=row["attempt"],
+        type=row["type"],
+        state=row["state"],
+        input_hash=row["input_hash"],
+        inputs=_parsed(row["inputs"]),
+        output=_parsed(row["output"]),
+        error=Failure.model_validate_json(row["error"]) if row["error"] else None,
+        waiting_for=row["waiting_for"],
+        model=row["model"],
+        reused=bool(row["reused"]),
+        not_judged=tuple(_parsed(row["not_judged"]) or ()),
+        started_at=row["started_at"],
+        finished_at=row["finished_at"],
+        cost_nanos=None if spend.get("unpriced") else spend.get("cost_nanos", 0),
+        calls=spend.get("calls", 0),
+        attempts=spend.get("attempts", 0),
+    )
+
+
+def _map_row(row: Row, spend: Mapping[str, Any]) -> MapRow:
+    error = Failure.model_validate_json(row["error"]) if row["error"] else None
+    status = _ROW_STATUS.get(row["state"] or "", "pending")
+    return MapRow(
+        index=row["item"],
+        status="refused" if error is not None and error.type == "BudgetRefused" else status,  # type: ignore[arg-type]  # one of the literals
+        output=_parsed(row["output"]),
+        error=error.message if error else None,
+        model=row["model"],
+        cost_nanos=None if spend.get("unpriced") else spend.get("cost_nanos", 0),
+        attempts=spend.get("attempts", 0),
+        reused=bool(row["reused"]),
+    )
+
+
+def _escaped(path: str) -> str:
+    return path.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+
+
+def _parsed(text: str | None) -> Any:
+    return None if text is None else json.loads(text)

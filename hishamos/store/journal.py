@@ -1,0 +1,350 @@
+"""The journal in the store: runs, their steps and events, written in batches under numbered leases."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from hishamos.contracts.feeds import Feed
+from hishamos.contracts.journal import Batch, Claim, Decided, EventDraft, Lease, MapOptions, Pinned, RowState, RunChange, Signals, StepRow
+from hishamos.errors import LeaseLost, RunHeld, UnknownName, WrongState
+from hishamos.records.record import Failure, canonical, now
+from hishamos.records.runs import RUN_CHANGES, RUN_ENDED, Run, RunEvent, RunState, StepState
+from hishamos.store.history import RunHistory, event_of, run_of
+from hishamos.store.statements import statements
+from hishamos.store.watchers import Watchers
+
+if TYPE_CHECKING:
+    from hishamos.store.connectors import Connector, Row, Transaction
+
+SQL = statements("journal")
+INPUTS_AT_ONCE = 5_000
+RESUMABLE = frozenset({RunState.PAUSED, RunState.FAILED, RunState.CANCELLED})
+SETTLED = RUN_ENDED | {RunState.WAITING}
+
+
+class StoreJournal:
+    """:class:`hishamos.contracts.journal.Journal` on a connector, and what the services of runs need beside it.
+
+    ``clock``: the present time; leases are compared by it.
+    """
+
+    def __init__(self, connector: Connector, clock: Callable[[], datetime] = now) -> None:
+        self._store = connector
+        self._clock = clock
+        self.history = RunHistory(connector)
+        self._watchers = Watchers(self.history.events_after, poll=not self.exclusive)
+
+    @property
+    def exclusive(self) -> bool:
+        """See the port: a DuckDB file has one owner process."""
+        return self._store.dialect == "duckdb"
+
+    # the engine's port
+
+    def claim(self, run: str, owner: str, seconds: float) -> Claim:
+        """See the port."""
+        moment = self._clock()
+
+        def work(transaction: Transaction) -> Claim:
+            found = self._locked(transaction, run)
+            if found["state"] == RunState.RUNNING and found["lease_owner"] and not self._dead(found, owner, moment):
+                raise RunHeld(run=run, holder=found["lease_owner"])
+            if found["state"] not in {RunState.QUEUED, RunState.RUNNING}:
+                raise WrongState(run=run, state=found["state"], verb="work", needed="queued", next=f"See: hishamos show {run}")
+            values = {"id": run, "owner": owner, "until": moment + timedelta(seconds=seconds), "moment": moment}
+            claimed = transaction.fetch(SQL["claim_run"], values)[0]
+            self._record(transaction, run, [EventDraft("run", "running", moment)])
+            steps = transaction.fetch(SQL["rows_to_resume" if claimed["kind"] == "map" else "steps_to_resume"], {"run": run})
+            return Claim(
+                lease=Lease(run, int(claimed["lease_number"]), owner, seconds),
+                run=run_of(claimed),
+                pinned=Pinned.model_validate_json(claimed["definition"]),
+                options=MapOptions.model_validate_json(claimed["options"]) if claimed["options"] else None,
+                steps=[step_row(step) for step in steps],
+                signals=Signals(claimed["wish"], int(claimed["decisions"])),
+            )
+
+        return self._store.transaction(work)
+
+    def write(self, lease: Lease, batch: Batch) -> Future[Signals]:
+        """See the port."""
+        until = self._clock() + timedelta(seconds=lease.seconds)
+        renewal = {"run": lease.run, "number": lease.number, "until": until, "total": batch.steps_total, "done": batch.steps_done}
+
+        def work(transaction: Transaction) -> Signals:
+            transaction.lock(f"run:{lease.run}")
+            renewed = transaction.fetch_one(SQL["renew_lease"], renewal)
+            if renewed is None:
+                current = transaction.fetch_one(SQL["run_for_change"], {"id": lease.run})
+                raise LeaseLost(run=lease.run, held=lease.number, current=current["lease_number"] if current else 0)
+            if batch.steps:
+                self._write_steps(transaction, lease.run, list(batch.steps.values()))
+            if batch.rows:
+                transaction.execute(SQL["upsert_rows"], _row_columns(batch.rows.values()))
+            events = list(batch.events)
+            signals = Signals(renewed["wish"], int(renewed["decisions"]))
+            if batch.run is not None and not _overtaken(batch.run.state, signals, batch.seen):
+                change = batch.run
+                signals = replace(signals, changed=True)
+                events.append(EventDraft("run", change.state.value, change.moment, message=_words(change)))
+                values = {
+                    "run": lease.run,
+                    "state": change.state.value,
+                    "outputs": _json(change.outputs),
+                    "error": change.error.model_dump_json() if change.error else None,
+                    "waiting_for": change.waiting_for,
+                    "finished_at": change.finished_at,
+                    "release": change.release,
+                }
+                transaction.execute(SQL["change_run"], values)
+            self._record(transaction, lease.run, events)
+            return signals
+
+        return self._store.submit(work)
+
+    def decisions(self, run: str) -> Mapping[str, Decided]:
+        """See the port."""
+        rows = self._store.fetch(SQL["decided_steps"], {"run": run})
+        return {row["path"]: Decided.model_validate_json(row["decided"]) for row in rows}
+
+    def inputs_of_rows(self, run: str, start: int, count: int) -> Sequence[dict[str, Any]]:
+        """See the port."""
+        rows = self._store.fetch(SQL["inputs_of_rows"], {"run": run, "start": start, "stop": start + count})
+        return [json.loads(row["inputs"]) for row in rows]
+
+    def states_of_rows(self, keys: Sequence[str]) -> Mapping[str, RowState]:
+        """See the port."""
+        found = self._store.fetch(SQL["rows_by_key"], {"keys": list(keys)})
+        return {
+            row["key"]: RowState(
+                row["key"], int(row["attempt"]), row["state"], _parsed(row["output"]), row["model"], tuple(_parsed(row["not_judged"]) or ())
+            )
+            for row in found
+        }
+
+    def abandoned(self, owner: str, *, queued: bool) -> Sequence[str]:
+        """See the port."""
+        values = {"moment": self._clock(), "exclusive": self.exclusive, "owner": owner, "queued": queued}
+        rows = self._store.fetch(SQL["unattended"], values)
+        return [row["id"] for row in rows]
+
+    # what services do with runs
+
+    def insert(
+        self,
+        transaction: Transaction,
+        run: Run,
+        pinned: Pinned,
+        *,
+        options: MapOptions | None = None,
+        rows: Sequence[Mapping[str, Any]] = (),
+        files: Mapping[str, Any] | None = None,
+    ) -> Run:
+        """Insert a queued run with the definitions it keeps; ``rows``: a map's inputs; ``files``: hash and size of its file inputs."""
+        values = {
+            **run.model_dump(include={"id", "name", "version", "model", "project", "user_name", "steps_total", "budget_nanos", "created_at"}),
+            "kind": run.kind.value,
+            "state": run.state.value,
+            "place": run.where,
+            "definition": pinned.model_dump_json(by_alias=True, exclude_defaults=True),
+            "options": options.model_dump_json() if options else None,
+            "inputs": canonical(run.inputs),
+            "files": canonical(files or {}),
+        }
+        transaction.execute(SQL["insert_run"], values)
+        for start in range(0, len(rows), INPUTS_AT_ONCE):
+            part = rows[start : start + INPUTS_AT_ONCE]
+            columns = {"run": run.id, "items": list(range(start, start + len(part))), "inputs": [canonical(dict(row)) for row in part]}
+            transaction.execute(SQL["insert_inputs"], columns)
+        self._record(transaction, run.id, [EventDraft("run", run.state.value, run.created_at)])
+        return run
+
+    def wish(self, transaction: Transaction, run: str, wish: str) -> bool:
+        """Ask for ``pause`` or ``cancel``: done at once where nobody works on the run. Returns whether a runner has to be told."""
+        found = self._locked(transaction, run)
+        state = RunState(found["state"])
+        target = RunState.PAUSED if wish == "pause" else RunState.CANCELLED
+        if state == target:
+            return False
+        if target not in RUN_CHANGES[state]:
+            needed = "queued, running or waiting" if wish == "pause" else "queued, running, waiting or paused"
+            raise WrongState(run=run, state=state.value, verb=wish, needed=needed, next=f"See: hishamos show {run}")
+        moment = self._clock()
+        if state == RunState.RUNNING and not self._dead(found, "", moment, patient=True):
+            transaction.execute(SQL["set_wish"], {"run": run, "wish": wish})
+            return True
+        self._settle(transaction, run, target, moment)
+        return False
+
+    def queue(self, transaction: Transaction, run: str, owner: str) -> None:
+        """Queue a run again that is paused, failed, cancelled, or was left running by a dead owner.
+
+        Raises ``RunHeld`` when it is queued or being worked on, ``WrongState`` when it succeeded or waits for a person.
+        """
+        found = self._locked(transaction, run)
+        state = RunState(found["state"])
+        moment = self._clock()
+        if state == RunState.QUEUED:
+            raise RunHeld(run=run, holder="the queue: it was resumed already")
+        if state == RunState.RUNNING and not self._dead(found, owner, moment):
+            raise RunHeld(run=run, holder=found["lease_owner"])
+        if state not in RESUMABLE | {RunState.RUNNING}:
+            following = f"Decide: hishamos approve {run} STEP" if state == RunState.WAITING else f"See: hishamos show {run}"
+            raise WrongState(run=run, state=state.value, verb="resume", needed="paused, failed or cancelled", next=following)
+        self._settle(transaction, run, RunState.QUEUED, moment)
+
+    def decide(self, transaction: Transaction, run: str, path: str, decided: Decided) -> bool:
+        """Store a person's decision on a waiting step. Returns whether the run was queued, else its runner has to be told."""
+        found = self._locked(transaction, run)
+        step = transaction.fetch_one(SQL["step_for_change"], {"run": run, "path": path})
+        waiting = [row["path"] for row in transaction.fetch(SQL["waiting_paths"], {"run": run})]
+        if step is None:
+            raise UnknownName.among("step", path, waiting, f"Waiting steps of this run: {', '.join(waiting) or 'none'}")
+        if path not in waiting or found["state"] in RUN_ENDED:
+            state = "decided already" if step["decided"] else f"in state {step['state']} at {path}"
+            raise WrongState(run=run, state=state, verb="approve", needed="waiting there for a person", next=f"See: hishamos show {run}")
+        transaction.execute(SQL["decide_step"], {"run": run, "path": path, "decided": decided.model_dump_json()})
+        idle = found["state"] == RunState.WAITING
+        transaction.execute(SQL["count_decision"], {"id": run, "state": RunState.QUEUED.value if idle else found["state"]})
+        moment = self._clock()
+        words = f"{decided.decision} by {decided.by}" + (f": {decided.comment}" if decided.comment else "")
+        events = [EventDraft("note", None, moment, path, words, decided.model_dump())]
+        self._record(transaction, run, [*events, EventDraft("run", "queued", moment)] if idle else events)
+        return idle
+
+    def subscribe(self, run: str, after: int = 0, settled: frozenset[RunState] = SETTLED) -> Feed[RunEvent]:
+        """Return the run's events numbered above ``after``; the feed ends when it reaches one of the ``settled`` states."""
+        return self._watchers.follow(run, after, lambda: self.history.get(run).state, settled)
+
+    def close(self) -> None:
+        """End every subscription."""
+        self._watchers.close()
+
+    # parts
+
+    def _locked(self, transaction: Transaction, run: str) -> Row:
+        transaction.lock(f"run:{run}")
+        found = transaction.fetch_one(SQL["run_for_change"], {"id": run})
+        if found is None:
+            raise UnknownName(kind="run", name=run, hint="", next="See: hishamos runs")
+        return found
+
+    def _dead(self, found: Row, owner: str, moment: datetime, *, patient: bool = False) -> bool:
+        """Whether nobody works on a running run; ``patient``: only an expired lease is a sign of it."""
+        if found["lease_owner"] is None or found["lease_until"] is None or found["lease_until"] < moment:
+            return True
+        return self.exclusive and not patient and found["lease_owner"] != owner
+
+    def _settle(self, transaction: Transaction, run: str, state: RunState, moment: datetime) -> None:
+        ended = state in RUN_ENDED
+        if state == RunState.CANCELLED:
+            transaction.execute(SQL["cancel_open_steps"], {"run": run, "moment": moment})
+        values = {"run": run, "state": state.value, "waiting_for": None, "finished_at": moment if ended else None}
+        transaction.execute(SQL["set_state"], values)
+        self._record(transaction, run, [EventDraft("run", state.value, moment)])
+
+    def _write_steps(self, transaction: Transaction, run: str, steps: list[StepRow]) -> None:
+        transaction.execute(SQL["upsert_steps"], {"run": run, **_step_columns(steps)})
+        retried = sorted({step.path for step in steps if step.attempt > 1})
+        if retried:
+            transaction.execute(SQL["outdate_steps"], {"run": run, "path": retried})
+
+    def _record(self, transaction: Transaction, run: str, events: Sequence[EventDraft]) -> None:
+        if not events:
+            return
+        columns = {
+            "run": run,
+            "number": list(range(len(events))),
+            "kind": [event.kind for event in events],
+            "path": [event.path for event in events],
+            "state": [event.state for event in events],
+            "message": [event.message for event in events],
+            "data": [canonical(event.data) for event in events],
+            "happened_at": [event.happened_at for event in events],
+        }
+        made = sorted((event_of(row) for row in transaction.fetch(SQL["insert_events"], columns)), key=lambda event: event.seq)
+        transaction.after_commit(lambda: self._watchers.publish(run, made))
+
+
+def _overtaken(state: RunState, signals: Signals, seen: int) -> bool:
+    """Whether a change to waiting or paused would hide what somebody asked for meanwhile."""
+    if state is RunState.WAITING:
+        return signals.wish is not None or signals.decisions > seen
+    return state is RunState.PAUSED and signals.wish == "cancel"
+
+
+def _words(change: RunChange) -> str:
+    return change.error.message if change.error else change.waiting_for or ""
+
+
+def step_row(row: Row) -> StepRow:
+    """Return a step's row as the engine sees it."""
+    return StepRow(
+        path=row["path"],
+        attempt=int(row["attempt"]),
+        position=row["position"],
+        type=row["type"],
+        state=StepState(row["state"]),
+        parent=row["parent"],
+        item=row["item"],
+        first=int(row["first"]),
+        input_hash=row["input_hash"],
+        inputs=_parsed(row["inputs"]),
+        output=_parsed(row["output"]),
+        error=Failure.model_validate_json(row["error"]) if row["error"] else None,
+        waiting_for=row["waiting_for"],
+        model=row["model"],
+        reused=bool(row["reused"]),
+        not_judged=tuple(_parsed(row["not_judged"]) or ()),
+        decided=Decided.model_validate_json(row["decided"]) if row["decided"] else None,
+        started_at=row["started_at"],
+        finished_at=row["finished_at"],
+    )
+
+
+def _step_columns(steps: list[StepRow]) -> dict[str, list[Any]]:
+    return {
+        "path": [step.path for step in steps],
+        "attempt": [step.attempt for step in steps],
+        "position": [step.position for step in steps],
+        "parent": [step.parent for step in steps],
+        "item": [step.item for step in steps],
+        "first": [step.first for step in steps],
+        "type": [step.type for step in steps],
+        "state": [step.state.value for step in steps],
+        "input_hash": [step.input_hash for step in steps],
+        "inputs": [_json(step.inputs) for step in steps],
+        "output": [_json(step.output) for step in steps],
+        "error": [step.error.model_dump_json() if step.error else None for step in steps],
+        "waiting_for": [step.waiting_for for step in steps],
+        "model": [step.model for step in steps],
+        "reused": [step.reused for step in steps],
+        "not_judged": [_json(list(step.not_judged)) if step.not_judged else None for step in steps],
+        "started_at": [step.started_at for step in steps],
+        "finished_at": [step.finished_at for step in steps],
+    }
+
+
+def _row_columns(rows: Iterable[RowState]) -> dict[str, list[Any]]:
+    listed = list(rows)
+    return {
+        "key": [row.key for row in listed],
+        "attempt": [row.attempt for row in listed],
+        "state": [row.state for row in listed],
+        "output": [_json(row.output) for row in listed],
+        "model": [row.model for row in listed],
+        "not_judged": [_json(list(row.not_judged)) if row.not_judged else None for row in listed],
+    }
+
+
+def _json(value: Any) -> str | None:
+    return None if value is None else json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def _parsed(text: str | None) -> Any:
+    return None if text is None else json.loads(text)

@@ -1,0 +1,132 @@
+-- name: insert_run
+insert into journal_runs (
+    id, kind, name, version, state, definition, options, inputs, files, model, project, user_name, place, steps_total, steps_done,
+    budget_nanos, decisions, lease_number, created_at
+) values (
+    $id, $kind, $name, $version, $state, $definition, $options, $inputs, $files, $model, $project, $user_name, $place, $steps_total, 0,
+    $budget_nanos, 0, 0, $created_at
+);
+
+-- name: insert_inputs
+insert into map_inputs (run_id, item, inputs)
+select $run, unnest(cast($items as bigint[])), unnest(cast($inputs as text[]));
+
+-- name: run_for_change
+select id, name, kind, state, wish, decisions, lease_number, lease_owner, lease_until from journal_runs where id = $id;
+
+-- name: claim_run
+update journal_runs
+set state = 'running', lease_number = lease_number + 1, lease_owner = $owner, lease_until = $until, waiting_for = null, error = null,
+    finished_at = null, started_at = coalesce(started_at, $moment)
+where id = $id
+returning *;
+
+-- name: renew_lease
+update journal_runs set lease_until = $until, steps_total = $total, steps_done = $done
+where id = $run and lease_number = $number
+returning wish, decisions;
+
+-- name: change_run
+update journal_runs
+set state = $state, outputs = $outputs, error = $error, waiting_for = $waiting_for, finished_at = $finished_at,
+    wish = case when $release then null else wish end,
+    lease_owner = case when $release then null else lease_owner end,
+    lease_until = case when $release then null else lease_until end
+where id = $run;
+
+-- name: set_wish
+update journal_runs set wish = $wish where id = $run;
+
+-- name: set_state
+update journal_runs
+set state = $state, wish = null, waiting_for = $waiting_for, finished_at = $finished_at,
+    lease_number = lease_number + 1, lease_owner = null, lease_until = null
+where id = $run;
+
+-- name: cancel_open_steps
+update journal_steps set state = 'cancelled', waiting_for = null, finished_at = $moment
+where run_id = $run and latest and state in ('pending', 'running', 'waiting');
+
+-- name: upsert_steps
+insert into journal_steps (
+    run_id, path, attempt, position, parent, item, first, latest, type, state, input_hash, inputs, output, error, waiting_for, model,
+    reused, not_judged, started_at, finished_at
+)
+select
+    $run, unnest(cast($path as text[])), unnest(cast($attempt as bigint[])), unnest(cast($position as text[])),
+    unnest(cast($parent as text[])), unnest(cast($item as bigint[])), unnest(cast($first as bigint[])), true,
+    unnest(cast($type as text[])), unnest(cast($state as text[])), unnest(cast($input_hash as text[])), unnest(cast($inputs as text[])),
+    unnest(cast($output as text[])), unnest(cast($error as text[])), unnest(cast($waiting_for as text[])), unnest(cast($model as text[])),
+    unnest(cast($reused as boolean[])), unnest(cast($not_judged as text[])), unnest(cast($started_at as timestamptz[])),
+    unnest(cast($finished_at as timestamptz[]))
+on conflict (run_id, path, attempt) do update set
+    state = excluded.state, input_hash = excluded.input_hash, inputs = excluded.inputs, output = excluded.output, error = excluded.error,
+    waiting_for = excluded.waiting_for, model = excluded.model, reused = excluded.reused, not_judged = excluded.not_judged,
+    started_at = excluded.started_at, finished_at = excluded.finished_at, type = excluded.type;
+
+-- name: outdate_steps
+update journal_steps set latest = false
+where run_id = $run and latest and path in (select unnest(cast($path as text[])))
+    and attempt < (select max(n.attempt) from journal_steps n where n.run_id = $run and n.path = journal_steps.path);
+
+-- name: insert_events
+insert into journal_events (run_id, seq, kind, path, state, message, data, happened_at)
+select $run, nextval('journal_event_numbers'), e.kind, e.path, e.state, e.message, e.data, e.happened_at
+from (
+    select
+        unnest(cast($number as bigint[])) as number, unnest(cast($kind as text[])) as kind, unnest(cast($path as text[])) as path,
+        unnest(cast($state as text[])) as state, unnest(cast($message as text[])) as message, unnest(cast($data as text[])) as data,
+        unnest(cast($happened_at as timestamptz[])) as happened_at
+    order by number
+) e
+returning seq, run_id, kind, path, state, message, data, happened_at;
+
+-- name: upsert_rows
+insert into map_rows (key, attempt, state, output, model, not_judged)
+select
+    unnest(cast($key as text[])), unnest(cast($attempt as bigint[])), unnest(cast($state as text[])), unnest(cast($output as text[])),
+    unnest(cast($model as text[])), unnest(cast($not_judged as text[]))
+on conflict (key) do update set
+    attempt = excluded.attempt, state = excluded.state, output = excluded.output, model = excluded.model, not_judged = excluded.not_judged
+where excluded.attempt >= map_rows.attempt and map_rows.state <> 'succeeded';
+
+-- name: rows_by_key
+select key, attempt, state, output, model, not_judged from map_rows where key in (select unnest(cast($keys as text[])));
+
+-- name: inputs_of_rows
+select inputs from map_inputs where run_id = $run and item >= $start and item < $stop order by item;
+
+-- name: steps_to_resume
+select * from journal_steps where run_id = $run and latest order by position;
+
+-- name: rows_to_resume
+select
+    run_id, path, attempt, position, parent, item, first, latest, type, state, input_hash, null as inputs, null as output, null as error,
+    null as waiting_for, model, reused, null as not_judged, null as decided, null as started_at, null as finished_at
+from journal_steps where run_id = $run and latest and parent is not null
+union all
+select
+    run_id, path, attempt, position, parent, item, first, latest, type, state, input_hash, inputs, output, error, waiting_for, model, reused,
+    not_judged, decided, started_at, finished_at
+from journal_steps where run_id = $run and latest and parent is null
+order by position;
+
+-- name: decided_steps
+select path, decided from journal_steps where run_id = $run and latest and decided is not null;
+
+-- name: step_for_change
+select path, attempt, type, state, decided from journal_steps where run_id = $run and path = $path and latest;
+
+-- name: decide_step
+update journal_steps set decided = $decided where run_id = $run and path = $path and latest;
+
+-- name: count_decision
+update journal_runs set decisions = decisions + 1, state = $state where id = $id;
+
+-- name: waiting_paths
+select path from journal_steps where run_id = $run and latest and state = 'waiting' and decided is null order by position;
+
+-- name: unattended
+select id, lease_owner from journal_runs
+where (($queued and state = 'queued') or (state = 'running' and (lease_owner is null or lease_until < $moment or ($exclusive and lease_owner <> $owner))))
+order by created_at;

@@ -1,0 +1,105 @@
+"""A gateway whose answers the test scripts: it keeps a book of what it was asked, under which key, and how often."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+
+from hishamos.contracts.feeds import Feed
+from hishamos.errors import CallFailed, KeyReused, to_wire
+from hishamos.records.calls import CallStatus, ModelRequest, Outcome, StreamEvent, Tags
+from hishamos.records.record import Failure, content_hash
+
+Script = Callable[[ModelRequest, str], str | BaseException | CallStatus]
+
+
+class ScriptedCall:
+    """A call of the scripted gateway."""
+
+    def __init__(self, key: str, future: Future[Outcome], book: ScriptedModels) -> None:
+        self.key, self.outcome, self._book = key, future, book
+
+    def events(self) -> Feed[StreamEvent]:
+        feed: Feed[StreamEvent] = Feed()
+        feed.end()
+        return feed
+
+    def detach(self, *, cancel: bool) -> None:
+        if cancel and not self.outcome.done():
+            self._book.cancelled.append(self.key)
+            self._book.settle(self.key, Outcome(call_id=self.key, key=self.key, status=CallStatus.CANCELLED))
+
+
+class ScriptedModels:
+    """Implements the gateway's contract in memory. ``hold``: calls stay open until :meth:`release`."""
+
+    def __init__(self, script: Script | None = None, *, hold: bool = False, threads: int = 8) -> None:
+        self.script: Script = script or (lambda request, key: f"answer to {request.messages[-1].content}")
+        self.hold = hold
+        self.sent: list[str] = []
+        self.requests: dict[str, ModelRequest] = {}
+        self.tags: dict[str, Tags] = {}
+        self.cancelled: list[str] = []
+        self._open: dict[str, Future[Outcome]] = {}
+        self._stored: dict[str, Outcome] = {}
+        self._lock = threading.Lock()
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="scripted")
+
+    def submit(self, request: ModelRequest, *, key: str, tags: Tags, run_budget_nanos: int | None = None, stream: bool = False) -> ScriptedCall:
+        with self._lock:
+            if key in self.requests and content_hash(self.requests[key].model_dump(mode="json")) != content_hash(request.model_dump(mode="json")):
+                raise KeyReused(key=key)
+            stored = self._stored.get(key)
+            if stored is not None:
+                done: Future[Outcome] = Future()
+                done.set_result(stored.model_copy(update={"reused": True}))
+                return ScriptedCall(key, done, self)
+            if key in self._open:
+                return ScriptedCall(key, self._open[key], self)
+            future: Future[Outcome] = Future()
+            self._open[key], self.requests[key], self.tags[key] = future, request, tags
+            self.sent.append(key)
+        if not self.hold:
+            self._pool.submit(self._answer, key)
+        return ScriptedCall(key, future, self)
+
+    def release(self, *keys: str) -> None:
+        """Answer calls that are held; without keys all of them."""
+        for key in keys or list(self._open):
+            self._answer(key)
+
+    @property
+    def open_keys(self) -> list[str]:
+        """The calls that wait for an answer."""
+        with self._lock:
+            return list(self._open)
+
+    def check(self, target: str) -> None:
+        return None
+
+    def targets(self) -> Sequence[str]:
+        return ["default", "offline/extractive"]
+
+    def settle(self, key: str, outcome: Outcome) -> None:
+        with self._lock:
+            future = self._open.pop(key, None)
+            self._stored[key] = outcome
+        if future is not None and not future.done():
+            future.set_result(outcome)
+
+    def _answer(self, key: str) -> None:
+        request = self.requests[key]
+        try:
+            said = self.script(request, key)
+        except Exception as error:  # the script's way to say that the call fails
+            said = error
+        if isinstance(said, BaseException):
+            wire = to_wire(said if hasattr(said, "facts") else CallFailed(model="m", reason=str(said), cause="server_error", attempts=1, next=""))  # type: ignore[arg-type]
+            failure = Failure(type=wire["type"], message=wire["message"], facts=wire["facts"])
+            status = CallStatus.REFUSED if wire["type"] == "BudgetRefused" else CallStatus.FAILED
+            self.settle(key, Outcome(call_id=key, key=key, status=status, model="fake/model", error=failure))
+        elif isinstance(said, CallStatus):
+            self.settle(key, Outcome(call_id=key, key=key, status=said, text="a part", model="fake/model"))
+        else:
+            self.settle(key, Outcome(call_id=key, key=key, status=CallStatus.SUCCEEDED, text=said, model="fake/model"))
