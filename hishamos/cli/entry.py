@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -11,7 +12,7 @@ import click
 
 from hishamos.cli.face import Face, FinishedWith
 from hishamos.cli.verbs import Verbs
-from hishamos.errors import HishamosError, to_wire
+from hishamos.errors import HishamosError, NoProvider, to_wire
 
 INTERRUPTED = 130
 
@@ -34,8 +35,15 @@ def run_terminal(arguments: Sequence[str] | None = None) -> int:
         face.complain("Interrupted.")
         return INTERRUPTED
     except BaseException as error:  # noqa: BLE001 - the last border: a person sees a sentence, not a traceback
-        return _left_by(error, face)
+        return _left_by(_told_to(typed, error), face)
     return 0
+
+
+def _told_to(typed: list[str], error: BaseException) -> BaseException:
+    """Where no provider is configured, put in the very line that works without one."""
+    if not isinstance(error, NoProvider) or "--model" in typed:
+        return error
+    return NoProvider(target=error.target, line=shlex.join(["hishamos", *typed, "--model", "offline/extractive"]))
 
 
 def _left_by(error: BaseException, face: Face) -> int:

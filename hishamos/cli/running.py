@@ -39,11 +39,11 @@ def run_verb(face: Face, *, workflow: str, inputs: tuple[str, ...], model: str |
         run = workspace.workflows.start(workflow, values, model=model, budget_usd=budget, project=project)
         face.say(f"Run {run.id} in {workspace.root}")
         if wait:
-            run = _watched(face, workspace, run, cancel=True)
+            run = watched(face, workspace, run, cancel=True)
         finish(face, workspace, run)
 
 
-def _watched(face: Face, workspace: Workspace, run: Run, *, cancel: bool = False) -> Run:
+def watched(face: Face, workspace: Workspace, run: Run, *, cancel: bool = False) -> Run:
     """Watch a run; an interrupt cancels it, or only stops watching."""
     from hishamos.cli.watching import watch
 
@@ -118,7 +118,7 @@ def resume_verb(face: Face, *, run: str, wait: bool) -> None:
     with face.open() as workspace:
         current = workspace.runs.resume(run)
         if wait:
-            current = _watched(face, workspace, current)
+            current = watched(face, workspace, current)
         finish(face, workspace, current)
 
 
@@ -158,7 +158,7 @@ def approve_verb(face: Face, *, run: str, step: str, reject: bool, comment: str,
     with face.open() as workspace:
         current = workspace.runs.approve(run, step, decision="reject" if reject else "approve", comment=comment)
         if wait:
-            current = _watched(face, workspace, current)
+            current = watched(face, workspace, current)
         if reject:
             _rejected(face, current)
         finish(face, workspace, current)

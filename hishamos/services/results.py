@@ -27,7 +27,7 @@ class ResultsService(Service):
             **(draft.model_dump() | {"project": draft.project or (run.project if run else None)}),
             id=new_id(),
             run_id=run.run_id if run else None,
-            workflow=run.workflow if run else None,
+            workflow=(run.workflow or None) if run else None,
             user_name=self.actor.name,
             created_at=now(),
         )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import secrets
 from concurrent.futures import ThreadPoolExecutor
 from importlib import resources
 from types import SimpleNamespace
@@ -21,34 +19,16 @@ from hishamos.store.connectors import open_connector
 from hishamos.store.migrate import Migration, migrate
 from hishamos.store.work import StoreWork
 
-POSTGRES = os.environ.get("HISHAMOS_TEST_POSTGRES", "postgresql://postgres@127.0.0.1:5432/test")
 REQUESTS = "create table requests (id text primary key, verb text not null, answer text not null, made_at timestamptz not null);"
-
-
-def _postgres_or_skip() -> None:
-    import psycopg
-
-    try:
-        psycopg.connect(POSTGRES, connect_timeout=3).close()
-    except psycopg.OperationalError as error:
-        if "postgres" in os.environ.get("HISHAMOS_TEST_REQUIRE", ""):
-            raise
-        pytest.skip(f"no PostgreSQL at {POSTGRES.rsplit('@')[-1]}: {error}")
 
 
 @pytest.fixture(params=["duckdb", "postgres"])
 def store(request, tmp_path):
-    schema = f"work_{secrets.token_hex(4)}"
-    if request.param == "postgres":
-        _postgres_or_skip()
-        connector = open_connector(f"{POSTGRES}?schema={schema}")
-    else:
-        connector = open_connector(str(tmp_path / "work.duckdb"))
+    url = request.getfixturevalue("postgres_url") if request.param == "postgres" else str(tmp_path / "work.duckdb")
+    connector = open_connector(url)
     text = (resources.files("hishamos.store") / "migrations" / "0003_work.sql").read_text()
     migrate(connector, [Migration(1, "work", text), Migration(2, "requests", REQUESTS)])
     yield connector
-    if request.param == "postgres":
-        connector.transaction(lambda transaction: transaction.execute(f"drop schema {schema} cascade"))
     connector.close()
 
 
@@ -59,9 +39,7 @@ def services(store):
 
 def _services(store, actor):
     machinery = SimpleNamespace(store=store, work=StoreWork(store))
-    return SimpleNamespace(
-        results=ResultsService(machinery, actor), projects=ProjectsService(machinery, actor), issues=IssuesService(machinery, actor)
-    )
+    return SimpleNamespace(results=ResultsService(machinery, actor), projects=ProjectsService(machinery, actor), issues=IssuesService(machinery, actor))
 
 
 @pytest.fixture

@@ -1,0 +1,261 @@
+"""Runs that wait, fail, are interrupted; maps and batches; the demo and init."""
+
+from __future__ import annotations
+
+import csv
+import json
+import socket
+import threading
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+OFFLINE = ("--model", "offline/extractive")
+
+
+def test_a_run_that_waits_says_how_to_go_on(terminal, triaged):
+    waiting = terminal.json("run", "triage_bugs", "-i", "file=reports.csv", "-i", "project=ASK", *OFFLINE, code=3)
+    assert waiting["state"] == "waiting"
+    assert waiting["next"] == [f"hishamos approve {waiting['id']} approve"]
+    assert terminal.json("show", waiting["id"])["state"] == "waiting"
+    followed = terminal.type("follow", waiting["id"], "--json")
+    assert followed.returncode == 3
+    events = [json.loads(line) for line in followed.stdout.splitlines()]
+    assert {event["run_id"] for event in events} == {waiting["id"]}
+    assert [event["seq"] for event in events] == sorted(event["seq"] for event in events)
+    approved = terminal.json("approve", waiting["id"], "approve", "--comment", "fine")
+    assert approved["state"] == "succeeded"
+    assert approved["outputs"]["issues"][0].startswith("ASK-")
+
+
+def test_a_rejected_run_publishes_nothing(terminal, triaged):
+    waiting = terminal.json("run", "triage_bugs", "-i", "file=reports.csv", "-i", "project=NOPE", *OFFLINE, code=3)
+    terminal.json("approve", waiting["id"], "approve", "--reject", "--comment", "not yet")
+    assert terminal.json("issues", "--project", "NOPE") == []
+    assert terminal.json("results", "--run", waiting["id"]) == []
+
+
+def test_no_wait_returns_at_once_and_follow_sees_the_end(terminal, triaged):
+    started = terminal.json("run", "triage_bugs", "-i", "file=reports.csv", "-i", "publish=no", "--no-wait", *OFFLINE)
+    assert started["state"] in {"queued", "running", "succeeded"}
+    followed = terminal.type("follow", started["id"])
+    assert followed.returncode == 0, followed.stderr
+    assert "✓ succeeded" in followed.stdout
+
+
+def test_a_failed_run_exits_1_and_names_the_remedy(terminal):
+    terminal.file("no_body.csv", "id,title\nR-1,Login fails\n")
+    failed = terminal.type("run", "triage_bugs", "-i", "file=no_body.csv", "-i", "publish=yes", *OFFLINE)
+    assert failed.returncode == 1
+    assert "body" in failed.stdout + failed.stderr
+    assert "Traceback" not in failed.stdout + failed.stderr
+    assert "hishamos resume" in failed.stderr
+
+
+def test_a_map_writes_answers_beside_the_rows(terminal, triaged):
+    terminal.file("cells.csv", 'id,body,note\n1,The app crashes on save and the file is lost,=1+1\n2,"Typo on the help page, nothing else",plain\n')
+    document = terminal.json("map", "cells.csv", "classify_bug", "--columns", "text=body", "--out", "out.csv", *OFFLINE)
+    assert document["states"] == {"succeeded": 2}
+    assert document["run"]["kind"] == "map"
+    with Path(document["out"]).open(newline="") if Path(document["out"]).is_absolute() else (terminal.folder / document["out"]).open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert [row["id"] for row in rows] == ["1", "2"]
+    assert rows[0]["note"] == "'=1+1"
+    assert {row["hos_status"] for row in rows} == {"succeeded"}
+    assert {row["hos_model"] for row in rows} == {"offline/extractive"}
+    again = terminal.json("map", "cells.csv", "classify_bug", "--columns", "text=body", "--out", "out.csv", *OFFLINE)
+    assert again["run"]["attempts"] == 0
+
+
+def test_a_row_that_can_not_be_answered_fails_alone(terminal):
+    terminal.file("long.csv", "id,body\n1,The app crashes on save\n2," + "very long " * 105_000 + "\n")
+    done = terminal.type("map", "long.csv", "classify_bug", "--columns", "text=body", *OFFLINE, "--json")
+    assert done.returncode == 1, done.stderr
+    document = json.loads(done.stdout)
+    assert document["states"] == {"succeeded": 1, "failed": 1}
+    with (terminal.folder / "long.classify_bug.csv").open(newline="") as stream:
+        csv.field_size_limit(2**24)
+        rows = list(csv.DictReader(stream))
+    assert "20,000" in rows[1]["hos_error"] or "20000" in rows[1]["hos_error"]
+
+
+NOTEBOOK = {
+    "cells": [
+        {"cell_type": "code", "id": "a", "execution_count": None, "metadata": {"tags": ["parameters"]}, "outputs": [], "source": "name = 'x'\nnumber = 0"},
+        {
+            "cell_type": "code",
+            "id": "b",
+            "execution_count": None,
+            "metadata": {},
+            "outputs": [],
+            "source": "assert isinstance(number, int)\nprint(name, 10 // number)",
+        },
+    ],
+    "metadata": {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}},
+    "nbformat": 4,
+    "nbformat_minor": 5,
+}
+
+
+def test_a_batch_executes_a_notebook_per_row_and_tells_which_failed(terminal):
+    terminal.file("small.ipynb", json.dumps(NOTEBOOK))
+    terminal.file("rows.csv", "name,number\nfirst,2\nsecond,0\n")
+    document = terminal.json("batch", "small.ipynb", "--rows", "rows.csv", "--jobs", "2", code=1)
+    first, second = document["rows"]
+    assert (first["status"], second["status"]) == ("succeeded", "failed")
+    assert "ZeroDivisionError" in second["error"]
+    executed = json.loads(Path(first["output_path"]).read_text())
+    assert "first 5" in json.dumps(executed["cells"])
+    terminal.file("bad.csv", "nmae,number\nfirst,2\n")
+    refused = terminal.type("batch", "small.ipynb", "--rows", "bad.csv")
+    assert refused.returncode == 2
+    assert "did you mean 'name'" in refused.stderr
+
+
+@contextmanager
+def _silent_provider(terminal):
+    """A provider that takes every request and never answers; says when one has come."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(64)
+        came = threading.Event()
+        kept = []
+
+        def take():
+            while True:
+                try:
+                    connection, _ = listener.accept()
+                except OSError:
+                    return
+                kept.append(connection)
+                came.set()
+
+        threading.Thread(target=take, daemon=True).start()
+        settings = f"""
+[providers.silent]
+kind = "openai"
+api_base = "http://127.0.0.1:{listener.getsockname()[1]}/v1"
+api_key = "env:SILENT_KEY"
+timeout_s = 60
+[prices."silent/m"]
+price = "free"
+"""
+        (terminal.folder / "hishamos.toml").write_text(settings)
+        terminal.environment["SILENT_KEY"] = "not-a-secret"
+        yield came
+        for connection in kept:
+            connection.close()
+
+
+def test_ctrl_c_cancels_what_was_asked_and_detaches_from_what_goes_on(own_terminal):
+    terminal = own_terminal
+    terminal.file("reports.csv", "id,title,body\nR-1,Login fails,Nobody can sign in\n")
+    with _silent_provider(terminal) as came:
+        asked = terminal.start("ask", "bug-triage", "Which is worse?", "--model", "silent/m")
+        assert came.wait(60)
+        code, _, err = terminal.interrupt(asked)
+        assert code == 130
+        assert "Traceback" not in err
+        terminal.until("sql", "select status from attempts", holds=lambda rows: [row["status"] for row in rows] == ["cancelled"])
+
+        came.clear()
+        running = terminal.start("run", "triage_bugs", "-i", "file=reports.csv", "--model", "silent/m", "--json")
+        assert came.wait(60)
+        run = terminal.json("runs")[0]["id"]
+        followed = terminal.start("follow", run)
+        time.sleep(1.5)
+        code, _, err = terminal.interrupt(followed)
+        assert code == 130
+        assert f"hishamos follow {run}" in err
+        assert terminal.json("show", run)["state"] == "running"
+
+        code, out, err = terminal.interrupt(running)
+        assert code == 130
+        assert json.loads(out)["id"] == run
+        assert f"hishamos resume {run}" in err
+        terminal.until("show", run, holds=lambda document: document["state"] == "cancelled")
+
+        came.clear()
+        mapped = terminal.start("map", "reports.csv", "classify_bug", "--columns", "text=body", "--model", "silent/m")
+        assert came.wait(60)
+        code, _, err = terminal.interrupt(mapped)
+        assert code == 130
+        found = terminal.json("runs")[0]
+        assert found["kind"] == "map"
+        assert found["state"] == "running"
+        assert f"hishamos follow {found['id']}" in err
+        terminal.json("cancel", found["id"])
+
+
+def test_pause_and_resume(own_terminal):
+    terminal = own_terminal
+    terminal.file("reports.csv", "id,title,body\nR-1,Login fails,Nobody can sign in\n")
+    waiting = terminal.json("run", "triage_bugs", "-i", "file=reports.csv", *OFFLINE, code=3)
+    paused = terminal.json("pause", waiting["id"])
+    assert paused["state"] == "paused"
+    resumed = terminal.json("resume", waiting["id"], code=3)
+    assert resumed["state"] == "waiting"
+    cancelled = terminal.json("cancel", waiting["id"])
+    assert cancelled["state"] == "cancelled"
+    ended = terminal.type("approve", waiting["id"], "approve")
+    assert ended.returncode in {1, 2}
+    assert "cancelled" in ended.stderr
+
+
+def test_init_makes_a_workspace_and_overwrites_nothing(tmp_path, own_terminal):
+    own_terminal.folder.joinpath("hishamos.toml").unlink()
+    (own_terminal.folder / ".gitignore").write_text("*.pyc")
+    made = own_terminal.json("init")
+    assert set(made["made"]) == {"agents/", "commands/", "workflows/", "data/local/", "hishamos.toml", ".gitignore"}
+    assert (own_terminal.folder / ".gitignore").read_text() == "*.pyc\ndata/local/\n"
+    (own_terminal.folder / "hishamos.toml").write_text("# mine\n")
+    again = own_terminal.json("init")
+    assert again["made"] == []
+    assert (own_terminal.folder / "hishamos.toml").read_text() == "# mine\n"
+
+
+def test_every_line_that_init_comments_out_is_a_setting(tmp_path):
+    from hishamos.cli.beginning import SETTINGS
+    from hishamos.settings import load
+
+    lines = [line.removeprefix("# ") for line in SETTINGS.splitlines() if line.startswith(("# [", "[")) or " = " in line]
+    (tmp_path / "hishamos.toml").write_text("\n".join(lines))
+    settings = load(tmp_path, lambda _: "x")
+    assert settings.budgets["month"].limit_usd == 50
+    assert settings.routes["default"].attempts == 4
+
+
+def test_the_demo_ends_with_what_it_found(own_terminal):
+    began = time.monotonic()
+    document = own_terminal.json("demo")
+    taken = time.monotonic() - began
+    assert document["publish"] == "yes"
+    assert document["offline"] is True
+    assert document["cost_nanos"] == 0
+    assert len(document["top"]) == 3
+    assert all(pick["reason"] for pick in document["top"])
+    report = Path(document["report"]).read_text()
+    assert "offline model" in report
+    assert document["top"][0]["title"] in report
+    executed = json.loads(Path(document["notebook"]).read_text())
+    assert any(cell.get("outputs") for cell in executed["cells"])
+    assert taken < 60, f"the demo took {taken:.0f} s"
+    shown = own_terminal.type("demo")
+    assert shown.returncode == 0, shown.stderr
+    for words in ("publish=yes", "Fix first", "not a real answer", "hishamos console", "hishamos lab", "OPENAI_API_KEY", document["workspace"]):
+        assert words in shown.stdout + shown.stderr
+
+
+@pytest.mark.parametrize("verb", ["console"])
+def test_a_window_opens_on_loopback_and_ends_with_ctrl_c(terminal, verb):
+    import urllib.request
+
+    opened = terminal.start(verb, "--json")
+    assert opened.stdout is not None
+    document = json.loads(opened.stdout.readline())
+    assert document["url"].startswith("http://127.0.0.1:")
+    assert urllib.request.urlopen(document["url"], timeout=20).status == 200
+    code, _, err = terminal.interrupt(opened)
+    assert code == 0, err
