@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 OFFLINE = "offline/extractive"
 WORKFLOW = "triage_bugs"
 PROJECT = "DEMO"
-NOTEBOOK = "triage_report.ipynb"
+NOTEBOOK = "tour.ipynb"
 
 
 @click.command("demo", cls=Verb)

@@ -81,17 +81,11 @@ def test_a_row_that_can_not_be_answered_fails_alone(terminal):
     assert "20,000" in rows[1]["hos_error"] or "20000" in rows[1]["hos_error"]
 
 
+CELL = {"cell_type": "code", "execution_count": None, "outputs": []}
 NOTEBOOK = {
     "cells": [
-        {"cell_type": "code", "id": "a", "execution_count": None, "metadata": {"tags": ["parameters"]}, "outputs": [], "source": "name = 'x'\nnumber = 0"},
-        {
-            "cell_type": "code",
-            "id": "b",
-            "execution_count": None,
-            "metadata": {},
-            "outputs": [],
-            "source": "assert isinstance(number, int)\nprint(name, 10 // number)",
-        },
+        {**CELL, "id": "a", "metadata": {"tags": ["parameters"]}, "source": "name = 'x'\nnumber = 0"},
+        {**CELL, "id": "b", "metadata": {}, "source": "assert isinstance(number, int)\nprint(name, 10 // number)"},
     ],
     "metadata": {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}},
     "nbformat": 4,
