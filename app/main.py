@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import streamlit as st
+
 from parts.connection import guarded
 from parts.foot import foot
 

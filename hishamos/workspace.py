@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from hishamos.contracts.services import (
     Agents,
@@ -129,20 +129,18 @@ class Workspace:
         """Let go of the connection, or of the services where they run in this process."""
         self.closer()
 
-    def __enter__(self) -> Workspace:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exception: object) -> None:
         self.close()
 
 
-
-
 def bind(workspace: Workspace, answer: Any) -> Any:
     """Let the runs in an answer wait through the workspace's watch: a card in a notebook, nothing elsewhere."""
     for run in answer if isinstance(answer, list) else [answer]:
         if isinstance(run, Run):
-            run._waiter = lambda identity, timeout_s: workspace.watch(workspace, identity, timeout_s)  # noqa: SLF001 - the record's own hook
+            run._waiter = lambda identity, timeout_s: workspace.watch(workspace, identity, timeout_s)
     return answer
 
 

@@ -6,12 +6,12 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import streamlit as st
-from parts.connection import workspace
-from parts.heads import empty, head
 
 from hishamos.charts.formats import count, duration, money, share
 from hishamos.charts.spend import spend_figure
 from hishamos.records.record import now
+from parts.connection import workspace
+from parts.heads import empty, head
 
 if TYPE_CHECKING:
     import pandas as pd

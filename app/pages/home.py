@@ -5,14 +5,14 @@ from __future__ import annotations
 from datetime import timedelta
 
 import streamlit as st
-from parts.connection import guarded, workspace
-from parts.heads import empty, head
-from parts.tables import runs_table, seconds_between, spend_words
 
 from hishamos.charts.formats import clock, count, money, share
 from hishamos.charts.spend import spend_figure
 from hishamos.records.record import now
 from hishamos.records.runs import Approval, Run, RunState
+from parts.connection import guarded, workspace
+from parts.heads import empty, head
+from parts.tables import runs_table, seconds_between, spend_words
 
 HELP = """What needs you, what runs and what it costs, refreshed by itself.
 

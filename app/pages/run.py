@@ -6,15 +6,15 @@ import json
 from typing import Any
 
 import streamlit as st
-from parts.connection import guarded, workspace
-from parts.heads import badge, empty, head
-from parts.tables import attempts_table, seconds_between, spend_words, steps_table
 
 from hishamos.charts.attempts import waterfall_figure
 from hishamos.charts.formats import clock, count
 from hishamos.errors import HishamosError
 from hishamos.records.calls import Attempt
 from hishamos.records.runs import RUN_ENDED, Run, RunState, Step
+from parts.connection import guarded, workspace
+from parts.heads import badge, empty, head
+from parts.tables import attempts_table, seconds_between, spend_words, steps_table
 
 HELP = """One run: its steps as the journal holds them, every attempt at a provider, what it cost.
 

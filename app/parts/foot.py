@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import streamlit as st
-from parts.connection import guarded, workspace
 
 from hishamos.charts.formats import money
+from parts.connection import guarded, workspace
 
 
 @st.fragment(run_every="10s")

@@ -5,12 +5,12 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
-from typing import Generic, TypeVar
+from typing import Self, TypeVar
 
 T = TypeVar("T")
 
 
-class Feed(Generic[T], Iterator[T]):
+class Feed(Iterator[T]):
     """A thread-safe queue with an end.
 
     Iterate it (blocks), or register ``on_ready`` and ``take()`` what has come (never blocks). ``close`` tells the writer, through
@@ -73,7 +73,7 @@ class Feed(Generic[T], Iterator[T]):
             callback()
         self.end()
 
-    def __iter__(self) -> Iterator[T]:
+    def __iter__(self) -> Self:
         return self
 
     def __next__(self) -> T:

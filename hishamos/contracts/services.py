@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from builtins import list as List  # every contract has a verb named list
+from builtins import list as List  # noqa: N812 - every contract has a verb named list
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, Protocol
@@ -40,9 +40,7 @@ class Commands(Protocol):
         ...
 
     @verb("models.call", kind="wait")
-    def run(
-        self, name: str, inputs: Mapping[str, Any], *, model: str | None = None, key: str | None = None, project: str | None = None
-    ) -> CommandResult:
+    def run(self, name: str, inputs: Mapping[str, Any], *, model: str | None = None, key: str | None = None, project: str | None = None) -> CommandResult:
         """Run a command once and return its answer.
 
         ``model``: a model, route or policy; left out, the command's own, its agent's, then the workspace's route.
@@ -87,9 +85,7 @@ class Agents(Protocol):
         ...
 
     @verb("models.call", kind="wait")
-    def ask(
-        self, name: str, task: str, *, data: Any = None, model: str | None = None, key: str | None = None, project: str | None = None
-    ) -> CommandResult:
+    def ask(self, name: str, task: str, *, data: Any = None, model: str | None = None, key: str | None = None, project: str | None = None) -> CommandResult:
         """Give an agent one task and return its answer. ``data`` is plain data, shown to the agent as JSON."""
         ...
 
@@ -217,10 +213,12 @@ class Batch(Protocol):
     """``ws.batch``: a notebook executed once per row of parameters."""
 
     @verb("runs.write", kind="change")
-    def start(
-        self, notebook: str, rows: Sequence[Mapping[str, Any]], *, jobs: int = 2, output: str | None = None, fresh: bool = False
-    ) -> Run:
-        """Start a batch as a run; executed notebooks go to ``output`` (left out: ``data/local/batches/RUN``)."""
+    def start(self, notebook: str, rows: Sequence[Mapping[str, Any]], *, jobs: int = 2, output: str | None = None, fresh: bool = False) -> Run:
+        """Start a batch as a run; executed notebooks go to ``output`` (left out: ``data/local/batches/RUN``).
+
+        The same notebook text with the same rows is the same batch: one that has not succeeded goes on with what is missing, a finished one
+        is returned as it is. ``fresh=True`` executes all rows anew.
+        """
         ...
 
     @verb("runs.read")

@@ -40,11 +40,9 @@ def map_frame(
     added = [prefix + name for name in (*_properties(definition), *FACTS)]
     _no_clash(frame, added, prefix)
     if not len(frame):
-        return frame.assign(**{name: None for name in added})
+        return frame.assign(**dict.fromkeys(added))
     rows = list(_rows(frame, chosen, inputs or {}))
-    run = workspace.commands.start_map(
-        definition.name, rows, model=model, concurrency=concurrency, budget_usd=budget_usd, fresh=fresh, key=key
-    )
+    run = workspace.commands.start_map(definition.name, rows, model=model, concurrency=concurrency, budget_usd=budget_usd, fresh=fresh, key=key)
     ended = _wait(workspace, run)
     return _with_columns(workspace, frame, definition, ended, prefix)
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from hishamos.charts.formats import clock, count, duration, exact_usd, missing, money, state_label
+from hishamos.charts.palette import ACCENTS
 from hishamos.notebook import markup
 from hishamos.records.calls import Attempt, CommandResult
 from hishamos.records.definitions import AgentDefinition, CommandDefinition, Parameter, WorkflowDefinition
@@ -34,10 +35,11 @@ def run_card(run: Run, steps: Sequence[Step] = (), spend: pandas.DataFrame | Non
     if spend is not None and len(spend):
         body += _calls_picture(spend)
     if run.error is not None:
-        body += f'<div style="color:{markup.ACCENTS["red"]};margin-top:6px">{markup.text(run.error.message)}</div>'
+        body += f'<div style="color:{ACCENTS["red"]};margin-top:6px">{markup.text(run.error.message)}</div>'
     if run.outputs is not None:
         body += markup.folded("outputs", run.outputs)
-    foot = f"run {run.id} · {markup.text(run.name)}@{run.version[:12]} · {count(run.calls)} calls, {count(run.attempts)} attempts · exactly {exact_usd(run.cost_nanos)} USD"
+    numbers = f"{count(run.calls)} calls, {count(run.attempts)} attempts · exactly {exact_usd(run.cost_nanos)} USD"
+    foot = f"run {run.id} · {markup.text(run.name)}@{run.version[:12]} · {numbers}"
     facts = (_spend(run), duration(_seconds(run.started_at, run.finished_at)))
     return markup.card(markup.head(run.name, *facts, state=run.state, offline=run.offline), body, foot + _next_act(run))
 
@@ -139,7 +141,7 @@ def workspace_card(workspace: Workspace) -> str:
     unpriced = f" and {health.month_unpriced} unpriced" if health.month_unpriced else ""
     body = f"<div>{health.running} running, {health.queued} queued, {health.waiting} waiting for somebody</div>"
     if health.settings_error:
-        body += f'<div style="color:{markup.ACCENTS["red"]}">{markup.text(health.settings_error)}</div>'
+        body += f'<div style="color:{ACCENTS["red"]}">{markup.text(health.settings_error)}</div>'
     where = f"{markup.text(health.workspace)} · store {markup.text(health.store)} · HishamOS {health.version}"
     return markup.card(markup.head("Workspace", f"{money(health.month_cost_nanos)} this month{unpriced}"), body, where)
 
@@ -147,7 +149,7 @@ def workspace_card(workspace: Workspace) -> str:
 def error_card(error: Exception) -> str:
     """Return a typed error as a card: what, where, what next."""
     name = type(error).__name__
-    return markup.card(f'<strong style="color:{markup.ACCENTS["red"]}">✕ {markup.text(name)}</strong>', f'<div dir="auto">{markup.text(error)}</div>')
+    return markup.card(f'<strong style="color:{ACCENTS["red"]}">✕ {markup.text(name)}</strong>', f'<div dir="auto">{markup.text(error)}</div>')
 
 
 def plain(value: Any) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from hishamos.charts.formats import state_colour, state_label
-from hishamos.charts.palette import ACCENTS as ACCENTS
+from hishamos.charts.palette import ACCENTS
 
 LONG = 400
 """A text longer than this many characters is folded."""

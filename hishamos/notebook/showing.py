@@ -71,7 +71,7 @@ def _printed(draw: Callable[[Any], str]) -> Callable[[Any, Any, bool], None]:
     return lambda value, printer, _cycle: printer.text(draw(value))
 
 
-def _show_error(shell: Any, kind: type[BaseException], error: HishamosError, traceback: Any, tb_offset: int | None = None) -> list[str]:
+def _show_error(_shell: Any, kind: type[BaseException], error: HishamosError, _traceback: Any, tb_offset: int | None = None) -> list[str]:  # noqa: ARG001 - IPython names it
     """Show a typed error as a card. What it returns is what nbclient takes as the cell's error, so a batch still fails."""
     from IPython.display import publish_display_data
 

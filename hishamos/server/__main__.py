@@ -71,7 +71,7 @@ def _own(places: Places, say: _Speaker, lock: IO[str]) -> int:
     host = Host(composed, info)
     composed.machinery.server = lambda: info
     try:
-        asyncio.run(_serve(places, host, address, say))
+        asyncio.run(_serve(places, host, address, _listen(address), say))
     finally:
         places.info.unlink(missing_ok=True)
         composed.close()
@@ -81,13 +81,17 @@ def _own(places: Places, say: _Speaker, lock: IO[str]) -> int:
     return 0
 
 
-async def _serve(places: Places, host: Host, address: Path, say: _Speaker) -> None:
+def _listen(address: Path) -> socket.socket:
     address.unlink(missing_ok=True)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     listener.bind(str(address))
     address.chmod(0o600)
     listener.listen(512)
-    listener.setblocking(False)  # noqa: FBT003 - the standard library's signature
+    listener.setblocking(False)
+    return listener
+
+
+async def _serve(places: Places, host: Host, address: Path, listener: socket.socket, say: _Speaker) -> None:
     application = Application(host)
     config = uvicorn.Config(
         application,  # type: ignore[arg-type]  # a plain ASGI callable
