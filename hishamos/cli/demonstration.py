@@ -24,7 +24,7 @@ NOTEBOOK = "tour.ipynb"
 @click.option("--model", metavar="NAME", help=f"A model, route or policy; left out, {OFFLINE}, which needs no key and no network.")
 @pass_face
 def demo_verb(face: Face, *, model: str | None) -> None:
-    """Triage 60 sample bug reports, as a run and as an executed notebook, and show what came out.
+    """Triage the sample bug reports, as a run and as an executed notebook, and show what came out.
 
     It publishes without asking (publish=yes): the report becomes a result, the faults become issues of the project DEMO.
     """

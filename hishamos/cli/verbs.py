@@ -21,7 +21,7 @@ class Line:
 
 SECTIONS: dict[str, dict[str, Line]] = {
     "Start": {
-        "demo": Line("demonstration", "Triage 60 sample bug reports and show what came out."),
+        "demo": Line("demonstration", "Triage the sample bug reports and show what came out."),
         "init": Line("beginning", "Make the current folder a workspace."),
         "doctor": Line("looking", "Say what was found, what works and what to do next."),
         "console": Line("windows", "Open the console in a browser."),
