@@ -189,6 +189,7 @@ def _shortened(text: str) -> str:
 
 def _overview(counts: dict[str, Any]) -> str:
     severities = ", ".join(f"{counts['by_severity'][name]} {name}" for name in POINTS if counts["by_severity"].get(name))
-    told = f"{counts['reports']} reports tell of {counts['faults']} faults"
+    reports, faults, rejected = counts["reports"], counts["faults"], counts["rejected"]
+    told = f"{reports} report{'s tell' if reports != 1 else ' tells'} of {faults} fault{'s' if faults != 1 else ''}"
     told += f" ({severities})" if severities else ""
-    return told + (f"; {counts['rejected']} of {counts['rows']} rows are no report." if counts["rejected"] else ".")
+    return told + (f"; {rejected} of {counts['rows']} rows {'are' if rejected != 1 else 'is'} no report." if rejected else ".")

@@ -23,7 +23,7 @@ def save(ws: Workspace, *, report: Mapping[str, Any], facts: Mapping[str, Any], 
     """
     groups: Sequence[Mapping[str, Any]] = facts["groups"]
     ws.projects.ensure(project)
-    issues = ws.issues.create(project, [_draft(group) for group in groups]) if groups else []
+    issues = ws.issues.create(project, [_draft(group, name) for group in groups]) if groups else []
     keys = {str(group["id"]): issue.key for group, issue in zip(groups, issues, strict=True)}
     offline = bool(run) and ws.runs.get(run).offline
     draft = ResultDraft(
@@ -56,7 +56,7 @@ def markdown(report: Mapping[str, Any], facts: Mapping[str, Any], keys: Mapping[
     return "\n".join(parts) + "\n"
 
 
-def _draft(group: Mapping[str, Any]) -> IssueDraft:
+def _draft(group: Mapping[str, Any], name: str) -> IssueDraft:
     reports = list(group["reports"])
     told = [str(group["excerpt"]), "", f"Reports: {', '.join(reports)}", f"Why: {'; '.join(group['reasons'])}"]
     return IssueDraft(
@@ -65,7 +65,7 @@ def _draft(group: Mapping[str, Any]) -> IssueDraft:
         kind="bug",
         priority=PRIORITY.get(str(group["severity"]), "medium"),
         labels=tuple(label for label in (str(group["component"]), str(group["severity"])) if label),
-        origin=str(group["id"]),
+        origin=f"{name}#{group['id']}",  # two files may use the same ids
     )
 
 

@@ -56,7 +56,7 @@ def test_scores_come_from_facts(facts):
     assert (first["severity"], first["component"], first["reports"]) == ("blocker", "storage", ["A", "C"])
     assert first["reasons"] == ["blocker", "reported 2 times (A, C)", "happens again as described"]
     assert facts["rejected"] == [{"id": "D", "title": "test"}]
-    assert facts["overview"] == "4 reports tell of 3 faults (2 blocker, 1 trivial); 1 of 5 rows are no report."
+    assert facts["overview"] == "4 reports tell of 3 faults (2 blocker, 1 trivial); 1 of 5 rows is no report."
     assert json.loads(json.dumps(facts)) == facts
 
 
