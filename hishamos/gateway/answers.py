@@ -7,6 +7,7 @@ import re
 from functools import lru_cache
 from typing import Any
 
+from hishamos.errors import InvalidInput
 from hishamos.records.record import canonical
 
 _FENCE = re.compile(r"```(?:json)?\s*\n?(.*?)```", re.DOTALL | re.IGNORECASE)
@@ -16,10 +17,24 @@ PROBLEM_LENGTH = 300
 def parse(text: str, schema: dict[str, Any]) -> tuple[Any, str | None]:
     """Return the answer's data and None, or None and what is wrong with it, in a sentence that a model can act on."""
     try:
-        data = json.loads(_bare(text))
-    except ValueError as error:
+        data = json.loads(_bare(text), parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
         return None, f"the answer is not JSON ({error})"
     return next(((None, problem) for problem in _problems(data, schema)), (data, None))
+
+
+def check_schema(schema: dict[str, Any]) -> None:
+    """Raise :class:`InvalidInput` if no answer can be held against ``schema``: before anything is sent."""
+    from jsonschema import SchemaError
+
+    try:
+        _validator(canonical(schema))
+    except SchemaError as error:
+        raise InvalidInput(what=f"The output schema is no JSON Schema: {error.message}", where=error.json_path, next="Correct it.") from None
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is no JSON")
 
 
 def _bare(text: str) -> str:
@@ -42,4 +57,6 @@ def _problems(data: Any, schema: dict[str, Any]) -> list[str]:
 def _validator(schema: str) -> Any:
     from jsonschema import Draft202012Validator
 
-    return Draft202012Validator(json.loads(schema))
+    plain = json.loads(schema)
+    Draft202012Validator.check_schema(plain)
+    return Draft202012Validator(plain)

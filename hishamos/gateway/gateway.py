@@ -13,6 +13,7 @@ from hishamos.errors import HishamosError, KeyReused, ServerClosing
 from hishamos.gateway import routes
 from hishamos.gateway.adapters.plug import AdapterFactory
 from hishamos.gateway.adapters.registry import Adapters
+from hishamos.gateway.answers import check_schema
 from hishamos.gateway.ladder import Fallback, Places, Retry
 from hishamos.gateway.meter import Meter, answered
 from hishamos.gateway.pending import SharedCall
@@ -151,9 +152,7 @@ class Gateway:
             with self._lock:
                 if self._calls.get(call.key) is call:
                     del self._calls[call.key]
-            trip = self._trips.pop(call, None)
-            if trip is not None and trip.closing:
-                outcome, error = None, ServerClosing()
+            self._trips.pop(call, None)
             call.end(outcome, error)
 
     async def _answer(self, call: SharedCall, intent: CallIntent, request: ModelRequest, tags: Tags, stream: bool) -> Outcome:
@@ -164,6 +163,8 @@ class Gateway:
             if stored is None:
                 raise
             return stored
+        if request.output_schema is not None:
+            check_schema(request.output_schema)
         trip = Trip(
             intent=replace(intent, orphans=plan.route.orphans),
             request=request,

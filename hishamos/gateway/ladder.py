@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
-from hishamos.errors import CallFailed
+from hishamos.errors import CallFailed, ServerClosing
 from hishamos.gateway import causes
 from hishamos.gateway.causes import Action, Cause
 from hishamos.gateway.meter import Meter
@@ -87,13 +87,15 @@ class Fallback:
         self._below, self._meter, self._standing, self._chain = below, meter, standing, chain
 
     async def answer(self, trip: Trip) -> Outcome:
-        """Return the call's outcome, durable."""
+        """Return the call's outcome, durable; raises ``ServerClosing`` where the process leaves before it."""
         try:
             return await self._climb(trip)
         except Ended as ended:
             return ended.outcome
         except TimeoutError:  # while waiting between attempts
-            if trip.cancelled and not trip.closing:
+            if trip.closing:
+                raise ServerClosing from None
+            if trip.cancelled:
                 return await self._meter.end(trip, trip.outcome(CallStatus.CANCELLED))
             error = causes.call_failed(trip.intent.target, "the request's deadline passed", "deadline", len(trip.attempts), _deadline_advice(trip))
             return await self._meter.end(trip, trip.outcome(CallStatus.FAILED, error=error))
@@ -111,6 +113,8 @@ class Fallback:
                 self._standing.clear(target)
                 return last.outcome
             cause = last.cause
+            if cause is causes.CLOSING:
+                raise ServerClosing  # the call stays open for the next process
             if cause is None or cause.action is Action.FAIL:
                 break
             if cause is causes.AUTHENTICATION:
@@ -165,7 +169,6 @@ WORDS = {
     "incomplete": "the answer's stream ended without its end",
     "length": "the answer was cut off at its output limit",
     "content_policy": "the provider's content policy refused it",
-    "owner_died": "the server is leaving",
 }
 
 

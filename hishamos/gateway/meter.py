@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from hishamos.contracts.ledger import Abandoned, Elsewhere, Full, Known, Ledger, Refused, Reserve, Sent
-from hishamos.errors import BudgetRefused, HishamosError, OrphanedCall, OutputInvalid, UnpricedModel
+from hishamos.errors import BudgetRefused, HishamosError, OrphanedCall, OutputInvalid, ServerClosing, UnpricedModel
 from hishamos.gateway import causes
 from hishamos.gateway.adapters.plug import AdapterRequest, Fault, Finish, Text, Used
 from hishamos.gateway.adapters.registry import Adapters
@@ -109,6 +109,8 @@ class Meter:
                 else:
                     await asyncio.sleep(ELSEWHERE_POLL_S)
         except TimeoutError:
+            if trip.closing:
+                raise ServerClosing from None
             if trip.cancelled:
                 raise Ended(await self.end(trip, trip.outcome(CallStatus.CANCELLED))) from None
             if isinstance(verdict, Full):

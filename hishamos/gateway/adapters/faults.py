@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import json
 import math
+import re
 import socket
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
@@ -15,8 +18,10 @@ from hishamos.gateway.adapters.plug import Fault, Transport
 DISCONNECTED = frozenset({"RemoteProtocolError", "ReadError", "WriteError", "ServerDisconnectedError", "ClientPayloadError", "ClientOSError"})
 TIMED_OUT = frozenset({"TimeoutException", "ReadTimeout", "ConnectTimeout", "WriteTimeout", "PoolTimeout", "APITimeoutError", "ServerTimeoutError"})
 GARBLED = frozenset({"JSONDecodeError", "ContentTypeError", "DecodingError", "APIResponseValidationError"})
+UNREACHABLE = frozenset({errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN})
 NAME_WORDS = ("name or service not known", "nodename nor servname", "temporary failure in name resolution", "no address associated", "getaddrinfo")
 REFUSED_WORDS = ("connection refused", "connect call failed", "network is unreachable", "no route to host", "all connection attempts failed")
+_WRAPPING = re.compile(r"^(?:litellm\.)?(?:\w+Error: |litellm\.\w+: |\w+(?:Exception|Error)(?: \w+)? - )+")
 
 
 def fault_of(error: BaseException) -> Fault:
@@ -25,8 +30,11 @@ def fault_of(error: BaseException) -> Fault:
     headers = _headers(chain)
     transport = _transport(chain)
     status = next((found for found in (getattr(link, "status_code", None) for link in chain) if isinstance(found, int)), None)
+    words = _words(error)
+    if transport in ("refused", "name", "disconnected") and str(chain[-1]) not in words:
+        words = f"{words.rstrip('.')}: {chain[-1]}"
     return Fault(
-        _words(error),
+        words,
         status=None if transport else status,
         code=_code(chain),
         transport=transport,
@@ -61,32 +69,25 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 
 def _transport(chain: list[BaseException]) -> Transport | None:
-    for link in reversed(chain):  # the innermost knows best
-        if isinstance(link, socket.gaierror):
-            return "name"
-        if isinstance(link, ConnectionRefusedError) or (isinstance(link, OSError) and link.errno in (errno.ENETUNREACH, errno.EHOSTUNREACH)):
-            return "refused"
-        name, words = type(link).__name__, str(link).lower()
-        if any(word in words for word in NAME_WORDS):
-            return "name"
-        if any(word in words for word in REFUSED_WORDS):
-            return "refused"
-        if isinstance(link, ConnectionError) or name in DISCONNECTED:
-            return "disconnected"
-        if isinstance(link, TimeoutError) or name in TIMED_OUT:
-            return "timeout"
-        if name in GARBLED:
-            return "garbled"
-    return None
+    return next((found for found in map(_transport_of, reversed(chain)) if found), None)  # the innermost knows best
+
+
+def _transport_of(link: BaseException) -> Transport | None:
+    name, words = type(link).__name__, str(link).lower()
+    kinds: dict[Transport, bool] = {
+        "name": isinstance(link, socket.gaierror) or any(word in words for word in NAME_WORDS),
+        "refused": isinstance(link, ConnectionRefusedError) or getattr(link, "errno", None) in UNREACHABLE or any(word in words for word in REFUSED_WORDS),
+        "disconnected": isinstance(link, ConnectionError) or name in DISCONNECTED,
+        "timeout": isinstance(link, TimeoutError) or name in TIMED_OUT,
+        "garbled": name in GARBLED,
+    }
+    return next((kind for kind, fits in kinds.items() if fits), None)
 
 
 def _headers(chain: list[BaseException]) -> Mapping[str, str]:
     for link in chain:
-        for found in (
-            getattr(link, "litellm_response_headers", None),
-            getattr(getattr(link, "response", None), "headers", None),
-            getattr(link, "headers", None),
-        ):
+        response = getattr(link, "response", None)
+        for found in (getattr(link, "litellm_response_headers", None), getattr(response, "headers", None), getattr(link, "headers", None)):
             if found:
                 return {str(name).lower(): str(value) for name, value in found.items()}
     return {}
@@ -95,17 +96,23 @@ def _headers(chain: list[BaseException]) -> Mapping[str, str]:
 def _code(chain: list[BaseException]) -> str | None:
     for link in chain:
         body: Any = getattr(link, "body", None)
-        inner = body.get("error", body) if isinstance(body, dict) else None
-        for found in (
-            getattr(link, "code", None),
-            inner.get("code") if isinstance(inner, dict) else None,
-            inner.get("type") if isinstance(inner, dict) else None,
-        ):
+        inner = body.get("error", body) if isinstance(body, dict) else {}
+        facts = inner if isinstance(inner, dict) else {}
+        for found in (getattr(link, "code", None), facts.get("code"), facts.get("type")):
             if isinstance(found, str) and found and not found.isdigit():
                 return found
     return None
 
 
 def _words(error: BaseException) -> str:
-    text = str(getattr(error, "message", "") or error).strip()
+    """Return the provider's own words, out of what litellm wraps around them."""
+    text = _WRAPPING.sub("", str(getattr(error, "message", "") or error).strip())
+    text = text.split("\nTraceback")[0].split(". Handle with `litellm")[0].split(" File an issue if")[0].strip()
+    start = text.find("{")
+    if start >= 0:
+        body = text[start : text.rfind("}") + 1]
+        with contextlib.suppress(ValueError):
+            data = json.loads(body)
+            inner = data.get("error", data)
+            text = inner["message"] if isinstance(inner, dict) and isinstance(inner.get("message"), str) else text
     return text or type(error).__name__

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import threading
 from collections.abc import AsyncIterator
@@ -21,6 +22,9 @@ PREFIXES = {"ollama": "ollama_chat"}
 
 NO_KEY = "none"
 """Sent where a server needs no key: with no key at all litellm would take one from the environment."""
+
+LOCAL = ("LITELLM_LOCAL_MODEL_COST_MAP", "LITELLM_LOCAL_ANTHROPIC_BETA_HEADERS", "LITELLM_LOCAL_BLOG_POSTS")
+"""Without these litellm asks the network when it is imported or first used."""
 
 WHOLE = frozenset({"gemini"})
 """Kinds that are asked for the whole answer: litellm hides the cut-off end of their streams."""
@@ -64,9 +68,11 @@ class LitellmAdapter:
     def _litellm(self) -> ModuleType:
         with self._import:
             if self._module is None:
-                os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
+                for name in LOCAL:
+                    os.environ[name] = "True"
                 import litellm
 
+                logging.getLogger("LiteLLM").setLevel(logging.ERROR)
                 litellm.telemetry = False
                 litellm.suppress_debug_info = True
                 litellm.drop_params = True
@@ -114,7 +120,8 @@ async def _pieces(stream: Any) -> AsyncIterator[AdapterEvent]:
         usage = getattr(chunk, "usage", None)
         if usage is not None:
             reported = _usage(usage)
-    if reported is not None:
+    # litellm counts tokens itself where the provider sent none; that is no report.
+    if reported is not None and any(getattr(chunk, "usage", None) is not None for chunk in stream.chunks):
         yield Used(reported)
     reason = stream.received_finish_reason or stream.intermittent_finish_reason
     if reason is not None:
@@ -126,8 +133,9 @@ def _whole(response: Any) -> list[AdapterEvent]:
         raise Fault("the answer holds no choice", transport="garbled")
     choice = response.choices[0]
     events: list[AdapterEvent] = [Text(choice.message.content or "")]
-    if getattr(response, "usage", None) is not None:
-        events.append(Used(_usage(response.usage)))
+    usage = _usage(response.usage) if getattr(response, "usage", None) is not None else Usage()
+    if usage.input or usage.output:
+        events.append(Used(usage))
     if choice.finish_reason is not None:
         events.append(Finish(choice.finish_reason))
     return events

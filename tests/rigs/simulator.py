@@ -1,0 +1,428 @@
+"""A provider simulator on loopback: OpenAI, Anthropic and Gemini wire formats, faults on demand, and a book of its own.
+
+Run it (``python tests/rigs/simulator.py --port 0`` prints one JSON line with its port) or use :class:`Simulator` to have it run.
+
+- ``GET /book``: what it received and what it would bill, in order; ``DELETE /book`` forgets it; ``GET /peak``: most requests at once.
+- ``POST /script {"model": "m", "acts": [{…}, …], "then": {…}}``: how the next requests for a model are answered, and all after them.
+
+An act may hold ``status, code, message, retry_after, delay_s, hang, drop, garbled, html, empty, text, finish, no_finish, cut_after,
+stall_after, malformed_after, chunk_s, usage, no_usage``. Times are seconds; ``cut_after`` and ``stall_after`` count chunks of a stream.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import hashlib
+import json
+import subprocess
+import sys
+import time
+import urllib.request
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+CHUNK_WORDS = 3
+MALFORMED = "data: {not json\n\n"
+
+
+@dataclass
+class Entry:
+    """One request as the book keeps it."""
+
+    number: int
+    format: str
+    model: str
+    marker: str
+    key: str
+    started: float
+    stream: bool
+    max_tokens: int | None
+    status: int | None = None
+    billed: dict[str, int] | None = None
+    finished: float | None = None
+
+
+@dataclass
+class Book:
+    """What was received, and how the next requests are answered."""
+
+    entries: list[Entry] = field(default_factory=list)
+    acts: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    then: dict[str, dict[str, Any]] = field(default_factory=dict)
+    under_way: int = 0
+    peak: int = 0
+
+    def next_act(self, model: str) -> dict[str, Any]:
+        """Return how the next request for a model is answered."""
+        for name in (model, "*"):
+            if self.acts.get(name):
+                return self.acts[name].pop(0)
+            if name in self.then:
+                return self.then[name]
+        return {}
+
+
+def marker(text: str) -> str:
+    """Return what the book knows a request by: a hash of its last user message."""
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def instance(schema: dict[str, Any]) -> Any:
+    """Return the simplest value that satisfies a plain JSON schema."""
+    if "const" in schema:
+        return schema["const"]
+    if schema.get("enum"):
+        return schema["enum"][0]
+    kind = schema.get("type", "object")
+    kind = kind[0] if isinstance(kind, list) else kind
+    if kind == "object":
+        properties = schema.get("properties", {})
+        return {name: instance(properties.get(name, {"type": "string"})) for name in schema.get("required", properties)}
+    if kind == "array":
+        return [instance(schema.get("items", {"type": "string"})) for _ in range(schema.get("minItems", 0))]
+    return {"string": "simulated", "integer": int(schema.get("minimum", 0)), "number": schema.get("minimum", 0), "boolean": True}.get(kind)
+
+
+class Dialect:
+    """One wire format: how to read a request and how to write an answer."""
+
+    name = ""
+
+    def read(self, path: str, body: dict[str, Any]) -> tuple[str, str, bool, int | None, dict[str, Any] | None]:
+        """Return model, last user message, whether to stream, output limit, JSON schema."""
+        raise NotImplementedError
+
+    def whole(self, model: str, text: str, usage: dict[str, int], finish: str | None, body: dict[str, Any]) -> dict[str, Any]:
+        """Return a plain answer."""
+        raise NotImplementedError
+
+    def chunks(self, model: str, pieces: list[str], usage: dict[str, int], finish: str | None, body: dict[str, Any]) -> list[str]:
+        """Return a stream's server-sent events."""
+        raise NotImplementedError
+
+    def error(self, status: int, act: dict[str, Any]) -> dict[str, Any]:
+        """Return an error's body."""
+        raise NotImplementedError
+
+
+def _event(data: Any, name: str | None = None) -> str:
+    head = f"event: {name}\n" if name else ""
+    return f"{head}data: {data if isinstance(data, str) else json.dumps(data)}\n\n"
+
+
+class OpenAI(Dialect):
+    """``POST /v1/chat/completions``."""
+
+    name = "openai"
+
+    def read(self, path: str, body: dict[str, Any]) -> tuple[str, str, bool, int | None, dict[str, Any] | None]:
+        schema = (body.get("response_format") or {}).get("json_schema", {}).get("schema")
+        limit = body.get("max_completion_tokens") or body.get("max_tokens")
+        return body["model"], _last(body["messages"]), bool(body.get("stream")), limit, schema
+
+    def whole(self, model: str, text: str, usage: dict[str, int], finish: str | None, body: dict[str, Any]) -> dict[str, Any]:
+        choice: dict[str, Any] = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": finish}
+        return {"id": "sim", "object": "chat.completion", "created": 1, "model": model, "choices": [choice], "usage": self._usage(usage)}
+
+    def chunks(self, model: str, pieces: list[str], usage: dict[str, int], finish: str | None, body: dict[str, Any]) -> list[str]:
+        head = {"id": "sim", "object": "chat.completion.chunk", "created": 1, "model": model}
+        events = [_event({**head, "choices": [{"index": 0, "delta": {"role": "assistant", "content": piece}, "finish_reason": None}]}) for piece in pieces]
+        if finish:
+            events.append(_event({**head, "choices": [{"index": 0, "delta": {}, "finish_reason": finish}]}))
+            if (body.get("stream_options") or {}).get("include_usage"):
+                events.append(_event({**head, "choices": [], "usage": self._usage(usage)}))
+            events.append(_event("[DONE]"))
+        return events
+
+    def error(self, status: int, act: dict[str, Any]) -> dict[str, Any]:
+        return {"error": {"message": act.get("message", f"simulated {status}"), "type": act.get("code", "simulated"), "code": act.get("code")}}
+
+    @staticmethod
+    def _usage(usage: dict[str, int]) -> dict[str, Any]:
+        return {
+            "prompt_tokens": usage["input"],
+            "completion_tokens": usage["output"],
+            "total_tokens": usage["input"] + usage["output"],
+            "prompt_tokens_details": {"cached_tokens": usage["cached"]},
+            "completion_tokens_details": {"reasoning_tokens": usage["reasoning"]},
+        }
+
+
+class Anthropic(Dialect):
+    """``POST /v1/messages``; its ``input_tokens`` leave out what the cache read or wrote."""
+
+    name = "anthropic"
+    FINISH: ClassVar = {"stop": "end_turn", "length": "max_tokens", "content_filter": "refusal"}
+
+    def read(self, path: str, body: dict[str, Any]) -> tuple[str, str, bool, int | None, dict[str, Any] | None]:
+        schema = ((body.get("output_config") or {}).get("format") or body.get("output_format") or {}).get("schema")
+        if schema is None and body.get("tools"):
+            schema = body["tools"][0]["input_schema"]
+        return body["model"], _last(body["messages"]), bool(body.get("stream")), body.get("max_tokens"), schema
+
+    def whole(self, model: str, text: str, usage: dict[str, int], finish: str | None, body: dict[str, Any]) -> dict[str, Any]:
+        block = self._tool(text, body) if body.get("tools") else {"type": "text", "text": text}
+        reason = self.FINISH.get(finish, finish) if finish else None
+        return {"id": "sim", "type": "message", "role": "assistant", "model": model, "content": [block], "stop_reason": reason, "usage": self._usage(usage)}
+
+    def chunks(self, model: str, pieces: list[str], usage: dict[str, int], finish: str | None, body: dict[str, Any]) -> list[str]:
+        start = {"id": "sim", "type": "message", "role": "assistant", "model": model, "content": [], "usage": {**self._usage(usage), "output_tokens": 1}}
+        block, kind, name = {"type": "text", "text": ""}, "text_delta", "text"
+        if body.get("tools"):
+            block, kind, name = {**self._tool("{}", body), "input": {}}, "input_json_delta", "partial_json"
+        events = [
+            _event({"type": "message_start", "message": start}, "message_start"),
+            _event({"type": "content_block_start", "index": 0, "content_block": block}, "content_block_start"),
+        ]
+        for piece in pieces:
+            events.append(_event({"type": "content_block_delta", "index": 0, "delta": {"type": kind, name: piece}}, "content_block_delta"))
+        if finish:
+            end = {"type": "message_delta", "delta": {"stop_reason": self.FINISH.get(finish, finish)}, "usage": {"output_tokens": usage["output"]}}
+            events += [
+                _event({"type": "content_block_stop", "index": 0}, "content_block_stop"),
+                _event(end, "message_delta"),
+                _event({"type": "message_stop"}, "message_stop"),
+            ]
+        return events
+
+    def error(self, status: int, act: dict[str, Any]) -> dict[str, Any]:
+        return {"type": "error", "error": {"type": act.get("code", "api_error"), "message": act.get("message", f"simulated {status}")}}
+
+    @staticmethod
+    def _tool(text: str, body: dict[str, Any]) -> dict[str, Any]:
+        return {"type": "tool_use", "id": "toolu_sim", "name": body["tools"][0]["name"], "input": json.loads(text)}
+
+    @staticmethod
+    def _usage(usage: dict[str, int]) -> dict[str, Any]:
+        return {
+            "input_tokens": usage["input"] - usage["cached"] - usage["cache_write"],
+            "cache_read_input_tokens": usage["cached"],
+            "cache_creation_input_tokens": usage["cache_write"],
+            "output_tokens": usage["output"],
+        }
+
+
+class Gemini(Dialect):
+    """``POST /v1beta/models/MODEL:generateContent``; thoughts stand beside the candidates' tokens."""
+
+    name = "gemini"
+    FINISH: ClassVar = {"stop": "STOP", "length": "MAX_TOKENS", "content_filter": "SAFETY"}
+
+    def read(self, path: str, body: dict[str, Any]) -> tuple[str, str, bool, int | None, dict[str, Any] | None]:
+        model, _, method = path.split("?", maxsplit=1)[0].rsplit("/", 1)[1].partition(":")
+        config = body.get("generationConfig") or body.get("generation_config") or {}
+        schema = config.get("responseJsonSchema") or config.get("response_json_schema") or config.get("responseSchema") or config.get("response_schema")
+        texts = ["".join(part.get("text", "") for part in content["parts"]) for content in body["contents"] if content.get("role", "user") == "user"]
+        return model, texts[-1], method.startswith("stream"), config.get("maxOutputTokens") or config.get("max_output_tokens"), schema
+
+    def whole(self, model: str, text: str, usage: dict[str, int], finish: str | None, body: dict[str, Any]) -> dict[str, Any]:
+        candidate: dict[str, Any] = {"index": 0, "content": {"role": "model", "parts": [{"text": text}]}}
+        if finish:
+            candidate["finishReason"] = self.FINISH.get(finish, finish)
+        counts = {
+            "promptTokenCount": usage["input"],
+            "candidatesTokenCount": usage["output"] - usage["reasoning"],
+            "thoughtsTokenCount": usage["reasoning"],
+            "cachedContentTokenCount": usage["cached"],
+            "totalTokenCount": usage["input"] + usage["output"],
+        }
+        return {"candidates": [candidate], "usageMetadata": counts, "modelVersion": model}
+
+    def chunks(self, model: str, pieces: list[str], usage: dict[str, int], finish: str | None, body: dict[str, Any]) -> list[str]:
+        last = len(pieces) - 1
+        return [_event(self.whole(model, piece, usage, finish if place == last else None, body)) for place, piece in enumerate(pieces)]
+
+    def error(self, status: int, act: dict[str, Any]) -> dict[str, Any]:
+        return {"error": {"code": status, "message": act.get("message", f"simulated {status}"), "status": act.get("code", "SIMULATED")}}
+
+
+DIALECTS = {"/v1/chat/completions": OpenAI(), "/v1/messages": Anthropic()}
+
+
+def _last(messages: list[dict[str, Any]]) -> str:
+    content = next(message["content"] for message in reversed(messages) if message["role"] == "user")
+    return content if isinstance(content, str) else "".join(part.get("text", "") for part in content)
+
+
+class Server:
+    """Serves the wire formats and the control endpoints."""
+
+    def __init__(self) -> None:
+        self.book = Book()
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Answer one connection's requests."""
+        try:
+            while (line := await reader.readline()).strip():
+                method, path, _ = line.decode().split(" ", 2)
+                headers = {}
+                while header := (await reader.readline()).decode().strip():
+                    name, _, value = header.partition(":")
+                    headers[name.lower()] = value.strip()
+                body = await reader.readexactly(int(headers.get("content-length", 0)))
+                if not await self._answer(method, path, headers, body, writer):
+                    break
+        except (ConnectionError, asyncio.IncompleteReadError):
+            pass  # the client left: that is one of the things the tests do
+        finally:
+            writer.close()
+
+    async def _answer(self, method: str, path: str, headers: dict[str, str], body: bytes, writer: asyncio.StreamWriter) -> bool:
+        bare = path.split("?", maxsplit=1)[0]
+        if bare == "/book" and method == "DELETE":
+            self.book = Book()
+            return await _reply(writer, 200, {})
+        if bare == "/book":
+            return await _reply(writer, 200, [vars(entry) for entry in self.book.entries])
+        if bare == "/peak":
+            return await _reply(writer, 200, {"peak": self.book.peak})
+        if bare == "/script":
+            script = json.loads(body)
+            self.book.acts[script["model"]] = list(script.get("acts", []))
+            self.book.then.pop(script["model"], None)
+            if script.get("then") is not None:
+                self.book.then[script["model"]] = script["then"]
+            return await _reply(writer, 200, {})
+        dialect = DIALECTS.get(bare) or (Gemini() if ":" in bare.rsplit("/", 1)[1] else None)
+        if dialect is None:
+            return await _reply(writer, 404, {"error": {"message": f"no such path {path}"}})
+        book = self.book
+        book.under_way += 1
+        book.peak = max(book.peak, book.under_way)
+        try:
+            return await self._simulate(dialect, path, headers, json.loads(body), writer)
+        finally:
+            book.under_way -= 1
+
+    async def _simulate(self, dialect: Dialect, path: str, headers: dict[str, str], body: dict[str, Any], writer: asyncio.StreamWriter) -> bool:
+        model, message, stream, limit, schema = dialect.read(path, body)
+        key = headers.get("authorization", "").removeprefix("Bearer ") or headers.get("x-api-key") or headers.get("x-goog-api-key") or ""
+        entry = Entry(len(self.book.entries), dialect.name, model, marker(message), key, time.time(), stream, limit)
+        self.book.entries.append(entry)
+        act = self.book.next_act(model)
+        if act.get("drop"):
+            return False
+        entry.status = act.get("status", 200)
+        text = act.get("text") or (json.dumps(instance(schema)) if schema is not None else f"simulated answer to {entry.marker}")
+        usage = _usage(message, text) | act.get("usage", {})
+        if entry.status == 200 and not act.get("hang"):
+            entry.billed = usage
+        await asyncio.sleep(act.get("delay_s", 0))
+        if act.get("hang"):
+            await asyncio.sleep(3600)
+        entry.finished = time.time()
+        if entry.status != 200:
+            extra = {"retry-after": str(act["retry_after"])} if "retry_after" in act else {}
+            return await _reply(writer, entry.status, dialect.error(entry.status, act), extra)
+        if act.get("garbled") or act.get("html") or act.get("empty"):
+            raw = b"" if act.get("empty") else b"<html>busy</html>" if act.get("html") else b'{"choices": [{"mess'
+            return await _reply(writer, 200, raw)
+        finish = None if act.get("no_finish") else act.get("finish", "stop")
+        if not stream:
+            answer = dialect.whole(model, text, usage, finish, body)
+            return await _reply(writer, 200, {name: value for name, value in answer.items() if not (act.get("no_usage") and name == "usage")})
+        if act.get("no_usage"):
+            body = body | {"stream_options": {}}
+        return await _stream(writer, dialect.chunks(model, _pieces(text), usage, finish, body), act)
+
+
+def _usage(message: str, text: str) -> dict[str, int]:
+    return {"input": len(message.encode()) // 4 + 8, "cached": 0, "cache_write": 0, "output": len(text.split()) + 1, "reasoning": 0}
+
+
+def _pieces(text: str) -> list[str]:
+    words = text.split(" ")
+    groups = [" ".join(words[start : start + CHUNK_WORDS]) for start in range(0, len(words), CHUNK_WORDS)]
+    return [group if place == 0 else " " + group for place, group in enumerate(groups)]
+
+
+async def _stream(writer: asyncio.StreamWriter, events: list[str], act: dict[str, Any]) -> bool:
+    writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n")
+    for place, event in enumerate(events):
+        if place == act.get("cut_after"):
+            await writer.drain()
+            return False
+        if place == act.get("stall_after"):
+            await writer.drain()
+            await asyncio.sleep(3600)
+        data = (MALFORMED if act.get("malformed_after") == place else event).encode()
+        writer.write(f"{len(data):x}\r\n".encode() + data + b"\r\n")
+        if act.get("chunk_s"):
+            await writer.drain()
+            await asyncio.sleep(act["chunk_s"])
+    writer.write(b"0\r\n\r\n")
+    await writer.drain()
+    return True
+
+
+async def _reply(writer: asyncio.StreamWriter, status: int, body: Any, headers: dict[str, str] | None = None) -> bool:
+    data = body if isinstance(body, bytes) else json.dumps(body).encode()
+    lines = [
+        f"HTTP/1.1 {status} X",
+        "content-type: application/json",
+        f"content-length: {len(data)}",
+        *(f"{name}: {value}" for name, value in (headers or {}).items()),
+    ]
+    writer.write("\r\n".join(lines).encode() + b"\r\n\r\n" + data)
+    await writer.drain()
+    return True
+
+
+class Simulator:
+    """The simulator in a process of its own; use it as a context."""
+
+    def __init__(self, port: int = 0) -> None:
+        self._process = subprocess.Popen([sys.executable, str(Path(__file__)), "--port", str(port)], stdout=subprocess.PIPE, text=True)
+        assert self._process.stdout is not None
+        self.port = int(json.loads(self._process.stdout.readline())["port"])
+        self.url = f"http://127.0.0.1:{self.port}"
+
+    def script(self, model: str, *acts: dict[str, Any], then: dict[str, Any] | None = None) -> None:
+        """Say how the next requests for a model are answered, and with ``then`` all after them."""
+        self._ask("POST", "/script", {"model": model, "acts": acts, "then": then})
+
+    def book(self) -> list[dict[str, Any]]:
+        """Return what it received, in order."""
+        found: list[dict[str, Any]] = self._ask("GET", "/book")
+        return found
+
+    def clear(self) -> None:
+        """Forget the book and all scripts."""
+        self._ask("DELETE", "/book")
+
+    def peak(self) -> int:
+        """Return the most requests that were under way at once."""
+        return int(self._ask("GET", "/peak")["peak"])
+
+    def _ask(self, method: str, path: str, body: Any = None) -> Any:
+        data = None if body is None else json.dumps(body).encode()
+        with urllib.request.urlopen(urllib.request.Request(self.url + path, data=data, method=method), timeout=10) as answer:
+            return json.loads(answer.read())
+
+    def close(self) -> None:
+        """End the process."""
+        self._process.terminate()
+        self._process.wait(10)
+        if self._process.stdout is not None:
+            self._process.stdout.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+
+async def _main(port: int) -> None:
+    server = await asyncio.start_server(Server().serve, "127.0.0.1", port, backlog=1024, limit=2**24)
+    print(json.dumps({"port": server.sockets[0].getsockname()[1]}), flush=True)
+    async with server:
+        await server.serve_forever()
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description="A provider simulator on loopback.")
+    parser.add_argument("--port", type=int, default=0)
+    asyncio.run(_main(parser.parse_args().port))
