@@ -12,7 +12,7 @@ from hishamos.records.record import now
 from hishamos.records.runs import Approval, Run, RunState
 from parts.connection import guarded, workspace
 from parts.heads import empty, head
-from parts.tables import runs_table, seconds_between, spend_words
+from parts.listings import runs_table, seconds_between, spend_words
 
 HELP = """What needs you, what runs and what it costs, refreshed by itself.
 

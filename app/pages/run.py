@@ -14,7 +14,7 @@ from hishamos.records.calls import Attempt
 from hishamos.records.runs import RUN_ENDED, Run, RunState, Step
 from parts.connection import guarded, workspace
 from parts.heads import badge, empty, head
-from parts.tables import attempts_table, seconds_between, spend_words, steps_table
+from parts.listings import attempts_table, seconds_between, spend_words, steps_table
 
 HELP = """One run: its steps as the journal holds them, every attempt at a provider, what it cost.
 

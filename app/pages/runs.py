@@ -7,7 +7,7 @@ import streamlit as st
 from hishamos.records.runs import RunKind, RunState
 from parts.connection import guarded, workspace
 from parts.heads import empty, head
-from parts.tables import runs_table
+from parts.listings import runs_table
 
 HELP = """Runs, newest first. A click on a row opens the run. The filters are in the address: copy it to share the view.
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from hishamos.contracts.services import Batch
 from hishamos.errors import InvalidInput
-from hishamos.kernels.parameters import check
+from hishamos.kernels.declared import check
 from hishamos.records.definitions import StepDefinition, WorkflowDefinition
 from hishamos.records.record import content_hash, new_id
 from hishamos.records.runs import Run, RunKind, RunState, Step, StepState

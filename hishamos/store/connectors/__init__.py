@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hishamos.store.connectors.plug import Connector, Row, Transaction, Work
+from hishamos.store.connectors.connector import Connector, Row, Transaction, Work
 from hishamos.store.connectors.urls import is_postgres, open_connector
 
 __all__ = ["Connector", "Row", "Transaction", "Work", "is_postgres", "open_connector"]

@@ -17,7 +17,7 @@ import duckdb
 
 from hishamos.errors import HishamosError, StoreBusy, StoreClosed, StoreError
 from hishamos.store.connectors.parameters import chosen, many_values, plain_row
-from hishamos.store.connectors.plug import Parameters, Row, Transaction, Work
+from hishamos.store.connectors.connector import Parameters, Row, Transaction, Work
 
 if TYPE_CHECKING:
     import pyarrow

@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from hishamos.errors import CommitUnknown, StoreClosed, StoreError
 from hishamos.store.connectors.parameters import chosen, many_values, percent_style, plain_row
-from hishamos.store.connectors.plug import Parameters, Row, Transaction, Work
+from hishamos.store.connectors.connector import Parameters, Row, Transaction, Work
 
 if TYPE_CHECKING:
     import psycopg

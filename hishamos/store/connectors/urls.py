@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from hishamos.store.connectors.plug import Connector
+    from hishamos.store.connectors.connector import Connector
 
 
 def is_postgres(store: str) -> bool:
