@@ -43,7 +43,7 @@ class UnknownName(UsageError):
     """There is no {kind} named {name!r}{hint}. {next}"""
 
     @classmethod
-    def among(cls, kind: str, name: str, known: list[str], next: str = "") -> UnknownName:  # noqa: A002 - the fact's name
+    def among(cls, kind: str, name: str, known: list[str], next: str = "") -> UnknownName:
         """Build the error with the nearest of the ``known`` names as its hint."""
         return cls(kind=kind, name=name, hint=nearest_hint(name, known), next=next or f"See: hishamos {kind}s")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hishamos.dispatch.plug import Begin
+from hishamos.dispatch.dispatcher import Begin
 
 
 class ThreadsDispatcher:

@@ -54,17 +54,14 @@ class Background:
     def _serve(self, job: Job | None) -> None:
         while job is not None:
             job.began()
-            try:
-                result = job.work()
-            except BaseException as error:  # noqa: BLE001 - the step that waits for the job is told
-                outcome: Callable[[], None] = lambda error=error: job.future.set_exception(error)  # type: ignore[misc]  # noqa: E731
-            else:
-                outcome = lambda result=result: job.future.set_result(result)  # type: ignore[misc]  # noqa: E731
+            result, error = _done(job.work)
             with self._lock:
                 abandoned = job.given_up
                 following = None if abandoned else self._next()
-            if not abandoned:
-                outcome()
+            if not abandoned and error is not None:
+                job.future.set_exception(error)
+            elif not abandoned:
+                job.future.set_result(result)
             job = following
 
     def _next(self) -> Job | None:
@@ -72,3 +69,10 @@ class Background:
             return self._queue.popleft()
         self._free += 1
         return None
+
+
+def _done(work: Callable[[], Any]) -> tuple[Any, BaseException | None]:
+    try:
+        return work(), None
+    except BaseException as error:  # noqa: BLE001 - the step that waits for the job is told
+        return None, error

@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from hishamos.contracts.journal import Claim, Decided, RowState
-from hishamos.engine.plug import Answer, ChildEnd, ExecuteNotebook
 from hishamos.engine.rows import RowBook
-from hishamos.errors import StepFailed
+from hishamos.engine.steptype import Answer, ChildEnd
 from hishamos.errors import InvalidInput
 from hishamos.records.calls import ModelRequest, Outcome, Tags
 from hishamos.records.runs import RunKind
@@ -26,7 +25,7 @@ class Held(Exception):
 
 
 class NodeContext:
-    """:class:`hishamos.engine.plug.StepContext` for one entry of one step."""
+    """:class:`hishamos.engine.steptype.StepContext` for one entry of one step."""
 
     def __init__(
         self, tools: Tools, claim: Claim, node: Node, *, held: bool, book: Callable[[], RowBook], began: Callable[[], None], keep: Callable[[RowState], None]

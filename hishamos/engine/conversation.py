@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from hishamos.engine.plug import Answer, Done, Waiting
 from hishamos.engine.schemas import read_answer
+from hishamos.engine.steptype import Answer, Done, Waiting
 from hishamos.engine.templates import fill, render
 from hishamos.errors import CallFailed, HishamosError, OutputInvalid, from_wire
 from hishamos.records.calls import CallStatus, Message, ModelRequest, Outcome

@@ -50,8 +50,8 @@ def argument_problems(called: Callable[..., Any], given: set[str]) -> list[tuple
     parameters = {name: one for name, one in inspect.signature(called).parameters.items() if name != WORKSPACE}
     problems = []
     if not any(one.kind is one.VAR_KEYWORD for one in parameters.values()):
-        for name in sorted(given - set(parameters)):
-            problems.append((name, f"{called.__name__} takes no argument {name!r}{nearest_hint(name, list(parameters))}"))
+        unknown = sorted(given - set(parameters))
+        problems += [(name, f"{called.__name__} takes no argument {name!r}{nearest_hint(name, list(parameters))}") for name in unknown]
     for name, one in parameters.items():
         if one.default is one.empty and one.kind in {one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY} and name not in given:
             problems.append((name, f"{called.__name__} needs the argument {name!r}"))

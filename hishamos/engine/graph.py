@@ -8,8 +8,8 @@ from typing import Any
 
 from hishamos.contracts.journal import Claim, StepRow
 from hishamos.engine.node import PASSED, Node, by_parent
-from hishamos.engine.plug import Child, ChildEnd
 from hishamos.engine.steps import step_type
+from hishamos.engine.steptype import Child, ChildEnd
 from hishamos.records.runs import STEP_ENDED, StepState
 
 

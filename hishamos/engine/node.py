@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from hishamos.contracts.journal import Decided, StepRow
-from hishamos.engine.plug import Answer, ChildEnd, Children, StepInputs, StepType
+from hishamos.engine.steptype import Answer, ChildEnd, Children, StepInputs, StepType
 from hishamos.records.definitions import StepDefinition
 from hishamos.records.record import Failure
 from hishamos.records.runs import STEP_ENDED, StepState

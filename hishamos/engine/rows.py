@@ -9,7 +9,7 @@ from typing import Any
 
 from hishamos.contracts.journal import Journal, MapOptions, Pinned, RowState
 from hishamos.engine.conversation import command_request
-from hishamos.engine.parameters import validated
+from hishamos.engine.inputs import validated
 from hishamos.errors import HishamosError
 from hishamos.records.calls import ModelRequest
 from hishamos.records.record import content_hash

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import os
 import socket
@@ -9,15 +10,15 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any
+from typing import Any, cast
 
 from hishamos.contracts.journal import Journal
 from hishamos.contracts.models import ModelGateway, PendingCall
+from hishamos.engine.active_run import Execution
 from hishamos.engine.background import Background
 from hishamos.engine.conversation import converse
-from hishamos.engine.execution import Execution
-from hishamos.engine.plug import Answer, Done, ExecuteNotebook
-from hishamos.engine.timers import Timers
+from hishamos.engine.steptype import Answer, Done, ExecuteNotebook, Waiting
+from hishamos.engine.timers import Timer, Timers
 from hishamos.engine.tools import Clock, Tools
 from hishamos.errors import HishamosError, RunHeld
 from hishamos.records.calls import ModelRequest, Outcome, Tags
@@ -35,7 +36,8 @@ class Runner:
     """Works on runs in this process.
 
     ``settings``: the settings in force. ``workspace_for``: the run's workspace for the step at a path, for functions that want one.
-    ``notebook``: executes one notebook, for steps that want it. ``lease_s``: after how many silent seconds another process may take a run. ``jobs``: how many blocking steps at once.
+    ``notebook``: executes one notebook, for steps that want it. ``lease_s``: after how many silent seconds another process may take a
+    run. ``jobs``: how many blocking steps at once.
     """
 
     def __init__(
@@ -107,6 +109,15 @@ class Runner:
         """
         return _Question(self._tools, request, key, tags, repairs, what).answer
 
+    def soon(self, action: Callable[[], object]) -> None:
+        """Run something short in the runner's threads."""
+        if not self._closed:
+            self._tools.pool.submit(action)
+
+    def later(self, seconds: float, action: Callable[[], None]) -> Timer:
+        """Run something very short in ``seconds``."""
+        return self._tools.timers.after(seconds, action)
+
     def drain(self, timeout_s: float = 30.0) -> None:
         """Have every run stop before its next call and queue it for the next process; waits for calls under way."""
         with self._lock:
@@ -135,7 +146,7 @@ class Runner:
             if error.holder != self.owner or execution is None:
                 answer.set_exception(error)
                 return
-        except Exception as error:  # noqa: BLE001 - told to whoever asked
+        except Exception as error:
             if not isinstance(error, HishamosError):
                 log.exception("run %s could not be taken", run)
             answer.set_exception(error)
@@ -189,22 +200,22 @@ class _Question:
         return self._asked[position][1]
 
     def _go_on(self, *, first: bool = False) -> None:
-        position = iter(range(1000))
+        position = itertools.count()
+        result: Done | Waiting | None = None
+        failed: Exception | None = None
         try:
             result = converse(self._request, lambda request: self._submit(request, next(position)), self._repairs, self._what)
         except Exception as error:
             if first:
                 raise
-            self._resolve(lambda: self.answer.set_exception(error))
-            return
-        if isinstance(result, Done):
-            self._resolve(lambda: self.answer.set_result(result))
-            return
-        self._asked[-1][0].outcome.add_done_callback(lambda _: self._tools.pool.submit(self._go_on))
-
-    def _resolve(self, resolve: Callable[[], None]) -> None:
-        if self.answer.set_running_or_notify_cancel():
-            resolve()
+            failed = error
+        if isinstance(result, Waiting):
+            self._asked[-1][0].outcome.add_done_callback(lambda _: self._tools.pool.submit(self._go_on))
+        elif self.answer.set_running_or_notify_cancel():
+            if failed is not None:
+                self.answer.set_exception(failed)
+            else:
+                self.answer.set_result(cast("Done", result))
 
     def _let_go(self) -> None:
         for call, _ in self._asked:

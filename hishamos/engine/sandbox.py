@@ -8,6 +8,7 @@ be harmless exist. Rendering depends on nothing but its scope, so that a step th
 from __future__ import annotations
 
 import json
+import re
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -16,8 +17,8 @@ from typing import Any
 import jinja2
 from jinja2 import nodes
 from jinja2.compiler import CodeGenerator, Frame
-from jinja2.runtime import LoopContext, Macro
 from jinja2.exceptions import SecurityError
+from jinja2.runtime import LoopContext, Macro
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.utils import Cycler, Joiner, Namespace
 
@@ -31,10 +32,17 @@ MAX_TICKS = 1_000_000
 MAX_SECONDS = 2.0
 MAX_BITS = 4096
 
+
+def _words(text: str) -> list[str]:
+    return text.split()
+
+
 _TEXT_METHODS = frozenset(
-    "capitalize casefold count endswith find index isalnum isalpha isdecimal isdigit islower isnumeric isspace istitle isupper join lower "
-    "lstrip partition removeprefix removesuffix replace rfind rindex rpartition rsplit rstrip split splitlines startswith strip swapcase "
-    "title upper".split()
+    _words(
+        "capitalize casefold count endswith find index isalnum isalpha isdecimal isdigit islower isnumeric isspace istitle "
+        "isupper join lower lstrip partition removeprefix removesuffix replace rfind rindex rpartition rsplit rstrip split "
+        "splitlines startswith strip swapcase title upper"
+    )
 )
 _METHODS: dict[type, frozenset[str]] = {
     str: _TEXT_METHODS,
@@ -44,9 +52,12 @@ _METHODS: dict[type, frozenset[str]] = {
 }
 _OPEN: tuple[type, ...] = (LoopContext, Namespace, Cycler, Joiner, Macro)
 _FILTERS = frozenset(
-    "abs capitalize count d default dictsort first float groupby int items join last length list lower map max min reject rejectattr "
-    "replace reverse round select selectattr sort title trim truncate unique upper urlencode wordcount".split()
+    _words(
+        "abs capitalize count d default dictsort first float groupby int items join last length list lower map max min reject "
+        "rejectattr replace reverse round select selectattr sort title trim truncate unique upper urlencode wordcount"
+    )
 )
+_WIDE = re.compile(r"\d{4,}|\*")
 _REFUSED = (nodes.Include, nodes.Import, nodes.FromImport, nodes.Extends, nodes.Block, nodes.ScopedEvalContextModifier)
 
 
@@ -198,6 +209,12 @@ def _tojson(value: Any, indent: int | None = None) -> str:
     return made
 
 
+def _format(text: Any, *values: Any, **named: Any) -> str:
+    if _WIDE.search(str(text)):
+        raise TemplateLimit("a format's width has at most three digits")
+    return str(text) % (named or values)
+
+
 def _batch(values: Iterable[Any], size: int, filling: Any = None) -> list[list[Any]]:
     items = list(values)
     width = min(max(1, int(size)), MAX_NODES if filling is not None else max(1, len(items)))
@@ -246,7 +263,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
 
     def __init__(self) -> None:
         super().__init__(undefined=jinja2.StrictUndefined, optimized=False, autoescape=False, finalize=_finalize, keep_trailing_newline=False)
-        own = {"batch": _batch, "replace": _replace, "join": _join, "tojson": _tojson, "sum": _sum, "string": text_of}
+        own = {"batch": _batch, "format": _format, "replace": _replace, "join": _join, "tojson": _tojson, "sum": _sum, "string": text_of}
         shipped = {name: function for name, function in self.filters.items() if name in _FILTERS}
         self.filters = {name: _counted(function) for name, function in {**shipped, **own}.items()}
         self.globals = {"range": self.globals["range"], "dict": dict, "namespace": Namespace, "cycler": Cycler, "joiner": Joiner}
@@ -263,17 +280,17 @@ class Sandbox(ImmutableSandboxedEnvironment):
             raise jinja2.TemplateSyntaxError(f"{type(refused).__name__.lower()} is not available in templates", refused.lineno)
         return tree
 
-    def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
+    def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:  # noqa: ARG002 - Jinja passes it
         """Allow what plain data needs, and nothing else."""
         if attr.startswith("_"):
             return False
         return isinstance(obj, _OPEN) or attr in _METHODS.get(type(obj), ())
 
-    def is_safe_callable(self, obj: Any) -> bool:
+    def is_safe_callable(self, _obj: Any) -> bool:
         """Allow the globals, macros and the methods that :meth:`is_safe_attribute` let through."""
         return True
 
-    def wrap_str_format(self, value: Any) -> None:
+    def wrap_str_format(self, _value: Any) -> None:
         """Never: ``format`` can make any amount of text, so it is refused like every method not on the list."""
 
     def getattr(self, obj: Any, attribute: str) -> Any:

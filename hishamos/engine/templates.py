@@ -25,7 +25,7 @@ def render(text: str, scope: Scope, where: str) -> str:
     metered()
     try:
         return str(_environment.concat(_text(text).root_render_func(_text(text).new_context(dict(scope)))))
-    except Exception as error:  # noqa: BLE001 - a template can raise whatever its values raise; every case becomes typed
+    except Exception as error:
         raise _failed(error, text, where) from error
 
 
@@ -35,7 +35,7 @@ def value(text: str, scope: Scope, where: str) -> Any:
         return text
     try:
         lone = _lone(text)
-    except Exception as error:  # noqa: BLE001 - as in render
+    except Exception as error:
         raise _failed(error, text, where) from error
     return render(text, scope, where) if lone is None else _evaluate(lone, scope, text, where)
 
@@ -44,7 +44,7 @@ def condition(expression: str, scope: Scope, where: str) -> bool:
     """Return whether a ``when`` expression (no braces) holds, as Python would see its value."""
     try:
         compiled = _expression(expression)
-    except Exception as error:  # noqa: BLE001 - as in render
+    except Exception as error:
         raise _failed(error, expression, where) from error
     return bool(_evaluate(compiled, scope, expression, where))
 
@@ -69,7 +69,7 @@ def tree(text: str, where: str, *, bare: bool = False) -> nodes.Template:
             return _environment.parse("{{ " + text + " }}")
         _text(text)
         return _environment.parse(text)
-    except Exception as error:  # noqa: BLE001 - as in render
+    except Exception as error:
         raise _failed(error, text, where) from error
 
 
@@ -80,7 +80,7 @@ def _evaluate(compiled: jinja2.Template, scope: Scope, text: str, where: str) ->
         for _ in compiled.root_render_func(context):
             pass
         return plain(context.vars["result"])
-    except Exception as error:  # noqa: BLE001 - as in render
+    except Exception as error:
         raise _failed(error, text, where) from error
 
 

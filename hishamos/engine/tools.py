@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from hishamos.contracts.journal import Journal
 from hishamos.contracts.models import ModelGateway
 from hishamos.engine.background import Background
-from hishamos.engine.plug import ExecuteNotebook
+from hishamos.engine.steptype import ExecuteNotebook
 from hishamos.engine.timers import Timers
 from hishamos.records.configuration import WorkspaceSettings
 from hishamos.records.record import now

@@ -12,7 +12,7 @@ from hishamos.records.configuration import Settings
 from hishamos.records.workspaces import ServerInfo
 
 if TYPE_CHECKING:
-    from hishamos.dispatch.plug import Dispatcher
+    from hishamos.dispatch.dispatcher import Dispatcher
     from hishamos.engine.runner import Runner
     from hishamos.gateway.gateway import Gateway
     from hishamos.services.catalog import Catalog

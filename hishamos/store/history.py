@@ -7,9 +7,11 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from hishamos.errors import InvalidInput, UnknownName
+from hishamos.records.calls import Attempt
 from hishamos.records.record import Failure
 from hishamos.records.runs import Approval, Run, RunEvent, Step
 from hishamos.records.workspaces import MapRow
+from hishamos.store.ledger import attempt_of
 from hishamos.store.statements import statements
 
 if TYPE_CHECKING:
@@ -74,12 +76,20 @@ class RunHistory:
         """Return the next page of the run's events."""
         return self.events(run, after=after, limit=PAGE)
 
+    def calls(self, run: str, *, limit: int) -> list[Attempt]:
+        """Return the run's attempts at providers, oldest first."""
+        return [attempt_of(row) for row in self._store.fetch(SQL["calls_of_run"], {"run": run, "limit": limit})]
+
+    def last_event(self, run: str) -> int:
+        """Return the number of the run's newest event; 0 without one."""
+        row = self._store.fetch_one(SQL["last_event"], {"run": run})
+        return int(row["seq"]) if row else 0
+
     def approvals(self) -> list[Approval]:
         """Return the steps that wait for a person, oldest first."""
         rows = self._store.fetch(SQL["approvals"])
         return [
-            Approval(run_id=row["run_id"], path=row["path"], workflow=row["workflow"], message=row["message"] or "", since=row["started_at"])
-            for row in rows
+            Approval(run_id=row["run_id"], path=row["path"], workflow=row["workflow"], message=row["message"] or "", since=row["started_at"]) for row in rows
         ]
 
     def _with_spend(self, rows: Sequence[Row]) -> list[Run]:
@@ -155,7 +165,7 @@ def _map_row(row: Row, spend: Mapping[str, Any]) -> MapRow:
     status = _ROW_STATUS.get(row["state"] or "", "pending")
     return MapRow(
         index=row["item"],
-        status="refused" if error is not None and error.type == "BudgetRefused" else status,  # type: ignore[arg-type]  # one of the literals
+        status="refused" if error is not None and error.type == "BudgetRefused" else status,
         output=_parsed(row["output"]),
         error=error.message if error else None,
         model=row["model"],

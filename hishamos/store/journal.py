@@ -121,9 +121,7 @@ class StoreJournal:
         """See the port."""
         found = self._store.fetch(SQL["rows_by_key"], {"keys": list(keys)})
         return {
-            row["key"]: RowState(
-                row["key"], int(row["attempt"]), row["state"], _parsed(row["output"]), row["model"], tuple(_parsed(row["not_judged"]) or ())
-            )
+            row["key"]: RowState(row["key"], int(row["attempt"]), row["state"], _parsed(row["output"]), row["model"], tuple(_parsed(row["not_judged"]) or ()))
             for row in found
         }
 
@@ -209,7 +207,7 @@ class StoreJournal:
             state = "decided already" if step["decided"] else f"in state {step['state']} at {path}"
             raise WrongState(run=run, state=state, verb="approve", needed="waiting there for a person", next=f"See: hishamos show {run}")
         transaction.execute(SQL["decide_step"], {"run": run, "path": path, "decided": decided.model_dump_json()})
-        idle = found["state"] == RunState.WAITING
+        idle = bool(found["state"] == RunState.WAITING)
         transaction.execute(SQL["count_decision"], {"id": run, "state": RunState.QUEUED.value if idle else found["state"]})
         moment = self._clock()
         words = f"{decided.decision} by {decided.by}" + (f": {decided.comment}" if decided.comment else "")
@@ -238,7 +236,7 @@ class StoreJournal:
         """Whether nobody works on a running run; ``patient``: only an expired lease is a sign of it."""
         if found["lease_owner"] is None or found["lease_until"] is None or found["lease_until"] < moment:
             return True
-        return self.exclusive and not patient and found["lease_owner"] != owner
+        return bool(self.exclusive and not patient and found["lease_owner"] != owner)
 
     def _settle(self, transaction: Transaction, run: str, state: RunState, moment: datetime) -> None:
         ended = state in RUN_ENDED

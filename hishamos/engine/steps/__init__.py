@@ -7,7 +7,7 @@ import importlib
 from importlib import metadata
 from typing import Any
 
-from hishamos.engine.plug import StepType
+from hishamos.engine.steptype import StepType
 from hishamos.errors import UnknownName
 
 TABLE = {

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from hishamos.engine.conversation import agent_request, converse
-from hishamos.engine.plug import Library, Problem, Reference, Result, StepContext, StepInputs, StepType
 from hishamos.engine.schemas import schema_problem
+from hishamos.engine.steptype import Library, Problem, Reference, Result, StepContext, StepInputs, StepType
 from hishamos.errors import UnknownName
 
 REPAIRS = 2

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from hishamos.engine.plug import Done, Result, StepContext, StepInputs, StepType, Waiting
+from hishamos.engine.steptype import Done, Result, StepContext, StepInputs, StepType, Waiting
 from hishamos.errors import Rejected
 
 

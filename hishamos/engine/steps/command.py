@@ -8,8 +8,8 @@ from typing import Any
 from pydantic import Field
 
 from hishamos.engine.conversation import command_request, converse
-from hishamos.engine.parameters import validated
-from hishamos.engine.plug import Library, Problem, Reference, Result, StepContext, StepInputs, StepType
+from hishamos.engine.inputs import validated
+from hishamos.engine.steptype import Library, Problem, Reference, Result, StepContext, StepInputs, StepType
 from hishamos.errors import UnknownName, nearest_hint
 
 
@@ -41,9 +41,7 @@ class CommandStep(StepType[CommandInputs]):
         values = validated(command.parameters, inputs.inputs, f"command {command.name}")
         target = context.target(inputs.model, command.model, agent.model if agent else None)
         request = command_request(command, agent, values, target)
-        return converse(
-            request, lambda one: context.submit(one, command=command.reference, agent=chosen), command.repairs, f"command {command.name}"
-        )
+        return converse(request, lambda one: context.submit(one, command=command.reference, agent=chosen), command.repairs, f"command {command.name}")
 
     def check(self, raw: Mapping[str, Any], library: Library) -> list[Problem]:
         """See the plug: the command, its agent and its parameters exist."""

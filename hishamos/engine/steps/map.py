@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import Field
 
-from hishamos.engine.plug import Child, Children, Done, Reference, Result, StepContext, StepInputs, StepType, Waiting
+from hishamos.engine.steptype import Child, Children, Done, Reference, Result, StepContext, StepInputs, StepType, Waiting
 from hishamos.errors import ItemsFailed
 from hishamos.records.definitions import Retry, StepDefinition
 from hishamos.records.runs import StepState

@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from hishamos.engine.functions import WORKSPACE, argument_problems, function, takes_workspace
-from hishamos.engine.plug import Done, Library, Problem, Result, StepContext, StepInputs, StepType, Waiting
+from hishamos.engine.steptype import Done, Library, Problem, Result, StepContext, StepInputs, StepType, Waiting
 from hishamos.errors import HishamosError
 
 
@@ -46,7 +46,7 @@ class PythonStep(StepType[PythonInputs]):
         answer = context.background(work)
         return Done(answer.value) if answer.ready else Waiting([answer])
 
-    def check(self, raw: Mapping[str, Any], library: Library) -> list[Problem]:
+    def check(self, raw: Mapping[str, Any], library: Library) -> list[Problem]:  # noqa: ARG002 - functions stand in no library of definitions
         """See the plug: the function may be named, exists and takes these arguments."""
         try:
             called = function(str(raw.get("function", "")))
@@ -56,7 +56,7 @@ class PythonStep(StepType[PythonInputs]):
         return [Problem((name,) if name in raw else (), problem) for name, problem in found]
 
 
-def plain_data(value: Any) -> Any:
+def plain_data(value: Any) -> Any:  # noqa: PLR0911 - one line a kind of value
     """Return what a function gave as plain data; raises TypeError for what has no such form."""
     if value is None or isinstance(value, (bool, int, str)):
         return value.value if isinstance(value, Enum) else value

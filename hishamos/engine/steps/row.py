@@ -6,8 +6,8 @@ from pydantic import Field
 
 from hishamos.contracts.journal import RowState
 from hishamos.engine.conversation import converse
-from hishamos.engine.plug import Answer, Child, Children, Done, Result, StepContext, StepInputs, StepType, Waiting
 from hishamos.engine.rows import PlannedRow
+from hishamos.engine.steptype import Answer, Child, Children, Done, Result, StepContext, StepInputs, StepType, Waiting
 from hishamos.errors import BudgetRefused, HishamosError
 from hishamos.records.calls import ModelRequest, Outcome
 from hishamos.records.definitions import StepDefinition
@@ -48,7 +48,7 @@ class RowStep(StepType[RowInputs]):
     name = "row"
     inputs = RowInputs
 
-    def run(self, context: StepContext, inputs: RowInputs) -> Result:
+    def run(self, context: StepContext, inputs: RowInputs) -> Result:  # noqa: ARG002 - the row's number says all
         """See the plug."""
         book = context.rows()
         plan: PlannedRow = context.memory.get("plan") or book.take(context.item or 0)

@@ -7,8 +7,8 @@ from typing import Any
 
 from pydantic import Field
 
-from hishamos.engine.plug import Child, Children, Done, Reference, Result, Skipped, StepContext, StepInputs, StepType, Waiting
 from hishamos.engine.sandbox import text_of
+from hishamos.engine.steptype import Child, Children, Done, Reference, Result, Skipped, StepContext, StepInputs, StepType, Waiting
 from hishamos.errors import CaseFailed
 from hishamos.records.definitions import StepDefinition
 from hishamos.records.runs import StepState

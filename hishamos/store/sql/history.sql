@@ -66,6 +66,12 @@ order by i.item;
 select seq, run_id, kind, path, state, message, data, happened_at
 from journal_events where run_id = $run and seq > $after order by seq limit $limit;
 
+-- name: calls_of_run
+select * from ledger_attempts where run_id = $run order by started_at, call_id, number limit $limit;
+
+-- name: last_event
+select coalesce(max(seq), 0) as seq from journal_events where run_id = $run;
+
 -- name: approvals
 select s.run_id, s.path, r.name as workflow, s.waiting_for as message, s.started_at
 from journal_steps s join journal_runs r on r.id = s.run_id

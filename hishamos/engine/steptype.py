@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict
@@ -209,10 +208,10 @@ class StepType(Generic[I]):
         """Do the step's work, or say what it waits for. Entered again from the top until it returns Done or Skipped."""
         raise NotImplementedError
 
-    def check(self, raw: Mapping[str, Any], library: Library) -> list[Problem]:
+    def check(self, raw: Mapping[str, Any], library: Library) -> list[Problem]:  # noqa: ARG002 - most types have nothing to check
         """Return what is wrong with ``with`` as written, templates not yet filled in."""
         return []
 
-    def references(self, raw: Mapping[str, Any]) -> Reference:
+    def references(self, raw: Mapping[str, Any]) -> Reference:  # noqa: ARG002 - most types name nothing
         """Return the definitions and inner steps that ``with`` names."""
         return Reference()

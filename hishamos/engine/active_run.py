@@ -16,8 +16,8 @@ from hishamos.engine.context import Held, NodeContext
 from hishamos.engine.failures import failure, pause_s, tries, typed
 from hishamos.engine.graph import Graph
 from hishamos.engine.node import PASSED, Family, Node
-from hishamos.engine.plug import Children, Done, Result, Skipped, Waiting
 from hishamos.engine.rows import RowBook
+from hishamos.engine.steptype import Children, Done, Result, Skipped, Waiting
 from hishamos.engine.templates import condition, fill
 from hishamos.engine.timers import Timer
 from hishamos.engine.tools import Tools
@@ -95,7 +95,7 @@ class Execution:
                         message()
                 if not self._over:
                     self._settle()
-            except Exception as error:  # noqa: BLE001 - a broken run must not take the others with it; its lease expires and it is found again
+            except Exception as error:
                 log.exception("run %s stopped", self.claim.lease.run)
                 self._stop(error)
 
@@ -196,9 +196,7 @@ class Execution:
         if definition.when is not None and not condition(definition.when, scope, f"{node.path}, when"):
             return Skipped(f"when: {definition.when}")
         kind = node.kind
-        filled = {
-            key: value if key in kind.raw else fill(value, scope, f"{node.path}, with.{key}") for key, value in definition.with_.items()
-        }
+        filled = {key: value if key in kind.raw else fill(value, scope, f"{node.path}, with.{key}") for key, value in definition.with_.items()}
         try:
             node.inputs = kind.inputs.model_validate(filled)
         except ValidationError as error:
@@ -235,7 +233,7 @@ class Execution:
         if node.awaited:
             self._active -= 1
         for child in self._graph.open_below(node):
-            self._active -= 1 if child.awaited or child.state is StepState.PENDING and child.timer is not None else 0
+            self._active -= 1 if child.awaited or (child.state is StepState.PENDING and child.timer is not None) else 0
             self._let_go(child, cancel=True)
             child.state, child.finished_at = StepState.CANCELLED, self._tools.clock()
             self._record(child)
@@ -342,7 +340,8 @@ class Execution:
 
     def _child_ended(self, child: Node) -> None:
         parent = child.parent
-        assert parent is not None and parent.family is not None
+        assert parent is not None
+        assert parent.family is not None
         self._graph.forget(child)
         parent.family.ended(self._graph.number(child), self._graph.end_of(child))
         if not parent.ended:

@@ -87,7 +87,7 @@ def _limits(parameter: Parameter, value: Any) -> None:
 
 def _text(value: Any) -> str:
     if isinstance(value, bool) or not isinstance(value, (str, int, float)):
-        raise ValueError(f"has to be text, not {_kind(value)}")
+        raise ValueError(f"has to be text, not {_kind(value)}")  # noqa: TRY004 - every problem of a value is one type
     return value if isinstance(value, str) else str(value)
 
 
@@ -111,7 +111,7 @@ def _number(value: Any) -> int | float:
         except ValueError:
             raise ValueError(f"is {_short(value)}, which is no number") from None
     if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise ValueError(f"has to be a number, not {_kind(value)}")
+        raise ValueError(f"has to be a number, not {_kind(value)}")  # noqa: TRY004
     if not math.isfinite(value):
         raise ValueError("has to be a finite number")
     return value
@@ -162,7 +162,9 @@ def _found(name: str, path: Path, what: str) -> str:
     try:
         path.open("rb").close()
     except OSError as error:
-        raise InvalidInput(what=f"the file of the parameter {name!r} can't be read: {path} ({error.strerror})", where=what, next="Check its permissions.") from error
+        raise InvalidInput(
+            what=f"the file of the parameter {name!r} can't be read: {path} ({error.strerror})", where=what, next="Check its permissions."
+        ) from error
     return str(path.resolve())
 
 

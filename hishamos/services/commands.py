@@ -1,0 +1,112 @@
+"""``ws.commands``: versioned, typed prompts, run once or over rows."""
+
+from __future__ import annotations
+
+from builtins import list as List  # noqa: N812 - every contract has a verb named list
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
+from typing import Any
+
+from hishamos.contracts.journal import MapOptions, Pinned
+from hishamos.contracts.services import Commands
+from hishamos.engine.conversation import command_request
+from hishamos.engine.inputs import validated
+from hishamos.errors import InvalidInput
+from hishamos.records.calls import CommandResult, ModelRequest
+from hishamos.records.definitions import AgentDefinition, CommandDefinition, StepDefinition, WorkflowDefinition
+from hishamos.records.record import new_id
+from hishamos.records.runs import Run, RunKind
+from hishamos.records.workspaces import MapRow
+from hishamos.services.questions import ask
+from hishamos.services.service import Service, implements
+from hishamos.services.starting import start_run
+
+MOST_AT_ONCE = 1000
+
+
+@implements(Commands)
+class CommandsService(Service):
+    """The commands of one workspace for one actor."""
+
+    def list(self, *, category: str | None = None, search: str | None = None) -> List[CommandDefinition]:
+        """See the contract."""
+        found = self.machinery.catalog.commands()
+        if category is not None:
+            found = [command for command in found if command.category == category]
+        words = (search or "").lower().split()
+        return [command for command in found if all(word in _searched(command) for word in words)]
+
+    def get(self, name: str) -> CommandDefinition:
+        """See the contract."""
+        return self.machinery.catalog.command(name)
+
+    def preview(self, name: str, inputs: Mapping[str, Any]) -> str:
+        """See the contract."""
+        request = self._request(self.get(name), inputs, None)[0]
+        return "\n\n".join(message.content for message in request.messages)
+
+    def run(self, name: str, inputs: Mapping[str, Any], *, model: str | None = None, key: str | None = None, project: str | None = None) -> CommandResult:
+        """See the contract."""
+        return self.run_later(name, inputs, model=model, key=key, project=project).result()
+
+    def run_later(
+        self, name: str, inputs: Mapping[str, Any], *, model: str | None = None, key: str | None = None, project: str | None = None
+    ) -> Future[CommandResult]:
+        """The answer of :meth:`run`, at once as a future; cancelling it cancels the call."""
+        command = self.get(name)
+        request, agent = self._request(command, inputs, model)
+        what = f"command {command.name}"
+        return ask(self, request, key=key, project=project, command=command.reference, agent=agent.name if agent else None, repairs=command.repairs, what=what)
+
+    def start_map(
+        self,
+        name: str,
+        rows: Sequence[Mapping[str, Any]],
+        *,
+        model: str | None = None,
+        concurrency: int = 32,
+        budget_usd: str | None = None,
+        fresh: bool = False,
+        key: str | None = None,
+        project: str | None = None,
+    ) -> Run:
+        """See the contract."""
+        if not 1 <= concurrency <= MOST_AT_ONCE:
+            raise InvalidInput(what=f"concurrency is {concurrency}", where="map", next=f"Give a number from 1 to {MOST_AT_ONCE}.")
+        command = self.get(name)
+        agents = {command.agent: self.machinery.catalog.agent(command.agent)} if command.agent else {}
+        self.machinery.models.check(self._target(command, agents.get(command.agent or ""), model))
+        step = StepDefinition.model_validate({"id": "rows", "type": "rows", "with": {"count": len(rows), "concurrency": concurrency}})
+        workflow = WorkflowDefinition(name=command.name, description=f"{command.name} over rows", steps=(step,), outputs={"counts": "{{ steps.rows.output }}"})
+        return start_run(
+            self,
+            workflow,
+            {"rows": len(rows), "concurrency": concurrency, "fresh": fresh},
+            verb="commands.start_map",
+            kind=RunKind.MAP,
+            version=command.version,
+            model=model,
+            project=project,
+            budget_usd=budget_usd,
+            pinned=Pinned(workflow=workflow, commands={command.name: command}, agents=agents),
+            options=MapOptions(command=command.name, concurrency=concurrency, key=key, nonce=new_id() if fresh else None),
+            rows=rows,
+        )
+
+    def map_rows(self, run: str, *, after: int = -1, limit: int = 1000) -> List[MapRow]:
+        """See the contract."""
+        history = self.machinery.journal.history
+        return history.map_rows(history.identify(run), after=after, limit=limit)
+
+    def _request(self, command: CommandDefinition, inputs: Mapping[str, Any], model: str | None) -> tuple[ModelRequest, AgentDefinition | None]:
+        agent = self.machinery.catalog.agent(command.agent) if command.agent else None
+        values = validated(command.parameters, inputs, f"command {command.name}")
+        return command_request(command, agent, values, self._target(command, agent, model)), agent
+
+    def _target(self, command: CommandDefinition, agent: AgentDefinition | None, model: str | None) -> str:
+        wanted = (model, command.model, agent.model if agent else None)
+        return next((name for name in wanted if name), self.machinery.settings().workspace.route)
+
+
+def _searched(command: CommandDefinition) -> str:
+    return " ".join((command.name, command.description, command.category, *command.tags)).lower()

@@ -1,0 +1,83 @@
+"""Asking a model outside of a run: one call with its repairs, as a future."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+
+from hishamos.engine.steptype import Done
+from hishamos.records.calls import CommandResult, ModelRequest, Tags
+from hishamos.records.record import new_id
+from hishamos.services.service import Service, acting_run, request_id
+
+
+def ask(
+    service: Service,
+    request: ModelRequest,
+    *,
+    key: str | None,
+    project: str | None,
+    command: str | None,
+    agent: str | None,
+    repairs: int,
+    what: str,
+) -> Future[CommandResult]:
+    """Send a request and return its answer as a future; cancelling it cancels the call unless others wait for it.
+
+    ``key``: the caller's idempotency key; without one the request's own id. Raises at once what can be known before anything is sent.
+    """
+    answer: Future[CommandResult] = Future()
+    question = service.machinery.runner.ask(request, key=call_key(key), tags=tags(service, project, command, agent), repairs=repairs, what=what)
+
+    def pass_on(done: Future[Done]) -> None:
+        if done.cancelled() or not answer.set_running_or_notify_cancel():
+            return
+        error = done.exception()
+        if error is not None:
+            answer.set_exception(error)
+        else:
+            answer.set_result(result_of(done.result(), command, agent))
+
+    answer.add_done_callback(lambda future: question.cancel() if future.cancelled() else None)
+    question.add_done_callback(pass_on)
+    return answer
+
+
+def call_key(key: str | None) -> str:
+    """Return the idempotency key of a call outside of a run."""
+    if key is not None:
+        return f"key/{key}"
+    return f"call/{request_id.get() or new_id(20)}"
+
+
+def tags(service: Service, project: str | None, command: str | None, agent: str | None) -> Tags:
+    """Return what a call outside of a run belongs to; one made by a run's function or notebook belongs to that run."""
+    acting = acting_run.get()
+    return Tags(
+        run=acting.run_id if acting else None,
+        step=acting.step if acting else None,
+        workflow=(acting.workflow or None) if acting else None,
+        agent=agent,
+        command=command,
+        project=project or (acting.project if acting else None),
+        user=service.actor.name,
+        key_prefix=service.actor.key_prefix,
+    )
+
+
+def result_of(done: Done, command: str | None, agent: str | None) -> CommandResult:
+    """Return the answer of a conversation as a record."""
+    costs = [call.cost_nanos for call in done.calls]
+    last = done.calls[-1]
+    return CommandResult(
+        output=done.output,
+        text=last.text,
+        model=done.model,
+        command=command,
+        agent=agent,
+        call_ids=tuple(call.call_id for call in done.calls),
+        attempts=tuple(attempt for call in done.calls for attempt in call.attempts),
+        cost_nanos=None if None in costs else sum(cost for cost in costs if cost is not None),
+        status=last.status,
+        not_judged=done.not_judged,
+        reused=done.reused,
+    )

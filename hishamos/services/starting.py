@@ -1,0 +1,71 @@
+"""How a run begins: pinned, inserted, handed to whoever does it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from hishamos.contracts.journal import MapOptions, Pinned
+from hishamos.errors import InvalidInput
+from hishamos.records.definitions import WorkflowDefinition
+from hishamos.records.record import nanos, new_id, now
+from hishamos.records.runs import Run, RunKind, RunState
+from hishamos.services.service import Service
+
+
+def start_run(
+    service: Service,
+    workflow: WorkflowDefinition,
+    inputs: Mapping[str, Any],
+    *,
+    verb: str,
+    kind: RunKind = RunKind.WORKFLOW,
+    identity: str | None = None,
+    version: str | None = None,
+    model: str | None = None,
+    project: str | None = None,
+    budget_usd: str | None = None,
+    pinned: Pinned | None = None,
+    options: MapOptions | None = None,
+    rows: Sequence[Mapping[str, Any]] = (),
+    files: Mapping[str, Any] | None = None,
+) -> Run:
+    """Insert a queued run, once per client-made id, and have it worked on.
+
+    ``identity``: the run's id, where it has to be known before; ``version``: what the run shows, else the workflow's; ``pinned``: the
+    definitions it keeps, else those that the workflow names now; ``rows``: a map's inputs; ``files``: hash and size of file inputs.
+    """
+    machinery = service.machinery
+    if model is not None:
+        machinery.models.check(model)
+    kept = pinned or machinery.catalog.pin(workflow)
+    run = Run(
+        id=identity or new_id(),
+        kind=kind,
+        name=workflow.name,
+        version=version or workflow.version,
+        state=RunState.QUEUED,
+        inputs=dict(inputs),
+        model=model,
+        project=project,
+        user_name=service.actor.name,
+        steps_total=len(rows) or len(workflow.steps),
+        budget_nanos=budget_nanos(budget_usd),
+        created_at=now(),
+    )
+    made = service.change(verb, Run, lambda transaction: machinery.journal.insert(transaction, run, kept, options=options, rows=rows, files=files))
+    machinery.dispatcher.dispatch(made.id)
+    return made
+
+
+def budget_nanos(amount: str | None) -> int | None:
+    """Return a decimal amount in USD as nano-dollars; raises :class:`InvalidInput` for anything else."""
+    if amount is None:
+        return None
+    try:
+        found = nanos(amount)
+    except (ArithmeticError, ValueError, TypeError):
+        found = -1
+    if found < 0:
+        raise InvalidInput(what=f"{amount!r} is no amount of money", where="budget_usd", next='Write US dollars as a decimal text: "2" or "0.50".')
+    return found
