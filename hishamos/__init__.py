@@ -31,7 +31,7 @@ _FACE = {
     "sample": ("hishamos.opening", "sample"),
 }
 
-__all__ = ["Agent", "Command", "HishamosError", "Workflow", "Workspace", "errors", "open", "sample"]  # noqa: F822 - resolved by __getattr__
+__all__ = ["Agent", "Command", "HishamosError", "Workflow", "Workspace", "errors", "open", "sample"]
 
 
 def __getattr__(name: str) -> Any:
@@ -51,9 +51,8 @@ def _show_in_notebook() -> None:
     from IPython.core.getipython import get_ipython
 
     if get_ipython() is not None:  # type: ignore[no-untyped-call]  # IPython ships no types for it
-        from hishamos import notebook, opening
-
-        opening.on_open.append(notebook.install)
+        # By name, as everything in this face: a static import would make every room that imports `hishamos` depend on the notebook's.
+        importlib.import_module("hishamos.opening").on_open.append(importlib.import_module("hishamos.notebook").install)
 
 
 def __dir__() -> list[str]:

@@ -11,10 +11,11 @@ from hishamos.records.definitions import CommandDefinition
 from hishamos.records.record import usd
 from hishamos.records.runs import Run
 from hishamos.records.workspaces import MapRow
-from hishamos.workspace import Workspace
 
 if TYPE_CHECKING:
     import pandas
+
+    from hishamos.workspace import Workspace
 
 PAGE = 2000
 FACTS = ("hos_status", "hos_error", "hos_model", "hos_cost_usd", "hos_attempts", "hos_command", "hos_reused")
