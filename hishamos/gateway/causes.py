@@ -52,6 +52,7 @@ INVALID_REQUEST = Cause("invalid_request", Action.FAIL)
 LENGTH = Cause("length", Action.FAIL, billed=True)
 DEADLINE = Cause("deadline", Action.FAIL, billed=True)
 CANCELLED = Cause("cancelled", Action.FAIL, billed=True)
+UNSENT = Cause("cancelled", Action.FAIL)
 CLOSING = Cause("owner_died", Action.FAIL, billed=True)
 
 BY_TRANSPORT = {"refused": CONNECTION, "name": CONNECTION, "disconnected": DISCONNECTED, "timeout": TIMEOUT, "garbled": GARBLED}

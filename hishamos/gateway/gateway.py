@@ -175,6 +175,8 @@ class Gateway:
             deadline=self._loop.time() + plan.route.deadline_s,
         )
         self._trips[call] = trip
+        if call.cancelled:
+            trip.interrupt()
         return await self._ladder.answer(trip)
 
     def _chain(self, trip: Trip, models: tuple[str, ...]) -> tuple[Target, ...]:
@@ -184,6 +186,9 @@ class Gateway:
         self._loop.call_soon_threadsafe(self._interrupt, call)
 
     def _interrupt(self, call: SharedCall) -> None:
+        if not call.deserted:
+            return  # somebody joined meanwhile
+        call.cancelled = True
         trip = self._trips.get(call)
         if trip is not None:
             trip.interrupt()
@@ -197,10 +202,12 @@ class Gateway:
         until = self._loop.time() + GRACE_S
         while self._calls and self._loop.time() < until:
             await asyncio.sleep(0.02)
-        for task in list(self._tasks):
-            if task is not asyncio.current_task():
-                task.cancel()
         await self._adapters.close()
+        rest = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]  # litellm's own among them
+        for task in rest:
+            task.cancel()
+        await asyncio.gather(*rest, return_exceptions=True)
+        await self._loop.shutdown_asyncgens()
 
     async def _beat(self) -> None:
         while True:

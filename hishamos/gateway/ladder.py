@@ -113,7 +113,7 @@ class Fallback:
                 self._standing.clear(target)
                 return last.outcome
             cause = last.cause
-            if cause is causes.CLOSING:
+            if trip.closing:
                 raise ServerClosing  # the call stays open for the next process
             if cause is None or cause.action is Action.FAIL:
                 break

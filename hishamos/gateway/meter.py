@@ -62,6 +62,8 @@ class Meter:
         price = self._prices.price(target.reference)
         await self._adapters.ready(target.provider.kind)
         ask = Reserve(None if price is None else bound(price, input_bound(trip.request), limit), price)
+        if trip.cancelled:
+            raise TimeoutError
         attempt = await self._intend(trip, target, ask)
         self._quote(target.reference, price)
         if trip.texted:
@@ -121,6 +123,8 @@ class Meter:
 
     async def _read(self, trip: Trip, target: Target, limit: int, reading: _Reading) -> tuple[Cause | None, Fault | None]:
         """Read the answer within the attempt's time and the idle time; return why it is no success, if it is none."""
+        if trip.cancelled:
+            return causes.UNSENT, None
         loop = asyncio.get_running_loop()
         provider, request = target.provider, trip.request
         until = loop.time() + provider.timeout_s
@@ -166,7 +170,7 @@ class Meter:
         trip.attempts.append(tried.attempt)
         if tried.cause is None:
             tried.outcome = _success(trip, tried)
-        elif tried.cause is causes.CANCELLED:
+        elif tried.attempt.status is AttemptStatus.CANCELLED and not trip.closing:
             tried.outcome = trip.outcome(CallStatus.CANCELLED)
         done = await answered(self._ledger.settle(trip.intent, tried.attempt, ask, tried.outcome))
         self._line.wake()
@@ -272,7 +276,7 @@ def _completed(
 def _status(reading: _Reading, cause: Cause | None) -> AttemptStatus:
     if cause is None:
         return AttemptStatus.SUCCEEDED
-    if cause is causes.CANCELLED:
+    if cause in (causes.CANCELLED, causes.UNSENT):
         return AttemptStatus.CANCELLED
     if cause is causes.CLOSING:
         return AttemptStatus.ORPHANED

@@ -16,6 +16,8 @@ class SharedCall:
     def __init__(self, key: str, request_hash: str, cancel: Callable[[SharedCall], None]) -> None:
         self.key, self.request_hash = key, request_hash
         self._cancel = cancel
+        self.cancelled = False
+        """Whether its last caller wished it cancelled."""
         self._lock = threading.Lock()
         self._events: list[StreamEvent] = []
         self._feeds: list[Feed[StreamEvent]] = []
@@ -69,6 +71,12 @@ class SharedCall:
                 feed.end(self._ended[1])
         return feed
 
+    @property
+    def deserted(self) -> bool:
+        """Whether nobody waits for it."""
+        with self._lock:
+            return not self._callers
+
     def leave(self, caller: Future[Outcome], *, cancel: bool) -> None:
         """Let a caller go; with ``cancel``, the call is cancelled unless others wait for it."""
         with self._lock:
@@ -76,7 +84,7 @@ class SharedCall:
                 self._callers.remove(caller)
             alone = not self._callers and self._ended is None
         caller.cancel()
-        if cancel and alone:
+        if cancel and alone:  # decided again on the gateway's loop
             self._cancel(self)
 
     def _replay(self, outcome: Outcome) -> None:

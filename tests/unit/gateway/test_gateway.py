@@ -96,6 +96,16 @@ def test_a_call_is_cancelled_when_its_last_caller_leaves(opened: Make):
     assert adapter.abandoned == 1
 
 
+def test_a_call_cancelled_before_it_began_is_never_sent(opened: Make):
+    house, adapter = opened()
+    for number in range(20):
+        house.gateway.submit(request(), key=f"{number}", tags=Tags()).detach(cancel=True)
+    wait_until(lambda: house.gateway.open_calls == 0)
+    assert {row["status"] for row in house.rows()} <= {"cancelled", "succeeded"}
+    assert sum(row["cost_nanos"] > 0 for row in house.rows()) == len(adapter.asked)
+    assert house.store.fetch("select * from ledger_calls where status = 'open'") == []
+
+
 def test_detaching_without_cancel_lets_the_call_go_on(opened: Make):
     house, adapter = opened(SLOW)
     house.gateway.submit(request(), key="k", tags=Tags()).detach(cancel=False)

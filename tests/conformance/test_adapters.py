@@ -1,0 +1,197 @@
+"""Every adapter keeps the plug's promises, whatever the wire format; litellm's against the simulator."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from hishamos.gateway.adapters.extractive import ExtractiveAdapter
+from hishamos.gateway.adapters.litellm_chat import LitellmAdapter
+from hishamos.gateway.adapters.plug import AdapterEvent, AdapterRequest, Fault, Finish, Text, Used
+from hishamos.gateway.causes import classify
+from hishamos.records.calls import Message, Usage
+from tests.rigs.gateways import KEYS, MODELS, provider
+from tests.rigs.simulator import Simulator, marker
+
+KINDS = ["openai", "anthropic", "gemini"]
+SCHEMA = {"type": "object", "required": ["severity"], "properties": {"severity": {"enum": ["minor", "major"]}}, "additionalProperties": False}
+
+
+@pytest.fixture(scope="module")
+def simulator() -> Iterator[Simulator]:
+    with Simulator() as running:
+        yield running
+
+
+@pytest.fixture(autouse=True)
+def fresh(simulator: Simulator) -> None:
+    simulator.clear()
+
+
+def asked(kind: str, simulator: Simulator, *, stream: bool, **changes: Any) -> AdapterRequest:
+    found = provider(kind, simulator.url)
+    values: dict[str, Any] = {
+        "provider": found,
+        "model": MODELS[kind].partition("/")[2],
+        "messages": (Message(role="system", content="Be brief."), Message(role="user", content="Is this a bug?")),
+        "output_schema": None,
+        "max_output_tokens": 77,
+        "temperature": 0.5,
+        "api_key": KEYS[found.api_key or ""],
+        "stream": stream,
+        "timeout_s": 10,
+    }
+    return AdapterRequest(**(values | changes))
+
+
+def collect(request: AdapterRequest) -> tuple[list[AdapterEvent], Fault | None]:
+    async def read() -> tuple[list[AdapterEvent], Fault | None]:
+        adapter, events = LitellmAdapter(), []
+        try:
+            async for event in adapter.stream(request):
+                events.append(event)
+        except Fault as fault:
+            return events, fault
+        finally:
+            await adapter.close()
+        return events, None
+
+    return asyncio.run(read())
+
+
+def text_of(events: list[AdapterEvent]) -> str:
+    return "".join(event.text for event in events if isinstance(event, Text))
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_answer_is_text_usage_finish(simulator: Simulator, kind: str, stream: bool):
+    events, fault = collect(asked(kind, simulator, stream=stream))
+    [entry] = simulator.book()
+    assert fault is None
+    assert text_of(events) == f"simulated answer to {marker('Is this a bug?')}"
+    assert events[-2:] == [Used(Usage(input=entry["billed"]["input"], output=entry["billed"]["output"])), Finish("stop")]
+    assert (entry["max_tokens"], entry["key"], entry["model"]) == (77, KEYS[f"env:{kind.upper()}_API_KEY"], MODELS[kind].partition("/")[2])
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_usage_has_its_kinds(simulator: Simulator, kind: str, stream: bool):
+    usage = {"input": 1200, "cached": 1000, "output": 80}
+    usage |= {"cache_write": 100} if kind == "anthropic" else {"reasoning": 60}
+    simulator.script("*", {"usage": usage})
+    events, _ = collect(asked(kind, simulator, stream=stream))
+    assert [event for event in events if isinstance(event, Used)] == [Used(Usage(**usage))]
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_schema_is_asked_for_in_the_format_that_the_model_has(simulator: Simulator, kind: str, stream: bool):
+    events, _ = collect(asked(kind, simulator, stream=stream, output_schema=SCHEMA))
+    assert text_of(events) == '{"severity": "minor"}'
+
+
+def test_a_model_without_schemas_is_told_in_words(simulator: Simulator):
+    collect(asked("openai", simulator, stream=False, model="some-local-model", output_schema=SCHEMA))
+    [entry] = simulator.book()
+    assert entry["marker"] != marker("Is this a bug?")
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("status", "cause"),
+    [
+        (429, "rate_limit"),
+        (500, "server_error"),
+        (503, "overloaded"),
+        (529, "overloaded"),
+        (401, "authentication"),
+        (403, "authentication"),
+        (404, "unknown_model"),
+    ],
+)
+def test_a_status_is_a_cause_and_is_asked_once(simulator: Simulator, kind: str, stream: bool, status: int, cause: str):
+    simulator.script("*", then={"status": status, "retry_after": 3})
+    events, fault = collect(asked(kind, simulator, stream=stream))
+    assert fault is not None
+    assert (events, fault.retry_after_s, len(simulator.book())) == ([], 3.0, 1)
+    # litellm reports Anthropic's 529 as 500: both are retried
+    assert classify(fault).name in ({cause, "server_error"} if (kind, status) == ("anthropic", 529) else {cause})
+    assert f"simulated {status}" in str(fault)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("act", [{"garbled": True}, {"html": True}, {"empty": True}], ids=["garbled", "html", "empty"])
+def test_garbage_is_no_answer(simulator: Simulator, kind: str, act: dict[str, Any]):
+    simulator.script("*", then=act)
+    _, fault = collect(asked(kind, simulator, stream=False))
+    assert fault is not None
+    assert classify(fault).name == "garbled"
+    events, fault = collect(asked(kind, simulator, stream=True))
+    assert fault is not None or not any(isinstance(event, Finish) for event in events)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_dropped_connection_is_known(simulator: Simulator, kind: str):
+    simulator.script("*", then={"drop": True})
+    _, fault = collect(asked(kind, simulator, stream=False))
+    assert fault is not None
+    assert (fault.transport, len(simulator.book())) == ("disconnected", 1)
+
+
+@pytest.mark.parametrize("kind", ["openai", "anthropic"])
+@pytest.mark.parametrize("act", [{"no_finish": True}, {"cut_after": 4}], ids=["no finish", "cut"])
+def test_a_stream_without_its_end_has_no_finish(simulator: Simulator, kind: str, act: dict[str, Any]):
+    simulator.script("*", {**act, "text": "one two three four five six seven eight nine ten eleven twelve thirteen"})
+    events, _ = collect(asked(kind, simulator, stream=True))
+    assert text_of(events).startswith("one two three")
+    assert not any(isinstance(event, Finish) for event in events)
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+def test_usage_that_the_provider_did_not_send_is_not_made_up(simulator: Simulator, stream: bool):
+    simulator.script("*", {"no_usage": True})
+    events, _ = collect(asked("openai", simulator, stream=stream))
+    assert [type(event) for event in events if not isinstance(event, Text)] == [Finish]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_refused_connection_and_an_unknown_host_are_known(simulator: Simulator, kind: str):
+    for base, transport in (("http://127.0.0.1:9", "refused"), ("http://no-such-host.invalid/v1", "name")):
+        found = provider(kind, simulator.url, api_base=base)
+        _, fault = collect(asked(kind, simulator, stream=False, provider=found))
+        assert fault is not None
+        assert fault.transport == transport
+
+
+def test_no_key_of_the_environment_is_sent(simulator: Simulator, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-from-the-environment")
+    collect(asked("openai", simulator, stream=False, api_key=None))
+    assert [entry["key"] for entry in simulator.book()] == ["none"]
+
+
+def test_the_offline_model_answers_by_the_schema():
+    async def read() -> list[AdapterEvent]:
+        adapter = ExtractiveAdapter()
+        found = provider("openai", "").model_copy(update={"name": "offline", "kind": "offline"})
+        messages = (Message(role="user", content="The app crashes on save and the file is lost."),)
+        request = AdapterRequest(found, "extractive", messages, SCHEMA, 200, None, None, stream=False, timeout_s=10)
+        events = [event async for event in adapter.stream(request)]
+        again = [event async for event in adapter.stream(request)]
+        assert events == again
+        with pytest.raises(Fault):
+            [event async for event in adapter.stream(AdapterRequest(found, "other", messages, None, 200, None, None, stream=False, timeout_s=10))]
+        await adapter.close()
+        return events
+
+    text, used, finish = asyncio.run(read())
+    assert isinstance(text, Text)
+    assert text.text in ('{"severity": "minor"}', '{"severity": "major"}')
+    assert isinstance(used, Used)
+    assert used.usage.source == "estimated"
+    assert isinstance(finish, Finish)
+    assert finish.reason == "stop"
