@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
 from jinja2 import meta, nodes
@@ -259,38 +260,23 @@ def _told(place: Place) -> str:
 
 
 def _circle(workflow: WorkflowDefinition) -> list[str]:
-    after = {step.id: [name for name in step.after if name != step.id] for step in workflow.steps}
-    done: set[str] = set()
-    for start in after:
-        path: list[str] = []
-        stack: list[tuple[str, Iterator[str]]] = [(start, iter(after[start]))]
-        path.append(start)
-        while stack:
-            name, rest = stack[-1]
-            following = next((one for one in rest if one in after and one not in done), None)
-            if following is None:
-                done.add(name)
-                stack.pop()
-                path.pop()
-            elif following in path:
-                return [*path[path.index(following) :], following]
-            else:
-                stack.append((following, iter(after[following])))
-                path.append(following)
+    """Return steps that wait for each other, the first one again at the end; empty when there are none."""
+    try:
+        TopologicalSorter(_after(workflow)).prepare()
+    except CycleError as error:
+        return list(error.args[1])
     return []
 
 
 def _before(workflow: WorkflowDefinition) -> dict[str, frozenset[str]]:
     """Return for each step all steps that have ended when it begins."""
-    after = {step.id: step.after for step in workflow.steps}
+    after = _after(workflow)
     found: dict[str, frozenset[str]] = {}
-
-    def above(name: str) -> frozenset[str]:
-        if name not in found:
-            direct = [one for one in after.get(name, ()) if one in after and one != name]
-            found[name] = frozenset(direct).union(*(above(one) for one in direct))
-        return found[name]
-
-    for step in workflow.steps:
-        above(step.id)
+    for name in TopologicalSorter(after).static_order():
+        found[name] = frozenset(after[name]).union(*(found[one] for one in after[name]))
     return found
+
+
+def _after(workflow: WorkflowDefinition) -> dict[str, list[str]]:
+    ids = {step.id for step in workflow.steps}
+    return {step.id: [name for name in step.after if name in ids and name != step.id] for step in workflow.steps}
