@@ -72,7 +72,8 @@ def _notebook(face: Face, workspace: Workspace, model: str) -> tuple[Run, str | 
 def _document(workspace: Workspace, run: Run, notebook: Run, report: Path, executed: str | None) -> dict[str, Any]:
     from hishamos.records.record import usd
 
-    spent = workspace.runs.cost(run.id) + workspace.runs.cost(notebook.id)
+    # The notebook starts runs of its own: what was spent is everything since the demo's first run.
+    spent = workspace.ledger.spend(by="provider", since=run.created_at).sum(numeric_only=True)
     return {
         "workspace": workspace.root,
         "model": run.model,
@@ -84,9 +85,10 @@ def _document(workspace: Workspace, run: Run, notebook: Run, report: Path, execu
         "top": run.outputs["top"],
         "issues": run.outputs["issues"],
         "result": run.outputs["result"],
-        "cost_nanos": spent,
-        "cost_usd": usd(spent),
-        "unpriced": run.unpriced + notebook.unpriced,
+        "cost_nanos": int(spent["cost_nanos"]),
+        "cost_usd": usd(int(spent["cost_nanos"])),
+        "attempts": int(spent["attempts"]),
+        "unpriced": int(spent["unpriced"]),
         "report": str(report),
         "notebook_run": notebook.id,
         "notebook": executed,
@@ -110,7 +112,7 @@ def _parts(document: dict[str, Any], run: Run, notebook: Run) -> list[Any]:
     for place, pick in enumerate(document["top"], 1):
         lines += [f"  {place}. {pick['id']}  {pick['title']}  ({pick['severity']}, {pick['component']})", f"     {pick['reason']}"]
     money = spend(document["cost_nanos"], document["unpriced"], offline=document["offline"])
-    lines += ["", f"Spend     {money}, {count(run.attempts + notebook.attempts)} attempts"]
+    lines += ["", f"Spend     {money}, {count(document['attempts'])} attempts"]
     lines += [f"          {state_label('offline')}"] if document["offline"] else []
     lines += [
         f"Report    {document['report']}",

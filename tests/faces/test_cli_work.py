@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import socket
 import threading
 import time
@@ -214,7 +215,7 @@ def test_every_line_that_init_comments_out_is_a_setting(tmp_path):
     from hishamos.cli.beginning import SETTINGS
     from hishamos.settings import load
 
-    lines = [line.removeprefix("# ") for line in SETTINGS.splitlines() if line.startswith(("# [", "[")) or " = " in line]
+    lines = [line.removeprefix("# ") for line in SETTINGS.splitlines() if re.match(r"(# )?(\[|[a-z_]+ += )", line)]
     (tmp_path / "hishamos.toml").write_text("\n".join(lines))
     settings = load(tmp_path, lambda _: "x")
     assert settings.budgets["month"].limit_usd == 50
