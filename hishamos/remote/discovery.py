@@ -8,6 +8,7 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -73,7 +74,7 @@ def answers(info: ServerInfo) -> bool:
 def _spawn(places: Places, status: int) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "hishamos.server", "--workspace", str(places.root), "--status-fd", str(status)]
     with places.log.open("ab") as log:
-        return subprocess.Popen(
+        process = subprocess.Popen(
             command,
             cwd=places.root,
             env=_environment(),
@@ -83,6 +84,9 @@ def _spawn(places: Places, status: int) -> subprocess.Popen[bytes]:
             pass_fds=(status,),
             start_new_session=True,
         )
+    # Somebody has to take note of the server's end, else it stays a zombie as long as this client lives.
+    threading.Thread(target=process.wait, name="hishamos-server-end", daemon=True).start()
+    return process
 
 
 def _environment() -> dict[str, str]:
