@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
 from hishamos.records.record import Record, content_hash
 
@@ -30,6 +30,14 @@ class Parameter(Record):
     def required(self) -> bool:
         """Whether a caller has to give a value."""
         return "default" not in self.model_fields_set and not self.optional
+
+    @model_serializer(mode="wrap")
+    def _as_declared(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """A default that was not declared is not written either: whoever reads the text back knows that a value is required."""
+        written: dict[str, Any] = write(self)
+        if "default" not in self.model_fields_set:
+            written.pop("default", None)
+        return written
 
 
 class Definition(Record):
