@@ -56,14 +56,14 @@ def show_verb(face: Face, *, run: str, attempts: bool) -> None:
 
 def _run_parts(run: Run, steps: list[Step], calls: list[Any], results: list[Any]) -> list[Any]:
     from hishamos.charts.formats import clock, count, duration
-    from hishamos.cli.tables import attempts_table, facts, results_table, seconds, spend, state, steps_table
+    from hishamos.cli.tables import attempts_table, facts, results_table, run_state, seconds, spend, state, steps_table
 
     parts: list[Any] = [
         facts(
             [
                 ("Run", run.id),
                 (run.kind.value.capitalize(), f"{run.name}@{run.version[:12]}"),
-                ("State", state(run.state, note=run.waiting_for or "")),
+                ("State", run_state(run)),
                 ("Error", run.error.message if run.error else None),
                 ("Spend", spend(run.cost_nanos, run.unpriced, offline=run.offline)),
                 ("Answers", state("offline") if run.offline else None),
@@ -77,8 +77,8 @@ def _run_parts(run: Run, steps: list[Step], calls: list[Any], results: list[Any]
     ]
     top = [step for step in steps if "[" not in step.path]
     bad = [step for step in steps if "[" in step.path and step.state in {"failed", "timed_out"}]
-    parts += ["", steps_table(top)] if top else []
-    parts += ["", f"Items that failed ({len(bad)}):", steps_table(bad[:SHOWN_STEPS])] if bad else []
+    parts += ["", steps_table(top, offline=run.offline)] if top else []
+    parts += ["", f"Items that failed ({len(bad)}):", steps_table(bad[:SHOWN_STEPS], offline=run.offline)] if bad else []
     parts += ["", attempts_table(calls)] if calls else []
     parts += ["", results_table(results)] if results else []
     return parts

@@ -28,13 +28,13 @@ DAY = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"])
 def spend_verb(face: Face, *, by: str, since: datetime | None, until: datetime | None, run: str | None, project: str | None) -> None:
     """Show the spend, grouped. Offline answers cost nothing and count in no success rate."""
     from hishamos.cli.documents import frame_rows
-    from hishamos.cli.tables import rows_table
+    from hishamos.cli.tables import spend_table
 
     groups = [name.strip() for name in by.split(",") if name.strip()]
     with face.open() as workspace:
         one = workspace.runs.get(run).id if run else None
         rows = frame_rows(workspace.ledger.spend(by=groups, since=_utc(since), until=_utc(until), run=one, project=project))
-        face.show(rows, lambda: (rows_table(rows, f"Spend by {' and '.join(groups)}"),) if rows else ("Nothing was spent, and nothing asked.",))
+        face.show(rows, lambda: (spend_table(rows, groups),) if rows else ("Nothing was spent, and nothing asked.",))
 
 
 def _utc(moment: datetime | None) -> datetime | None:

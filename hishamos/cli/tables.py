@@ -27,10 +27,15 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], *, 
     return drawn
 
 
-def state(word: str, *, note: str = "") -> Text:
+def state(word: str) -> Text:
     """Return a state as sign and word, coloured where there are colours."""
-    text = Text(state_label(word), style=COLOURS[state_colour(word)])
-    return text.append(f" {note}") if note else text
+    return Text(state_label(word), style=COLOURS[state_colour(word)])
+
+
+def run_state(run: Run) -> str:
+    """Return a run's state as sign and words; one that waits says for what."""
+    label = state_label(run.state)
+    return f"{label.partition(' ')[0]} waiting for {run.waiting_for}" if run.state == "waiting" and run.waiting_for else label
 
 
 def spend(nanos: int | None, unpriced: int = 0, *, offline: bool = False) -> str:
@@ -64,8 +69,8 @@ def runs_table(runs: Sequence[Run]) -> Table:
     return table("Runs", ("Run", "Name", "State", "Steps", "Spend", "Time", "Started (UTC)"), rows, right=("Steps", "Spend", "Time"))
 
 
-def steps_table(steps: Sequence[Step]) -> Table:
-    """Return steps as a table."""
+def steps_table(steps: Sequence[Step], *, offline: bool = False) -> Table:
+    """Return a run's steps as a table; ``offline``: the run's answers came from the offline model."""
     rows = [
         (
             step.path,
@@ -73,7 +78,7 @@ def steps_table(steps: Sequence[Step]) -> Table:
             state(step.state),
             step.model or missing(),
             count(step.attempts),
-            spend(step.cost_nanos, offline=bool(step.model and step.model.startswith("offline/"))) if step.attempts else missing(),
+            spend(step.cost_nanos, offline=offline) if step.attempts else missing(),
             duration(seconds(step)),
             step.error.message if step.error else step.waiting_for or ("reused" if step.reused else ""),
         )
@@ -123,6 +128,21 @@ def rows_table(rows: Sequence[Mapping[str, Any]], title: str = "") -> Table:
     numeric = [name for name in names if all(isinstance(row[name], int | float) or row[name] is None for row in rows)]
     shown = [[_named(name, row[name]) for name in names] for row in rows]
     return table(title, [_heading(name) for name in names], shown, right=[_heading(name) for name in numeric])
+
+
+ALWAYS = ("calls", "attempts", "cost_nanos")
+
+
+def spend_table(rows: Sequence[Mapping[str, Any]], groups: Sequence[str]) -> Table:
+    """Return the spend by groups; figures that are zero everywhere are left out, and what is offline is never shown as 0.00."""
+    names = [name for name in rows[0] if name in groups or name in ALWAYS or any(row[name] for row in rows)]
+    shown = [
+        {name: "offline" if name == "cost_nanos" and not row[name] and row["offline"] == row["attempts"] else _named(name, row[name]) for name in names}
+        for row in rows
+    ]
+    headings = [_heading(name).replace("_", " ").removesuffix(" ms") for name in names]
+    right = [heading for heading, name in zip(headings, names, strict=True) if name not in groups]
+    return table(f"Spend by {' and '.join(groups)}", headings, [list(row.values()) for row in shown], right=right)
 
 
 def facts(pairs: Iterable[tuple[str, Any]]) -> Table:

@@ -41,14 +41,12 @@ def watch(face: Face, workspace: Workspace, run: str, *, each: Any = None) -> Ru
 
 def outcome(run: Run) -> str:
     """Return a run's end in one line: sign, word, spend, time."""
-    from hishamos.cli.tables import seconds, spend
+    from hishamos.cli.tables import run_state, seconds, spend
 
-    parts = [f"{run.name}  {state_label(run.state)}", spend(run.cost_nanos, run.unpriced, offline=run.offline)]
+    parts = [f"{run.name}  {run_state(run)}", spend(run.cost_nanos, run.unpriced, offline=run.offline)]
     taken = seconds(run)
     if taken is not None:
         parts.append(duration(taken))
-    if run.waiting_for:
-        parts.append(run.waiting_for)
     return "  ".join(parts)
 
 
