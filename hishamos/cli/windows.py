@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import socket
 import subprocess
@@ -52,8 +53,11 @@ def lab_verb(face: Face, *, port: int | None, browser: bool) -> None:
         face.say(f"Copied to {root / 'notebooks'}: {', '.join(copied)}")
     chosen = _port(port, LAB_PORT)
     command = [sys.executable, "-m", "jupyterlab", "--ip", "127.0.0.1", "--port", str(chosen), "--ServerApp.port_retries=0"]
-    command += [f"--ServerApp.root_dir={root}", *([] if browser else ["--no-browser"])]
-    _serve(face, command, root, str(root), path="/lab", port=chosen, browser=False, quiet=False)
+    command += [f"--ServerApp.root_dir={root}", "--log-level=ERROR", *([] if browser else ["--no-browser"])]
+    # It listens on loopback and asks for a token; root in a container is refused otherwise.
+    command += ["--allow-root"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
+    token = secrets.token_urlsafe(24)
+    _serve(face, command, root, str(root), path=f"/lab?token={token}", port=chosen, browser=False, token=token)
 
 
 def copy_notebooks(folder: Path) -> list[str]:
@@ -92,15 +96,14 @@ def _free(port: int) -> bool:
     return True
 
 
-def _serve(face: Face, command: list[str], folder: Path, root: str, *, path: str, port: int, browser: bool, quiet: bool = True) -> None:
+def _serve(face: Face, command: list[str], folder: Path, root: str, *, path: str, port: int, browser: bool, token: str = "") -> None:
     """Run a window's server in the foreground until Ctrl-C; say its address once it answers."""
     url = f"http://127.0.0.1:{port}{path}"
-    environment = {**os.environ, "HISHAMOS_WORKSPACE": root}
-    output = subprocess.DEVNULL if quiet else None
-    # Jupyter prints its address, with the token, on stderr; stdout stays for our one line.
-    process = subprocess.Popen(command, cwd=folder, env=environment, stdout=output, stderr=output, stdin=subprocess.DEVNULL)
+    # A token travels in the environment: everybody on the machine sees the command line.
+    environment = {**os.environ, "HISHAMOS_WORKSPACE": root, **({"JUPYTER_TOKEN": token} if token else {})}
+    process = subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
     try:
-        _answered(process, port, " ".join(command[2:4]))
+        _answered(process, port, command[2])
         face.show({"url": url, "workspace": root, "pid": process.pid}, lambda: (url,), then=f"Workspace {root}. Ctrl-C ends this window; runs go on.")
         if browser:
             click.launch(url)

@@ -243,11 +243,11 @@ def test_the_demo_ends_with_what_it_found(own_terminal):
         assert words in shown.stdout + shown.stderr
 
 
-@pytest.mark.parametrize("verb", ["console"])
+@pytest.mark.parametrize("verb", ["console", "lab"])
 def test_a_window_opens_on_loopback_and_ends_with_ctrl_c(terminal, verb):
     import urllib.request
 
-    opened = terminal.start(verb, "--json")
+    opened = terminal.start(verb, "--no-browser", "--json")
     assert opened.stdout is not None
     document = json.loads(opened.stdout.readline())
     assert document["url"].startswith("http://127.0.0.1:")
