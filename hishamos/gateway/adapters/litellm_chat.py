@@ -88,7 +88,7 @@ class LitellmAdapter:
             "messages": messages,
             "api_key": request.api_key or NO_KEY,
             "max_tokens": request.max_output_tokens,
-            "timeout": request.timeout_s,
+            "timeout": provider.timeout_s,  # always the same: litellm keeps a client for each value
             "num_retries": 0,
             "max_retries": 0,
         }
