@@ -184,7 +184,7 @@ def _shape_problems(kind: StepType[Any], raw: Mapping[str, Any], place: Place) -
     try:
         kind.inputs.model_validate(raw)
     except ValidationError as error:
-        for one in error.errors(include_url=False):
+        for one in sorted(error.errors(include_url=False), key=lambda one: one["type"] != "extra_forbidden"):
             name = str(one["loc"][0]) if one["loc"] else ""
             if name in raw and name not in kind.raw and any(_templated(text) for _, text in _texts(raw[name], ())):
                 continue

@@ -64,7 +64,7 @@ class Source:
         try:
             return model.model_validate({**self.data, **extra})
         except ValidationError as error:
-            first: Any = error.errors(include_url=False)[0]
+            first: Any = min(error.errors(include_url=False), key=lambda one: one["type"] != "extra_forbidden")
             place = tuple(part for part in first["loc"])
             raise self.refused(_problem(first, model), _known(place, self._lines), _following(first, model)) from None
 

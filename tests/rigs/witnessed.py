@@ -1,0 +1,19 @@
+"""Functions for ``python`` steps that leave a trace on the disk, for tests that kill processes."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+
+def note(folder: str, word: str | int) -> str:
+    with (Path(folder) / "witness.txt").open("a") as stream:
+        stream.write(f"{word}\n")
+    return str(word)
+
+
+def slow(folder: str, word: str) -> str:
+    note(folder, word)
+    while not (Path(folder) / "go").exists():
+        time.sleep(0.02)
+    return word
