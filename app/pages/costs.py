@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
@@ -77,7 +77,7 @@ def _top(total: pd.DataFrame, group: str) -> None:
     rows = [
         {
             group: row[group] or "–",
-            "Spend": money(int(row["cost_nanos"])) if row["attempts"] > row["unpriced"] else "unpriced",
+            "Spend": _spent(row),
             "Attempts": count(int(row["attempts"])),
             "p50": duration(None if row["p50_ms"] is None else float(row["p50_ms"]) / 1000),
             "p95": duration(None if row["p95_ms"] is None else float(row["p95_ms"]) / 1000),
@@ -86,6 +86,15 @@ def _top(total: pd.DataFrame, group: str) -> None:
     ]
     right = {name: st.column_config.TextColumn(name, alignment="right") for name in ["Spend", "Attempts", "p50", "p95"]}
     st.dataframe(rows, hide_index=True, column_config=right, alt=f"Spend by {group}")
+
+
+def _spent(row: dict[str, Any]) -> str:
+    """Say what a group cost; what is offline or unpriced is no 0."""
+    if row["offline"] == row["attempts"]:
+        return "offline"
+    if row["unpriced"] == row["attempts"] - row["offline"]:
+        return "unpriced"
+    return money(int(row["cost_nanos"])) + (f" + {row['unpriced']} unpriced" if row["unpriced"] else "")
 
 
 def _exports(frame: pd.DataFrame, name: str, step: str, group: str) -> None:

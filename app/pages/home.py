@@ -88,6 +88,12 @@ def page() -> None:
     ws = workspace()
     head("Home", help_text=HELP)
     live()
+    st.subheader("Latest runs", anchor=False)
+    latest = ws.runs.list(limit=8)
+    if latest:
+        runs_table(latest, "latest runs")
+    else:
+        empty("No run yet. This line runs the example workflow on shipped data with the offline model:", "hishamos demo")
     left, right = st.columns(2, gap="medium")
     with left:
         st.subheader("Spend by day", anchor=False)
@@ -98,7 +104,7 @@ def page() -> None:
             st.caption("Nothing was spent in 30 days; offline answers are free.")
     with right:
         st.subheader("Last results", anchor=False)
-        results = ws.results.list(limit=5)
+        results = ws.results.list(limit=3)
         for result in results:
             with st.container(border=True):
                 st.markdown(f"**{result.title}**")
@@ -108,12 +114,5 @@ def page() -> None:
                     st.page_link("pages/run.py", label="Open the run", query_params={"run": result.run_id})
         if not results:
             st.caption("A workflow that saves a result shows it here.")
-    st.subheader("Latest runs", anchor=False)
-    latest = ws.runs.list(limit=10)
-    if latest:
-        runs_table(latest, "latest runs")
-    else:
-        empty("No run yet. This line runs the example workflow on shipped data with the offline model:", "hishamos demo")
-
 
 page()

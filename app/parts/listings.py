@@ -46,7 +46,7 @@ def steps_table(steps: Sequence[Step], key: str) -> Step | None:
             "Time": seconds_between(step.started_at, step.finished_at),
             "Tries": count(step.attempt),
             "Attempts": count(step.attempts),
-            "Spend": "free" if step.cost_nanos == 0 and not step.attempts else money(step.cost_nanos),
+            "Spend": money(step.cost_nanos) if step.attempts else missing(),
             "Note": "reused" if step.reused else (step.error.message if step.error else step.waiting_for or ""),
         }
         for step in steps

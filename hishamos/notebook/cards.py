@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from hishamos.workspace import Workspace
 
-MOST_STEPS = 40
+MOST_ITEMS = 40
 
 
 def run_card(run: Run, steps: Sequence[Step] = (), spend: pandas.DataFrame | None = None) -> str:
@@ -45,22 +46,32 @@ def run_card(run: Run, steps: Sequence[Step] = (), spend: pandas.DataFrame | Non
 
 
 def steps_table(steps: Sequence[Step]) -> str:
-    """Return the table of a run's steps; a long one shows its beginning and what failed."""
-    shown = [step for index, step in enumerate(steps) if index < MOST_STEPS or step.error]
-    rows = [
+    """Return the table of a run's steps: those of the graph and all that failed; the items of maps are folded below."""
+    shown = [step for step in steps if "[" not in step.path or step.error]
+    items = [step for step in steps if "[" in step.path and not step.error]
+    counts = Counter(step.path.partition("[")[0] for step in steps if "[" in step.path)
+    table = _steps([(step, f"{counts[step.path]} items" if counts[step.path] else "") for step in shown])
+    if not items:
+        return table
+    more = f"<div>and {len(items) - MOST_ITEMS} more</div>" if len(items) > MOST_ITEMS else ""
+    listed = _steps([(step, "") for step in items[:MOST_ITEMS]])
+    return f'{table}<details><summary style="opacity:.8">{len(items)} items of maps</summary>{listed}{more}</details>'
+
+
+def _steps(rows: Sequence[tuple[Step, str]]) -> str:
+    lines = [
         (
             markup.text(step.path),
             markup.badge("reused" if step.reused else step.state),
             markup.text(step.model or missing()),
             duration(_seconds(step.started_at, step.finished_at)),
             count(step.attempts),
-            money(step.cost_nanos),
-            markup.text(step.error.message if step.error else step.waiting_for or ""),
+            money(step.cost_nanos) if step.attempts else missing(),
+            markup.text(step.error.message if step.error else step.waiting_for or note),
         )
-        for step in shown
+        for step, note in rows
     ]
-    more = f'<div style="opacity:.7">and {len(steps) - len(shown)} more steps</div>' if len(steps) > len(shown) else ""
-    return markup.table(("step", "state", "model", "time", "attempts", "cost", "note"), rows, right=(3, 4, 5)) + more
+    return markup.table(("step", "state", "model", "time", "attempts", "cost", "note"), lines, right=(3, 4, 5))
 
 
 def runs_card(runs: Sequence[Run]) -> str:

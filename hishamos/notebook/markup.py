@@ -60,7 +60,7 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[str]], right: Sequenc
 def picture(png: bytes, words: str) -> str:
     """Return a PNG that stands in the page itself."""
     data = base64.b64encode(png).decode()
-    return f'<img alt="{html.escape(words)}" style="max-width:100%;background:#fff;border-radius:4px" src="data:image/png;base64,{data}">'
+    return f'<img alt="{html.escape(words)}" style="width:100%;max-width:560px;background:#fff;border-radius:4px" src="data:image/png;base64,{data}">'
 
 
 def folded(title: str, value: Any) -> str:

@@ -95,8 +95,12 @@ class RunHistory:
     def _with_spend(self, rows: Sequence[Row]) -> list[Run]:
         if not rows:
             return []
-        sums = {row["run_id"]: row for row in self._store.fetch(SQL["spend_of_runs"], {"ids": [row["id"] for row in rows]})}
-        return [run_of(row, sums.get(row["id"])) for row in rows]
+        ids = {"ids": [row["id"] for row in rows]}
+        sums = {row["run_id"]: row for row in self._store.fetch(SQL["spend_of_runs"], ids)}
+        # A row of a map that was reused made no attempt in this run; an offline answer stays labelled all the same.
+        reused = {row["run_id"] for row in self._store.fetch(SQL["reused_offline"], ids)}
+        found = [run_of(row, sums.get(row["id"])) for row in rows]
+        return [run.model_copy(update={"offline": True}) if run.id in reused else run for run in found]
 
     def _spend_of_steps(self, run: str, rows: Sequence[Row]) -> dict[str, Row]:
         leaves = [row["path"] for row in rows if row.get("type") not in {"map", "switch"}]

@@ -29,6 +29,10 @@ from ledger_attempts
 where run_id in (select unnest(cast($ids as text[])))
 group by run_id;
 
+-- name: reused_offline
+select distinct run_id from journal_steps
+where reused and model like 'offline/%' and run_id in (select unnest(cast($ids as text[])));
+
 -- name: spend_of_steps
 select
     step_id, cast(coalesce(sum(cost_nanos), 0) as bigint) as cost_nanos,
