@@ -59,7 +59,7 @@ class NotebookExecutor:
         """Run the child to its end and return, in words, how it ended."""
         environment = os.environ | {"HISHAMOS_WORKSPACE": str(self._root), "HISHAMOS_ACTING": acting, "PYTHONUNBUFFERED": "1"}
         process = subprocess.Popen(
-            [sys.executable, "-m", "hishamos.kernels.child", *arguments],
+            [sys.executable, "-P", "-m", "hishamos.kernels.child", *arguments],
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,

@@ -72,7 +72,8 @@ def answers(info: ServerInfo) -> bool:
 
 
 def _spawn(places: Places, status: int) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "hishamos.server", "--workspace", str(places.root), "--status-fd", str(status)]
+    # -P: a workspace that is a checkout of HishamOS must not shadow the installed package that the client runs.
+    command = [sys.executable, "-P", "-m", "hishamos.server", "--workspace", str(places.root), "--status-fd", str(status)]
     with places.log.open("ab") as log:
         process = subprocess.Popen(
             command,

@@ -142,6 +142,9 @@ class Requests:
     def _greet(self) -> ServerInfo:
         fingerprint, stamp = code()
         hello = Hello(protocol=PROTOCOL, version=hishamos.__version__, stamp=stamp, fingerprint=fingerprint).model_dump_json().encode()
+        # Asked to leave once at most, for two clients with different code would take turns for ever; and never by a notebook that the
+        # server itself executes, for the server would end that notebook as it leaves.
+        may_ask = "HISHAMOS_ACTING" not in os.environ
         for _ in range(3):
             found = find(self.places)
             server = found if found is not None and answers(found) else start(self.places)
@@ -151,8 +154,9 @@ class Requests:
                 self._connections.drop()
                 continue
             welcome = Welcome.model_validate_json(data)
-            if welcome.newer_client:
+            if welcome.newer_client and may_ask:
                 self.stop()
+                may_ask = False
                 continue
             if welcome.protocol != PROTOCOL:
                 problem = f"The workspace's server (pid {welcome.pid}, HishamOS {welcome.version}) is newer than this program ({hishamos.__version__})."
