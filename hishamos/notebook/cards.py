@@ -157,12 +157,6 @@ def workspace_card(workspace: Workspace) -> str:
     return markup.card(markup.head("Workspace", f"{money(health.month_cost_nanos)} this month{unpriced}"), body, where)
 
 
-def error_card(error: Exception) -> str:
-    """Return a typed error as a card: what, where, what next."""
-    name = type(error).__name__
-    return markup.card(f'<strong style="color:{ACCENTS["red"]}">✕ {markup.text(name)}</strong>', f'<div dir="auto">{markup.text(error)}</div>')
-
-
 def plain(value: Any) -> str:
     """Return a record in one line of text, for viewers without HTML."""
     if isinstance(value, Run):

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from hishamos.errors import HishamosError
-from hishamos.notebook.cards import CARDS, error_card, list_card, plain, run_card, workspace_card
+from hishamos.notebook.cards import CARDS, list_card, plain, run_card, workspace_card
 from hishamos.records.runs import Run, RunState
 from hishamos.workspace import Workspace
 
@@ -33,7 +33,8 @@ def install(workspace: Workspace) -> None:
     markup.for_type(Workspace, workspace_card)
     words.for_type(Workspace, _printed(lambda shown: f"workspace {shown.root}"))
     markup.for_type(list, list_card)
-    shell.set_custom_exc((HishamosError,), _show_error)
+    # The hook by which IPython lets an exception describe itself; the cell still fails, so a batch sees it.
+    HishamosError._render_traceback_ = _short_traceback  # type: ignore[attr-defined]
     workspace.watch = watch
     from hishamos.notebook.magics import register
 
@@ -71,9 +72,6 @@ def _printed(draw: Callable[[Any], str]) -> Callable[[Any, Any, bool], None]:
     return lambda value, printer, _cycle: printer.text(draw(value))
 
 
-def _show_error(_shell: Any, kind: type[BaseException], error: HishamosError, _traceback: Any, tb_offset: int | None = None) -> list[str]:  # noqa: ARG001 - IPython names it
-    """Show a typed error as a card. What it returns is what nbclient takes as the cell's error, so a batch still fails."""
-    from IPython.display import publish_display_data
-
-    publish_display_data({"text/html": error_card(error), "text/plain": f"{kind.__name__}: {error}"})
-    return [f"{kind.__name__}: {error}"]
+def _short_traceback(error: HishamosError) -> list[str]:
+    """What IPython prints for a typed error: what, where and what next, without the frames of this package."""
+    return [f"{type(error).__name__}: {error}"]

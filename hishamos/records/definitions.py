@@ -26,14 +26,6 @@ class Parameter(Record):
     max_length: int | None = None
     example: Any = None
 
-    @model_serializer(mode="wrap")
-    def _without_absent_default(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave out a default that was not declared: the reader then knows that a value is required."""
-        found: dict[str, Any] = dump(self)
-        if "default" not in self.model_fields_set:
-            found.pop("default", None)
-        return found
-
     @property
     def required(self) -> bool:
         """Whether a caller has to give a value."""

@@ -1,0 +1,113 @@
+"""The shipped notebooks, executed as a person and as papermill would, and read in a browser without a network."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import hishamos
+from hishamos.opening import shipped
+from hishamos.remote.requests import Requests
+
+SWITCHES = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    path = tmp_path_factory.mktemp("nb")
+    (path / "hishamos.toml").write_text("")
+    yield path
+    Requests(path).stop()
+
+
+def papermill(notebook: Path, output: Path, *parameters: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "papermill", str(notebook), str(output), "--kernel", "python3", "--no-progress-bar", *parameters]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, env={**os.environ, "PYTHONWARNINGS": "ignore"}, check=False)
+
+
+@pytest.fixture(scope="module")
+def tour(folder: Path) -> Path:
+    """The tour, executed by papermill's own command in a folder that is a workspace, which it finds without being told."""
+    output = folder / "tour-executed.ipynb"
+    done = papermill(shipped("notebooks") / "tour.ipynb", output, folder=folder)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return output
+
+
+def outputs(notebook: Path) -> list[dict[str, Any]]:
+    cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+    return [output for cell in cells if cell["cell_type"] == "code" for output in cell["outputs"]]
+
+
+@pytest.mark.parametrize("name", ["tour", "batch_report"])
+def test_stored_without_outputs(name: str) -> None:
+    cells = json.loads((shipped("notebooks") / f"{name}.ipynb").read_text(encoding="utf-8"))["cells"]
+    assert all(cell["outputs"] == [] and cell["execution_count"] is None for cell in cells if cell["cell_type"] == "code")
+
+
+def test_the_tour_used_the_workspace_it_was_executed_in(tour: Path, folder: Path) -> None:
+    names = [run.name for run in hishamos.open(folder).runs.list()]
+    assert names.count("triage_bugs") == 1
+    assert names.count("classify_bug") == 2
+
+
+def test_the_live_view_was_replaced_by_the_static_card(tour: Path) -> None:
+    cards = [output for output in outputs(tour) if output["output_type"] == "display_data" and "text/html" in output["data"]]
+    run = "".join(cards[0]["data"]["text/html"])
+    assert "succeeded" in run
+    assert "data:image/png;base64," in run
+    assert "offline model, not a real answer" in run
+    assert "● running" not in run
+    assert "triage_bugs" in "".join(cards[0]["data"]["text/plain"])
+
+
+def test_everything_shown_is_plain(tour: Path) -> None:
+    text = json.dumps(outputs(tour))
+    for sign in ("<object at 0x", "IntProgress(value=0", "<script", "application/vnd.jupyter.widget-view", "http://", "https://"):
+        assert sign not in text, sign
+
+
+def test_an_executed_notebook_is_readable_without_network_and_script(tour: Path, folder: Path, chromium_path: str) -> None:
+    from playwright.sync_api import sync_playwright
+
+    done = subprocess.run([sys.executable, "-m", "nbconvert", "--to", "html", str(tour)], capture_output=True, text=True, cwd=folder, check=False)
+    assert done.returncode == 0, done.stderr
+    with sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=chromium_path, args=SWITCHES)
+        page = browser.new_context(offline=True, java_script_enabled=False).new_page()
+        page.goto(tour.with_suffix(".html").as_uri(), wait_until="domcontentloaded")
+        for words in ("classify", "✓ succeeded", "0 USD", "offline model, not a real answer", "did you mean 'classify_bug'?", "cost_nanos"):
+            assert page.get_by_text(words).first.is_visible(), words
+        pictures = page.locator("img[src^='data:image/png']")
+        assert pictures.count() >= 2
+        box = pictures.first.bounding_box()
+        assert box
+        assert box["width"] > 200
+        assert box["height"] > 40
+        browser.close()
+
+
+def test_papermill_takes_parameters_and_the_error_of_a_cell(folder: Path) -> None:
+    notebook = shipped("notebooks") / "batch_report.ipynb"
+    done = papermill(notebook, folder / "one.ipynb", "-p", "text", "Typo in the menu: 'Setings'", folder=folder)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert "trivial in ui" in json.dumps(outputs(folder / "one.ipynb"))
+    failed = papermill(notebook, folder / "two.ipynb", "-p", "model", "nobody/nothing", folder=folder)
+    assert failed.returncode != 0
+    assert "There is no" in json.dumps(outputs(folder / "two.ipynb"))
+
+
+def test_no_kernel_loads_the_provider_library(folder: Path) -> None:
+    code = (
+        "import hishamos, sys; ws = hishamos.open(sys.argv[1]); "
+        "ws.commands.run('classify_bug', {'text': 'x'}, model='offline/extractive'); print('litellm' in sys.modules, 'duckdb' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(folder)], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "False"]
