@@ -132,6 +132,10 @@ class Ledger(Protocol):
         """Say that the process ``owner`` lives; needed where several processes share a store."""
         ...
 
+    def leave(self, owner: str) -> Future[None]:
+        """Say that the process ``owner`` goes: its open calls are free to be taken over."""
+        ...
+
     def quote(self, prices: Sequence[Price]) -> Future[None]:
         """Keep dated price rows; a price equal to the model's latest row is not written again."""
         ...

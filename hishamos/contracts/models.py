@@ -23,7 +23,11 @@ class PendingCall(Protocol):
         """Resolved once the outcome is durable.
 
         What the provider did (failed, cut off) and what a budget refused is in the outcome. Only misuse raises: ``KeyReused``,
-        ``NoProvider``, ``UnknownName``, ``StoreError``.
+        ``NoProvider``, ``UnknownName``, ``KeyWithheld``, ``InvalidInput`` (the schema), ``StoreError``; and ``ServerClosing`` when the
+        process leaves while the provider answers: the call stays open and is found again by its key.
+
+        A request with a schema whose answer does not satisfy it has ``succeeded`` (it was paid) with ``data`` None and ``error`` of
+        type ``OutputInvalid``, whose fact ``problem`` can be told to the model; each repair is a further call, under a key of its own.
         """
         ...
 
@@ -43,8 +47,8 @@ class ModelGateway(Protocol):
         """Send a request once per ``key``.
 
         A known key with the same request joins the call in flight or returns the stored outcome (``reused``); with another request
-        it raises :class:`hishamos.errors.KeyReused`. A call found open whose process died is orphaned and handled by its route's
-        policy. ``run_budget_nanos``: a hard limit on the spend of ``tags.run``, on top of the workspace's budgets.
+        it raises :class:`hishamos.errors.KeyReused`. A cancelled call has no answer: its key opens it again. A call found open whose
+        process died is orphaned and handled by its route's policy. ``run_budget_nanos``: a hard limit on the spend of ``tags.run``, on top of the workspace's budgets.
         """
         ...
 

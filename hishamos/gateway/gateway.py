@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from dataclasses import replace
 
 from hishamos.contracts.ledger import CallIntent, Ledger
@@ -14,7 +15,7 @@ from hishamos.gateway import routes
 from hishamos.gateway.adapters.plug import AdapterFactory
 from hishamos.gateway.adapters.registry import Adapters
 from hishamos.gateway.answers import check_schema
-from hishamos.gateway.ladder import Fallback, Places, Retry
+from hishamos.gateway.ladder import Fallback, Limits, Retry
 from hishamos.gateway.meter import Meter, answered
 from hishamos.gateway.pending import SharedCall
 from hishamos.gateway.prices import PriceBook, bundled
@@ -56,16 +57,17 @@ class Gateway:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, name="hishamos-gateway", daemon=True)
         self._closing = False
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._serving: set[asyncio.Task[None]] = set()
+        self._beating: Future[None] | None = None
         meter = Meter(ledger, self.prices, self._adapters)
-        self._ladder = Fallback(Retry(Places(meter, self.standing)), meter, self.standing, self._chain)
+        self._ladder = Fallback(Retry(Limits(meter, self.standing)), meter, self.standing, self._chain)
 
     def start(self) -> None:
         """Start the loop, take over what a dead process left, make the store's budgets those of the configuration."""
         self._thread.start()
         if self._ledger.shared:
             self._ledger.beat(self.owner).result()
-            self._loop.call_soon_threadsafe(self._keep, self._beat())
+            self._beating = asyncio.run_coroutine_threadsafe(self._beat(), self._loop)
         self._ledger.recover(self.owner).result()
         self._ledger.sync_budgets(self._settings().budgets).result()
 
@@ -134,12 +136,9 @@ class Gateway:
         self._loop.run_forever()
 
     def _begin(self, call: SharedCall, intent: CallIntent, request: ModelRequest, tags: Tags, stream: bool) -> None:
-        self._keep(self._serve(call, intent, request, tags, stream))
-
-    def _keep(self, work: Coroutine[None, None, None]) -> None:
-        task = self._loop.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task = self._loop.create_task(self._serve(call, intent, request, tags, stream))
+        self._serving.add(task)
+        task.add_done_callback(self._serving.discard)
 
     async def _serve(self, call: SharedCall, intent: CallIntent, request: ModelRequest, tags: Tags, stream: bool) -> None:
         outcome: Outcome | None = None
@@ -194,15 +193,15 @@ class Gateway:
             trip.interrupt()
 
     async def _drain(self, grace_s: float) -> None:
-        until = self._loop.time() + grace_s
-        while self._calls and self._loop.time() < until:
-            await asyncio.sleep(0.02)
+        if self._serving:
+            await asyncio.wait(self._serving, timeout=grace_s)
         for trip in list(self._trips.values()):
             trip.interrupt(closing=True)
-        until = self._loop.time() + GRACE_S
-        while self._calls and self._loop.time() < until:
-            await asyncio.sleep(0.02)
+        if self._serving:
+            await asyncio.wait(self._serving, timeout=GRACE_S)
         await self._adapters.close()
+        if self._ledger.shared:
+            await answered(self._ledger.leave(self.owner))
         rest = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]  # litellm's own among them
         for task in rest:
             task.cancel()

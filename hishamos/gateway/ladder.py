@@ -11,10 +11,11 @@ from typing import Protocol
 from hishamos.errors import CallFailed, ServerClosing
 from hishamos.gateway import causes
 from hishamos.gateway.causes import Action, Cause
+from hishamos.gateway.costs import estimate
 from hishamos.gateway.meter import Meter
 from hishamos.gateway.routes import Target
 from hishamos.gateway.standing import RECHECK_S, Standing
-from hishamos.gateway.trips import Ended, Tried, Trip
+from hishamos.gateway.trips import Ended, Tried, Trip, output_limit
 from hishamos.records.calls import CallStatus, Outcome
 
 FIRST_PAUSE_S = 0.5
@@ -31,20 +32,25 @@ class Rung(Protocol):
         ...
 
 
-class Places:
-    """No more calls under way at a provider than its ``concurrency``."""
+class Limits:
+    """No more calls under way at a provider than its ``concurrency``, no more a minute than its ``rpm`` and ``tpm``."""
 
     def __init__(self, below: Rung, standing: Standing) -> None:
         self._below, self._standing = below, standing
 
     async def climb(self, trip: Trip, target: Target) -> Tried:
-        """Wait for a place within the deadline."""
-        places = self._standing.places(target.provider)
-        if places.locked():
-            async with trip.scope():
-                await places.acquire()
-        else:
+        """Wait for a place, then for room in the last minute, within the deadline."""
+        provider = target.provider
+        places = self._standing.places(provider)
+        async with trip.scope():
             await places.acquire()
+        try:
+            if provider.rpm or provider.tpm:
+                async with trip.scope():
+                    await self._standing.pace(provider).wait(provider, estimate(trip.request, "").input + output_limit(trip))
+        except BaseException:
+            places.release()
+            raise
         try:
             return await self._below.climb(trip, target)
         finally:

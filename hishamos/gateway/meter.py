@@ -21,7 +21,7 @@ from hishamos.gateway.causes import Cause, classify
 from hishamos.gateway.costs import bound, cost, estimate, input_bound
 from hishamos.gateway.prices import PriceBook
 from hishamos.gateway.routes import Target
-from hishamos.gateway.trips import Ended, Tried, Trip, failure
+from hishamos.gateway.trips import Ended, Tried, Trip, failure, output_limit
 from hishamos.records.calls import Attempt, AttemptStatus, CallStatus, Outcome, StreamEvent, Usage
 from hishamos.records.money import Price
 from hishamos.records.record import new_id, now, usd
@@ -58,7 +58,7 @@ class Meter:
 
     async def climb(self, trip: Trip, target: Target) -> Tried:
         """Return what the attempt came to, durable; raises :class:`Ended` where the ledger says that nothing may be sent."""
-        limit = trip.request.max_output_tokens or trip.plan.route.max_output_tokens
+        limit = output_limit(trip)
         price = self._prices.price(target.reference)
         await self._adapters.ready(target.provider.kind)
         ask = Reserve(None if price is None else bound(price, input_bound(trip.request), limit), price)

@@ -112,6 +112,11 @@ class Trip:
         )
 
 
+def output_limit(trip: Trip) -> int:
+    """Return the output limit that every attempt is sent with, tokens: the caller's, else the route's."""
+    return trip.request.max_output_tokens or trip.plan.route.max_output_tokens
+
+
 def failure(error: HishamosError) -> Failure:
     """Return a typed error as a record."""
     wire = to_wire(error)

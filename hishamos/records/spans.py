@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
@@ -39,10 +39,10 @@ def _span(period: Period, year: int, month: int, day: int, timezone: str) -> Spa
     zone = ZoneInfo(timezone)
     starts = datetime(year, month, day, tzinfo=zone)
     if period == "day":
-        following = datetime(year, month, day) + timedelta(days=1)
+        following = date(year, month, day) + timedelta(days=1)
         name = f"{year:04}-{month:02}-{day:02}"
     else:
-        following = datetime(year + month // 12, month % 12 + 1, 1)
+        following = date(year + month // 12, month % 12 + 1, 1)
         name = f"{year:04}-{month:02}"
-    ends = following.replace(tzinfo=zone)
+    ends = datetime(following.year, following.month, following.day, tzinfo=zone)
     return Span(name=name if timezone == "UTC" else f"{name} {timezone}", starts=starts.astimezone(UTC), ends=ends.astimezone(UTC))

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from hishamos.contracts.services import LedgerService as LedgerContract
+from hishamos.frames.tables import frame
 from hishamos.records.calls import Attempt
 from hishamos.records.money import BalanceCheck, Price
 from hishamos.services.service import Service, implements
@@ -42,8 +43,7 @@ class LedgerService(Service):
         run: str | None = None,
         project: str | None = None,
     ) -> pandas.DataFrame:
-        frame: pandas.DataFrame = self.spend_table(by=by, since=since, until=until, run=run, project=project).to_pandas()
-        return frame
+        return frame(self.spend_table(by=by, since=since, until=until, run=run, project=project))
 
     def spend_table(
         self,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from hishamos.contracts.ledger import CallIntent, Full, Refused, Reserve
@@ -33,12 +34,14 @@ class Accounts:
     def __init__(self, *, shared: bool) -> None:
         self._shared = shared
         self._budgets: list[dict[str, Any]] | None = None
+        self._changes = 0
         self._balances = True
         """Whether any balance may exist."""
 
     def forget(self) -> None:
         """Read budgets again before the next decision: they have changed."""
         self._budgets, self._balances = None, True
+        self._changes += 1
 
     def admit(self, transaction: Transaction, call: CallIntent, attempt: Attempt, ask: Reserve, timezone: str) -> Refused | Full | None:
         """Return what keeps the attempt from being sent, or None; missing balances are started from the ledger's sum."""
@@ -76,11 +79,15 @@ class Accounts:
             values = {"moment": attempt.started_at, "reserved": reserved, "cost": cost, "overrun": attempt.overrun}
             transaction.execute(SQL["settle_balances"], {**scopes(attempt), **values})
 
+    def _remember(self, budgets: list[dict[str, Any]], changes: int) -> None:
+        if not self._shared and changes == self._changes:
+            self._budgets = budgets
+
     def _in_force(self, transaction: Transaction, call: CallIntent, attempt: Attempt, mine: set[str | None]) -> list[dict[str, Any]]:
         budgets = self._budgets
         if budgets is None:
             budgets = [dict(row) for row in transaction.fetch(SQL["limits"], {})]
-            self._budgets = None if self._shared else budgets
+            transaction.after_commit(partial(self._remember, budgets, self._changes))
         found = [budget for budget in budgets if budget["scope"] == "workspace" or budget["scope"] in mine or (budget["scope"] == "run" and attempt.run_id)]
         if call.run_budget_nanos is not None and attempt.run_id:
             name = f"run:{attempt.run_id}"

@@ -127,6 +127,14 @@ class StoreLedger:
 
         return self._store.submit(work)
 
+    def leave(self, owner: str) -> Future[None]:
+        """See the port."""
+
+        def work(transaction: Transaction) -> None:
+            transaction.execute(SQL["leave"], {"owner": owner})
+
+        return self._store.submit(work)
+
     def quote(self, prices: Sequence[Price]) -> Future[None]:
         """See the port."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 
 import pytest
 
@@ -47,7 +48,7 @@ def test_d1_rate_limit_is_waited_for(opened: Open, simulator: Simulator):
     book = simulator.book()
     assert outcome.status is CallStatus.SUCCEEDED
     assert [entry["status"] for entry in book] == [429, 429, 200]
-    assert all(after["started"] - before["started"] >= 2 for before, after in zip(book, book[1:], strict=False))
+    assert all(after["started"] - before["started"] >= 2 for before, after in pairwise(book))
     assert [(row["status"], row["cause"]) for row in house.rows()] == [("failed", "rate_limit"), ("failed", "rate_limit"), ("succeeded", None)]
     assert [row["cost_nanos"] for row in house.rows()][:2] == [0, 0]
     assert outcome.cost_nanos == book[2]["billed"]["input"] * 400 + book[2]["billed"]["output"] * 1600

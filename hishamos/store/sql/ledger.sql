@@ -127,6 +127,9 @@ select count(*) as living from ledger_owners where owner = $owner and seen_at > 
 insert into ledger_owners (owner, seen_at) values ($owner, current_timestamp)
 on conflict (owner) do update set seen_at = excluded.seen_at;
 
+-- name: leave
+delete from ledger_owners where owner = $owner;
+
 -- name: latest_price
 select kinds, source from ledger_prices where model = $model order by noted_at desc limit 1;
 

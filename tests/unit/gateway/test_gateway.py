@@ -268,7 +268,7 @@ def test_no_more_calls_at_once_than_places(opened: Make):
     class Counting(Scripted):
         now = 0
 
-        async def stream(self, request):  # noqa: ANN001, ANN202 - as in the plug
+        async def stream(self, request):
             self.now += 1
             under_way.append(self.now)
             async for event in super().stream(request):
