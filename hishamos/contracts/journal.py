@@ -65,6 +65,8 @@ class StepRow:
     """Written by the person's call, never by the engine."""
     started_at: datetime | None = None
     finished_at: datetime | None = None
+    known: bool = False
+    """Whether the journal has this attempt already: it is updated, not inserted."""
 
 
 @dataclass(slots=True)

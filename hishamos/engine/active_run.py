@@ -50,6 +50,7 @@ class Execution:
         self._decisions = claim.signals.decisions
         self._book: RowBook | None = None
         self._batch = Batch()
+        self._batches = 1
         self._after: list[Callable[[], None]] = []
         self._writing = False
         self._hard = False
@@ -384,7 +385,7 @@ class Execution:
         self._batch.rows[state.key] = state
 
     def _record(self, node: Node) -> None:
-        self._batch.steps[node.path, node.attempt] = node.row()
+        self._batch.steps[node.path, node.attempt] = node.row(self._batches)
 
     def _event(self, node: Node, message: str = "") -> None:
         self._batch.events.append(EventDraft("step", node.state.value, self._tools.clock(), node.path, message[:1000]))
@@ -408,6 +409,7 @@ class Execution:
         batch, after, self._batch, self._after = self._batch, self._after, Batch(), []
         batch.steps_total, batch.steps_done, batch.seen = self._graph.total, self._graph.finished, self._decisions
         self._hard, self._writing = False, True
+        self._batches += 1
         written = self._tools.journal.write(self.claim.lease, batch)
         written.add_done_callback(lambda future: self.post(lambda: self._committed(future, batch, after)))
 

@@ -63,7 +63,7 @@ class Node:
     __slots__ = (
         "answers", "asked", "attempt", "awaited", "calls", "decided", "definition", "error", "family", "finished_at", "first", "input_hash",
         "inputs", "item", "jobs", "kind", "memory", "model", "names", "not_judged", "output", "parent", "path", "person", "position",
-        "quiet", "reused", "shown", "started_at", "state", "timer",
+        "quiet", "reused", "shown", "started_at", "state", "timer", "written",
     )  # fmt: skip
 
     def __init__(
@@ -84,6 +84,8 @@ class Node:
         self.attempt = self.first = 1
         self.decided: Decided | None = None
         self.started_at: datetime | None = None
+        self.written = (0, 0)
+        """The attempt that was last given to the journal, and the number of the batch that held it first."""
         self.begin_anew()
 
     def begin_anew(self) -> None:
@@ -122,6 +124,7 @@ class Node:
         self.attempt, self.first, self.state, self.decided = row.attempt, row.first, row.state, row.decided
         self.output, self.error, self.model, self.reused, self.not_judged = row.output, row.error, row.model, row.reused, row.not_judged
         self.started_at, self.finished_at, self.input_hash = row.started_at, row.finished_at, row.input_hash
+        self.written = (row.attempt, -1)
         if row.state in STEP_ENDED and not stays:
             self.open_next(series=True)
         elif row.state not in STEP_ENDED:
@@ -137,8 +140,10 @@ class Node:
         """The declared time limit in seconds."""
         return self.definition.timeout
 
-    def row(self) -> StepRow:
-        """Return the step as the journal keeps it."""
+    def row(self, batch: int) -> StepRow:
+        """Return the step as the journal keeps it; ``batch``: the number of the batch that it goes into."""
+        if self.written[0] != self.attempt:
+            self.written = (self.attempt, batch)
         return StepRow(
             path=self.path,
             attempt=self.attempt,
@@ -158,6 +163,7 @@ class Node:
             not_judged=self.not_judged,
             started_at=self.started_at,
             finished_at=self.finished_at,
+            known=self.written[1] < batch,
         )
 
     def child_ends(self) -> Sequence[ChildEnd] | None:

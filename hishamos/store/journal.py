@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 SQL = statements("journal")
 INPUTS_AT_ONCE = 5_000
+FEW = 3
+"""Up to so many rows are written one by one: DuckDB takes longer to unpack a list than to insert a row or two."""
 RESUMABLE = frozenset({RunState.PAUSED, RunState.FAILED, RunState.CANCELLED})
 SETTLED = RUN_ENDED | {RunState.WAITING}
 
@@ -247,7 +249,13 @@ class StoreJournal:
         self._record(transaction, run, [EventDraft("run", state.value, moment)])
 
     def _write_steps(self, transaction: Transaction, run: str, steps: list[StepRow]) -> None:
-        transaction.execute(SQL["upsert_steps"], {"run": run, **_step_columns(steps)})
+        for known, one, many in ((False, "insert_step", "insert_steps"), (True, "update_step", "update_steps")):
+            columns = _step_columns([step for step in steps if step.known is known])
+            if len(columns["path"]) > FEW:
+                transaction.execute(SQL[many], {"run": run, **columns})
+            else:
+                for values in zip(*columns.values(), strict=True):
+                    transaction.execute(SQL[one], {"run": run, **dict(zip(columns, values, strict=True))})
         retried = sorted({step.path for step in steps if step.attempt > 1})
         if retried:
             transaction.execute(SQL["outdate_steps"], {"run": run, "path": retried})
@@ -302,6 +310,7 @@ def step_row(row: Row) -> StepRow:
         decided=Decided.model_validate_json(row["decided"]) if row["decided"] else None,
         started_at=row["started_at"],
         finished_at=row["finished_at"],
+        known=True,
     )
 
 

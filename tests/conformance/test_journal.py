@@ -71,12 +71,24 @@ def test_only_the_latest_attempt_counts(bench):
     identity = bench.insert(STEPS)
     lease = bench.journal.claim(identity, "one", 15).lease
     bench.journal.write(lease, batch(row("a", "failed"))).result(10)
-    bench.journal.write(lease, batch(row("a", "failed"), row("a", "failed", 2), row("a", "running", 3))).result(10)
-    bench.journal.write(lease, batch(row("a", "succeeded", 3, output={"x": 1}))).result(10)
+    bench.journal.write(lease, batch(row("a", "failed", known=True), row("a", "failed", 2), row("a", "running", 3))).result(10)
+    bench.journal.write(lease, batch(row("a", "succeeded", 3, output={"x": 1}, known=True))).result(10)
     steps = bench.steps(identity)
     assert (steps["a"].attempt, steps["a"].state, steps["a"].output) == (3, StepState.SUCCEEDED, {"x": 1})
     assert bench.store.fetch_one("select count(*) as n from journal_steps")["n"] == 3
     assert [one["path"] for one in bench.store.fetch("select path from steps")] == ["a"]
+
+
+@pytest.mark.parametrize("count", [1, 3, 4, 50])
+def test_few_and_many_steps_are_written_alike(bench, count):
+    identity = bench.insert(STEPS)
+    lease = bench.journal.claim(identity, "one", 15).lease
+    bench.journal.write(lease, batch(*[row(f"a[{n}]", "running", parent="a", item=n, position=f"{n:012d}") for n in range(count)])).result(10)
+    ended = [row(f"a[{n}]", "succeeded", parent="a", item=n, known=True, output={"n": n}, not_judged=("y",), finished_at=now()) for n in range(count)]
+    bench.journal.write(lease, batch(*ended)).result(10)
+    steps = list(bench.steps(identity).values())
+    assert [(step.state, step.output, step.not_judged) for step in steps] == [("succeeded", {"n": n}, ("y",)) for n in range(count)]
+    assert all(step.finished_at for step in steps)
 
 
 def test_an_older_lease_is_refused_and_changes_nothing(bench):
@@ -163,7 +175,7 @@ def test_a_decision_survives_later_writes_of_the_step(bench):
     bench.journal.write(lease, batch(row("a", "waiting"))).result(10)
     decided = Decided(decision="reject", comment="no", by="amal")
     bench.store.transaction(lambda transaction: bench.journal.decide(transaction, identity, "a", decided))
-    bench.journal.write(lease, batch(row("a", "waiting"))).result(10)
+    bench.journal.write(lease, batch(row("a", "waiting", known=True))).result(10)
     assert bench.journal.decisions(identity) == {"a": decided}
 
 

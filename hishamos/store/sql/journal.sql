@@ -47,7 +47,16 @@ where id = $run;
 update journal_steps set state = 'cancelled', waiting_for = null, finished_at = $moment
 where run_id = $run and latest and state in ('pending', 'running', 'waiting');
 
--- name: upsert_steps
+-- name: insert_step
+insert into journal_steps (
+    run_id, path, attempt, position, parent, item, first, latest, type, state, input_hash, inputs, output, error, waiting_for, model,
+    reused, not_judged, started_at, finished_at
+) values (
+    $run, $path, $attempt, $position, $parent, $item, $first, true, $type, $state, $input_hash, $inputs, $output, $error, $waiting_for, $model,
+    $reused, $not_judged, $started_at, $finished_at
+);
+
+-- name: insert_steps
 insert into journal_steps (
     run_id, path, attempt, position, parent, item, first, latest, type, state, input_hash, inputs, output, error, waiting_for, model,
     reused, not_judged, started_at, finished_at
@@ -58,11 +67,27 @@ select
     unnest(cast($type as text[])), unnest(cast($state as text[])), unnest(cast($input_hash as text[])), unnest(cast($inputs as text[])),
     unnest(cast($output as text[])), unnest(cast($error as text[])), unnest(cast($waiting_for as text[])), unnest(cast($model as text[])),
     unnest(cast($reused as boolean[])), unnest(cast($not_judged as text[])), unnest(cast($started_at as timestamptz[])),
-    unnest(cast($finished_at as timestamptz[]))
-on conflict (run_id, path, attempt) do update set
-    state = excluded.state, input_hash = excluded.input_hash, inputs = excluded.inputs, output = excluded.output, error = excluded.error,
-    waiting_for = excluded.waiting_for, model = excluded.model, reused = excluded.reused, not_judged = excluded.not_judged,
-    started_at = excluded.started_at, finished_at = excluded.finished_at, type = excluded.type;
+    unnest(cast($finished_at as timestamptz[]));
+
+-- name: update_step
+update journal_steps set
+    state = $state, input_hash = $input_hash, inputs = $inputs, output = $output, error = $error, waiting_for = $waiting_for, model = $model,
+    reused = $reused, not_judged = $not_judged, started_at = $started_at, finished_at = $finished_at
+where run_id = $run and path = $path and attempt = $attempt;
+
+-- name: update_steps
+update journal_steps set
+    state = u.state, input_hash = u.input_hash, inputs = u.inputs, output = u.output, error = u.error, waiting_for = u.waiting_for,
+    model = u.model, reused = u.reused, not_judged = u.not_judged, started_at = u.started_at, finished_at = u.finished_at
+from (
+    select
+        unnest(cast($path as text[])) as path, unnest(cast($attempt as bigint[])) as attempt, unnest(cast($state as text[])) as state,
+        unnest(cast($input_hash as text[])) as input_hash, unnest(cast($inputs as text[])) as inputs, unnest(cast($output as text[])) as output,
+        unnest(cast($error as text[])) as error, unnest(cast($waiting_for as text[])) as waiting_for, unnest(cast($model as text[])) as model,
+        unnest(cast($reused as boolean[])) as reused, unnest(cast($not_judged as text[])) as not_judged,
+        unnest(cast($started_at as timestamptz[])) as started_at, unnest(cast($finished_at as timestamptz[])) as finished_at
+) u
+where journal_steps.run_id = $run and journal_steps.path = u.path and journal_steps.attempt = u.attempt;
 
 -- name: outdate_steps
 update journal_steps set latest = false
