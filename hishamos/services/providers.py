@@ -53,6 +53,8 @@ class ProvidersService(Service):
             Finding(subject=name, state="note", found="unpriced", advice=f'Add to hishamos.toml: [prices."{name}"] input = "…" output = "…"')
             for name in unpriced
         ]
+        broken_files = self.machinery.catalog.problems()
+        findings += [Finding(subject=f"definition {error.where}", state="problem", found=str(error.problem), advice=str(error.next)) for error in broken_files]
         return findings
 
 
