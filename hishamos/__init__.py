@@ -50,7 +50,7 @@ def _show_in_notebook() -> None:
     """Let workspaces that are opened in a kernel (or a terminal IPython) show themselves as cards."""
     from IPython.core.getipython import get_ipython
 
-    if get_ipython() is not None:  # type: ignore[no-untyped-call]  # IPython ships no types for it
+    if get_ipython() is not None:
         # By name, as everything in this face: a static import would make every room that imports `hishamos` depend on the notebook's.
         importlib.import_module("hishamos.opening").on_open.append(importlib.import_module("hishamos.notebook").install)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import streamlit as st
 
@@ -82,7 +82,7 @@ def _top(total: pd.DataFrame, group: str) -> None:
             "p50": duration(None if row["p50_ms"] is None else float(row["p50_ms"]) / 1000),
             "p95": duration(None if row["p95_ms"] is None else float(row["p95_ms"]) / 1000),
         }
-        for row in ranked.to_dict("records")
+        for row in cast("list[dict[str, Any]]", ranked.to_dict("records"))
     ]
     right = {name: st.column_config.TextColumn(name, alignment="right") for name in ["Spend", "Attempts", "p50", "p95"]}
     st.dataframe(rows, hide_index=True, column_config=right, alt=f"Spend by {group}")

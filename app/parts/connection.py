@@ -23,7 +23,8 @@ def workspace() -> Workspace:
 
     The connection finds a new server by itself when the old one has gone, so one object serves every session.
     """
-    return _open(os.environ.get("HISHAMOS_WORKSPACE") or None)
+    found: Workspace = _open(os.environ.get("HISHAMOS_WORKSPACE") or None)
+    return found
 
 
 @contextlib.contextmanager

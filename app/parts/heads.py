@@ -30,7 +30,7 @@ def head(title: str, *, help_text: str) -> None:
 
 def badge(state: str, *, offline: bool = False) -> None:
     """Draw a state as word and sign, never colour alone."""
-    st.badge(state_label(state), color=STATE_COLOURS.get(state, "gray"))  # type: ignore[arg-type]  # a literal of colours
+    st.badge(state_label(state), color=STATE_COLOURS.get(state, "gray"))
     if offline:
         st.badge(state_label("offline"), color="gray")
 

@@ -96,5 +96,5 @@ def _table(rows: list[dict[str, Any]], key: str, *, right: Sequence[str]) -> int
     frame = frame.loc[:, [name for name in frame.columns if (frame[name] != "").any()]]
     columns = {name: st.column_config.TextColumn(name, alignment="right") for name in right if name in frame.columns}
     event = st.dataframe(frame, hide_index=True, column_config=columns, on_select="rerun", selection_mode="single-row", key=key, alt=f"Table of {key}")
-    picked = event.selection.rows  # type: ignore[union-attr]  # on_select makes it a state
+    picked = event.selection.rows
     return picked[0] if picked else None

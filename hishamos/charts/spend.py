@@ -55,7 +55,7 @@ def _groups(frame: pandas.DataFrame, colour: str | None) -> list[tuple[str, pand
     if colour is None:
         return [("spend", frame)]
     named = frame.assign(**{colour: frame[colour].fillna("–").astype(str)})
-    tops = top_names(named.groupby(colour)["cost_nanos"].sum().to_dict())
+    tops = top_names({str(name): float(total) for name, total in named.groupby(colour)["cost_nanos"].sum().items()})
     groups = [(name, named[named[colour] == name]) for name in tops]
     rest = named[~named[colour].isin(tops)]
     return [*groups, (OTHER, rest)] if len(rest) else groups

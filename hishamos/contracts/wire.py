@@ -122,7 +122,7 @@ def arguments_model(service: str, name: str) -> type[BaseModel]:
 @cache
 def answer_adapter(service: str, name: str) -> TypeAdapter[Any]:
     """Return what writes and reads a verb's answer; of a stream verb, one item of it."""
-    hint = _hints(service, name).get("return")
+    hint: Any = _hints(service, name).get("return")
     if all_verbs()[service, name].kind == "stream":
-        hint = hint.__args__[0]  # type: ignore[union-attr]  # Iterator[Item]
+        hint = hint.__args__[0]  # Iterator[Item]
     return TypeAdapter(hint)

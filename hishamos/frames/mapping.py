@@ -66,12 +66,12 @@ def _columns(frame: pandas.DataFrame, definition: CommandDefinition, columns: Ma
         if column not in frame.columns:
             raise InvalidInput(what=f"the frame has no column {column!r}{nearest_hint(column, names)}", where=where, next=f"It has: {', '.join(names)}.")
     found = dict(columns)
-    for name, parameter in definition.parameters.items():
+    for name, declared in definition.parameters.items():
         if name in found or name in inputs:
             continue
         if name in frame.columns:
             found[name] = name
-        elif parameter.required:
+        elif declared.required:
             advice = f'Say which: columns={{"{name}": COLUMN}}. The frame has: {", ".join(names)}.'
             raise InvalidInput(what=f"no column for the parameter {name!r}", where=where, next=advice)
     repeated = [name for name in found.values() if names.count(name) > 1]

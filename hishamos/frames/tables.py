@@ -23,4 +23,5 @@ def frame(table: pyarrow.Table) -> pandas.DataFrame:
             table = table.set_column(index, field.name, table.column(index).cast(pa.int64()))
     with_gaps = {column for column in table.column_names if pa.types.is_integer(table.schema.field(column).type) and table.column(column).null_count}
     plain = table.to_pandas(integer_object_nulls=True)
-    return plain.astype({column: pd.Int64Dtype() for column in with_gaps})
+    typed: pandas.DataFrame = plain.astype({column: pd.Int64Dtype() for column in with_gaps})
+    return typed

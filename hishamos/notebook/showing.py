@@ -20,7 +20,7 @@ def install(workspace: Workspace) -> None:
     """Show records as cards in this kernel, and this workspace's runs live while they are waited for."""
     from IPython.core.getipython import get_ipython
 
-    shell = get_ipython()  # type: ignore[no-untyped-call]  # IPython ships no types for it
+    shell = get_ipython()
     if shell is None:
         return
     markup = shell.display_formatter.formatters["text/html"]
@@ -47,11 +47,11 @@ def watch(workspace: Workspace, identity: str, timeout_s: float | None) -> Run:
 
     run = workspace.runs.wait(identity, timeout_s=QUICK_S if timeout_s is None else min(QUICK_S, timeout_s))
     deadline = None if timeout_s is None else time.monotonic() + timeout_s
-    handle = display(HTML(_live(workspace, run)), display_id=True)  # type: ignore[no-untyped-call]
+    handle = display(HTML(_live(workspace, run)), display_id=True)
     try:
         while run.state not in SETTLED and (deadline is None or time.monotonic() < deadline):
             run = workspace.runs.wait(identity, timeout_s=REFRESH_S)
-            handle.update(HTML(_live(workspace, run)))  # type: ignore[no-untyped-call]
+            handle.update(HTML(_live(workspace, run)))
     finally:
         run = workspace.runs.get(identity)
         handle.update({"text/html": _static(workspace, run), "text/plain": plain(run)}, raw=True)

@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -97,7 +98,7 @@ def _environment() -> dict[str, str]:
     return kept | {"LITELLM_LOCAL_MODEL_COST_MAP": "True"}
 
 
-def _first_line(descriptor: int) -> dict[str, object] | None:
+def _first_line(descriptor: int) -> dict[str, Any] | None:
     """Return what the child said of its start; None when it closed the pipe without a word."""
     text = b""
     while b"\n" not in text:
@@ -105,7 +106,7 @@ def _first_line(descriptor: int) -> dict[str, object] | None:
         if not part:
             return None
         text += part
-    said: dict[str, object] = json.loads(text)
+    said: dict[str, Any] = json.loads(text)
     return said
 
 

@@ -94,7 +94,7 @@ def _listen(address: Path) -> socket.socket:
 async def _serve(places: Places, host: Host, address: Path, listener: socket.socket, say: _Speaker) -> None:
     application = Application(host)
     config = uvicorn.Config(
-        application,  # type: ignore[arg-type]  # a plain ASGI callable
+        application,
         http="httptools",
         loop="asyncio",
         lifespan="off",

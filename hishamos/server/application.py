@@ -57,8 +57,8 @@ class Application:
         except Exception:  # the last resort: the client gets a typed error, the log the rest
             reference = new_id(8)
             log.exception("unexpected error %s in %s", reference, scope["path"])
-            error = ServerError(problem=f"an unexpected error, {reference}", where=scope["path"], next="Its details: hishamos server logs")
-            await _answer(send, 500, _error_body(error, self.host))
+            unexpected = ServerError(problem=f"an unexpected error, {reference}", where=scope["path"], next="Its details: hishamos server logs")
+            await _answer(send, 500, _error_body(unexpected, self.host))
         finally:
             self.open_requests -= 1
             self.last_request = time.monotonic()
@@ -158,7 +158,7 @@ def _validated(verb: Verb, body: bytes) -> dict[str, Any]:
 async def _stream(verb: Verb, feed: Feed[Any], receive: Receive, send: Send, host: Host) -> None:
     loop = asyncio.get_running_loop()
     news = asyncio.Event()
-    feed.on_ready(lambda: loop.call_soon_threadsafe(news.set))
+    feed.on_ready(lambda: _wake(loop, news))
     adapter = answer_adapter(verb.service, verb.name)
     gone = asyncio.ensure_future(_disconnected(receive))
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", NDJSON.encode())]})
@@ -185,6 +185,10 @@ async def _stream(verb: Verb, feed: Feed[Any], receive: Receive, send: Send, hos
     finally:
         gone.cancel()
         feed.close()
+
+
+def _wake(loop: asyncio.AbstractEventLoop, news: asyncio.Event) -> None:
+    loop.call_soon_threadsafe(news.set)
 
 
 async def _disconnected(receive: Receive) -> None:
@@ -227,4 +231,4 @@ def _arrow(table: Any) -> bytes:
     sink = pyarrow.BufferOutputStream()
     with pyarrow.ipc.new_stream(sink, table.schema) as writer:
         writer.write_table(table)
-    return bytes(sink.getvalue())
+    return b"".join([sink.getvalue()])

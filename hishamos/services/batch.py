@@ -16,7 +16,6 @@ from hishamos.records.runs import Run, RunKind, RunState, Step, StepState
 from hishamos.records.workspaces import BatchRow
 from hishamos.services.service import Service, implements
 from hishamos.services.starting import start_run
-from hishamos.services.starting import start_run
 
 STEP = "notebooks"
 STATUS = {

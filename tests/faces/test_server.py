@@ -288,7 +288,7 @@ def test_a_runtime_folder_of_somebody_else_is_refused(tmp_path: Path) -> None:
 
 def test_an_unexpected_error_is_typed_and_its_trace_stands_in_the_log(workspace_dir: Path) -> None:
     requests = Requests(workspace_dir)
-    with pytest.raises(hishamos.HishamosError, match="Expecting|unexpected") as caught:
+    with pytest.raises(hishamos.HishamosError, match=r"Expecting|unexpected") as caught:
         requests._post(requests.server, "/v1/keys", b"{not json", {})
     reference = re.search(r"error, (\w+)", str(caught.value))
     assert reference
