@@ -12,7 +12,7 @@ from pathlib import Path
 
 from hishamos.errors import StoreError, StoreTooNew
 from hishamos.records.record import now
-from hishamos.store.connectors import Connector, Transaction
+from hishamos.store.connectors import Connector, Row, Transaction
 
 _FILE = re.compile(r"^(\d{4})_(\w+)(\.duckdb)?\.sql$")
 _TABLE = "create table if not exists migrations (number bigint primary key, name text not null, checksum text not null, applied_at timestamptz not null)"
@@ -45,6 +45,9 @@ def read(folder: Traversable) -> list[Migration]:
         found = _FILE.match(file.name)
         if found:
             texts.setdefault((int(found[1]), found[2]), {})[bool(found[3])] = file.read_text(encoding="utf-8")
+    alone = [f"{number:04d}_{name}" for (number, name), by in texts.items() if False not in by]
+    if alone:
+        raise ValueError(f"only DuckDB's twin is there, the migration is missing: {', '.join(sorted(alone))}")
     found_all = [Migration(number, name, by[False], by.get(True)) for (number, name), by in sorted(texts.items())]
     if [migration.number for migration in found_all] != list(range(1, len(found_all) + 1)):
         raise ValueError(f"migrations are not numbered 1, 2, 3 …: {[migration.number for migration in found_all]}")
@@ -53,22 +56,28 @@ def read(folder: Traversable) -> list[Migration]:
 
 def schema_version(connector: Connector) -> int:
     """Return the number of the newest migration in the store; 0 for an empty one."""
-    connector.transaction(lambda transaction: transaction.execute(_TABLE))
-    row = connector.fetch_one("select coalesce(max(number), 0) as number from migrations")
-    return int(row["number"]) if row else 0
+    return max(_applied(connector), default=0)
 
 
 def migrate(connector: Connector, migrations: Sequence[Migration] | None = None) -> int:
     """Bring the store to the newest schema and return its version.
 
-    Raises :class:`StoreTooNew` for a store that a newer program wrote, :class:`StoreError` when a migration fails: then the store is as
-    it was before that migration.
+    Raises :class:`StoreTooNew` for a store that a newer program wrote, :class:`StoreError` when a migration fails, then the store is as
+    it was before that migration, or when the store was made by a migration whose text differs.
     """
     known = list(shipped() if migrations is None else migrations)
     newest = known[-1].number if known else 0
-    found = schema_version(connector)
+    applied = _applied(connector)
+    found = max(applied, default=0)
     if found > newest:
         raise StoreTooNew(path=connector.address, found=found, known=newest)
+    for migration in known:
+        if applied.get(migration.number, migration.checksum) != migration.checksum:
+            raise StoreError(
+                problem=f"it was made by another build: its migration {migration.number:04d}_{migration.name} differs",
+                where=connector.address,
+                next="Use the program that made it, or restore a backup.",
+            )
     if found == newest:
         return found
     if found:
@@ -86,6 +95,16 @@ def back_up_before(connector: Connector, version: int) -> Path | None:
     copy = Path(path).parent / "backups" / f"{Path(path).stem}-schema-{version}-{now():%Y%m%dT%H%M%S}.duckdb"
     connector.copy_to(copy)  # type: ignore[attr-defined]  # only DuckDB's connector has a path
     return copy
+
+
+def _applied(connector: Connector) -> dict[int, str]:
+    def work(transaction: Transaction) -> list[Row]:
+        # Two that make the same table in one instant would hurt each other, "if not exists" or not.
+        transaction.lock("migrations")
+        transaction.execute(_TABLE)
+        return transaction.fetch("select number, checksum from migrations")
+
+    return {row["number"]: row["checksum"] for row in connector.transaction(work)}
 
 
 def _apply(transaction: Transaction, migration: Migration, connector: Connector) -> None:

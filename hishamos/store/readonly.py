@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
+import re
 import threading
-import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from hishamos.errors import StoreError, UnsafeSql
-from hishamos.store.connectors import Connector
+from hishamos.store.connectors import Connector, Transaction
 
 if TYPE_CHECKING:
     import duckdb
+    import psycopg
     import pyarrow
 
     from hishamos.store.connectors.duckdb_file import DuckDBConnector
@@ -21,17 +22,22 @@ if TYPE_CHECKING:
 
 VIEWS = frozenset({"runs", "steps", "attempts", "results", "issues", "events", "budgets"})
 """What people query (DESIGN section 9); tables behind them, accounts and keys are not reachable."""
-FUNCTIONS = frozenset({"unnest", "range", "generate_series"})
-"""Table functions that read nothing but their arguments."""
-FORBIDDEN = frozenset({"getenv", "getvariable", "current_setting", "set_config", "pg_sleep", "query", "query_table", "read_blob", "read_text", "lo_import", "lo_export", "dblink"})
+TABLE_FUNCTIONS = frozenset({"unnest", "range", "generate_series"})
+"""DuckDB's table functions that read nothing but their arguments."""
+FORBIDDEN = frozenset({"getenv", "getvariable", "current_setting", "nextval", "currval", "setval", "setseed", "sleep_ms", "write_log"})
+"""DuckDB's functions that look outside the views or leave something behind."""
+HARMLESS_VOLATILE = frozenset({"random", "gen_random_uuid", "clock_timestamp", "timeofday"})
+TELLING = r"^(pg_|has_|inet_|lo_|ts_|txid_|to_reg|current_setting|row_security|(col|obj|shobj)_description)|_(xml|xmlschema)$|_to_xml_"
+"""PostgreSQL's stable functions that read catalogs, settings or tables named by a text."""
 READER = "hishamos_reader"
+PROBE = "hishamos_probe"
 
 
 def select(connector: Connector, statement: str, *, limit: int, timeout_s: float) -> pyarrow.Table:
     """Return the answer of one SELECT, at most ``limit`` rows.
 
-    Raises :class:`UnsafeSql` for anything but one SELECT over the views, :class:`StoreError` when the statement is wrong or takes longer
-    than ``timeout_s`` seconds.
+    Raises :class:`UnsafeSql` for anything but one correct SELECT over the views, :class:`StoreError` when it takes longer than ``timeout_s``
+    seconds or more memory than there is.
     """
     if connector.dialect == "postgres":
         return _select_postgres(connector, statement, limit, timeout_s)  # type: ignore[arg-type]  # the dialect tells the class
@@ -39,90 +45,161 @@ def select(connector: Connector, statement: str, *, limit: int, timeout_s: float
 
 
 def _select_duckdb(connector: DuckDBConnector, statement: str, limit: int, timeout_s: float) -> pyarrow.Table:
+    from hishamos.store.connectors.duckdb_file import arrow_of
+
+    with connector.lend() as connection, _duckdb_errors(connector, timeout_s):
+        text = _check_duckdb(connection, statement)
+        connection.execute("begin transaction read only")
+        timer = threading.Timer(timeout_s, connection.interrupt)
+        timer.start()
+        try:
+            return arrow_of(connection.execute(f"select * from ({text}\n) as answer limit {int(limit)}"))
+        finally:
+            timer.cancel()
+
+
+def _check_duckdb(connection: duckdb.DuckDBPyConnection, statement: str) -> str:
+    """Return the statement without its semicolon once its parsed form is found harmless."""
     import duckdb
 
-    cursor = connector.cursor()
-    try:
-        with _typed(connector, timeout_s, duckdb.Error):
-            _check_duckdb(cursor, statement)
-            cursor.execute("begin transaction read only")
-            timer = threading.Timer(timeout_s, cursor.interrupt)
-            timer.start()
-            try:
-                with warnings.catch_warnings():
-                    # Advice about con.sql(), which can't be interrupted by its cursor.
-                    warnings.simplefilter("ignore", UserWarning)
-                    return cursor.execute(f"select * from ({_bare(statement)}\n) as answer limit {int(limit)}").to_arrow_table()
-            finally:
-                timer.cancel()
-    finally:
-        cursor.close()
-
-
-def _check_duckdb(cursor: duckdb.DuckDBPyConnection, statement: str) -> None:
-    import duckdb
-
-    parts = duckdb.extract_statements(statement)
+    text = _bare(statement)
+    parts = connection.extract_statements(text)
     if len(parts) != 1 or parts[0].type != duckdb.StatementType.SELECT:
         _refuse("it is not exactly one SELECT")
-    tree = json.loads(cursor.execute("select json_serialize_sql($text)", {"text": _bare(statement)}).fetchall()[0][0])
-    if tree.get("error"):
-        _refuse(str(tree.get("error_message", "it can't be parsed")))
-    _check_tree(tree, local=frozenset())
+    try:
+        tree = json.loads(connection.execute("select json_serialize_sql($text)", {"text": text}).fetchall()[0][0])
+        if tree.get("error"):
+            _refuse(str(tree.get("error_message", "it can't be parsed")))
+        _check_tree(tree, frozenset())
+    except RecursionError:
+        _refuse("it is nested too deeply")
+    return text
 
 
 def _check_tree(node: Any, local: frozenset[str]) -> None:
-    """Walk the parsed statement: base tables are views or names of its own common table expressions, table functions are harmless."""
+    """Walk the parsed statement: its tables are views or earlier common table expressions, its functions are harmless.
+
+    A common table expression is known only to those after it and to its own recursive part; before that, DuckDB takes its name for a table's.
+    """
     if isinstance(node, list):
         for item in node:
             _check_tree(item, local)
         return
     if not isinstance(node, dict):
         return
-    local |= {entry["key"].lower() for entry in (node.get("cte_map") or {}).get("map", [])}
+    for entry in (node.get("cte_map") or {}).get("map", []):
+        name = _folded(entry["key"])
+        body = entry["value"]["query_node"]
+        if body["type"] == "RECURSIVE_CTE_NODE":
+            _check_tree({key: value for key, value in body.items() if key != "right"}, local)
+            _check_tree(body["right"], local | {name})
+        else:
+            _check_tree(body, local)
+        _check_tree({key: value for key, value in entry["value"].items() if key != "query_node"}, local)
+        local |= {name}
+    _check_node(node, local)
+    for key, value in node.items():
+        if key != "cte_map":
+            _check_tree(value, local)
+
+
+def _check_node(node: dict[str, Any], local: frozenset[str]) -> None:
     kind = node.get("type")
     if kind == "BASE_TABLE":
-        name = str(node.get("table_name", "")).lower()
-        qualified = node.get("schema_name") not in (None, "", "main") or node.get("catalog_name") not in (None, "")
-        if qualified or name not in VIEWS | local:
-            _refuse(f"it reads {node.get('schema_name') or ''}{'.' if node.get('schema_name') else ''}{node.get('table_name')}")
-    if kind == "TABLE_FUNCTION" and str((node.get("function") or {}).get("function_name", "")).lower() not in FUNCTIONS:
-        _refuse(f"it calls the table function {(node.get('function') or {}).get('function_name')}")
-    if kind in {"SHOW_REF", "COLUMN_DATA", "BOUND_TABLE_REF"}:
+        path = [_folded(part) for part in node["qualified_name"]["path"]]
+        readable = path[0] in VIEWS | local if len(path) == 1 else path[0] == "main" and path[1] in VIEWS and len(path) == 2
+        if not readable:
+            _refuse("it reads " + ".".join(path))
+    elif kind == "TABLE_FUNCTION":
+        name = _folded(node["function"]["function_name"])
+        if name not in TABLE_FUNCTIONS:
+            _refuse(f"it calls the table function {name}")
+    elif kind in {"SHOW_REF", "COLUMN_DATA", "BOUND_TABLE_REF"}:
         _refuse("it is not a plain SELECT")
-    if node.get("class") == "FUNCTION" and str(node.get("function_name", "")).lower() in FORBIDDEN:
-        _refuse(f"it calls {node['function_name']}")
-    for value in node.values():
-        _check_tree(value, local)
+    elif node.get("class") == "FUNCTION":
+        name = _folded(node["function_name"])
+        if name in FORBIDDEN or name.startswith(("pg_", "has_")):
+            _refuse(f"it calls {name}")
+
+
+@contextmanager
+def _duckdb_errors(connector: Connector, timeout_s: float) -> Iterator[None]:
+    import duckdb
+
+    try:
+        yield
+    except duckdb.InterruptException:
+        raise _too_long(timeout_s) from None
+    except (duckdb.OutOfMemoryException, duckdb.FatalException, duckdb.IOException) as error:
+        raise StoreError(problem=str(error).splitlines()[0], where=connector.address, next="Narrow the statement.") from error
+    except duckdb.Error as error:
+        _refuse(str(error).strip().splitlines()[0])
 
 
 def _select_postgres(connector: PostgresConnector, statement: str, limit: int, timeout_s: float) -> pyarrow.Table:
-    """Run as a second role that may read the views and nothing else; the extended protocol takes one statement only."""
-    import psycopg
-
+    """Run as a second role that may read the views and nothing else, after the server itself has said what the statement refers to."""
     from hishamos.store.connectors.postgres import arrow_table
 
-    with connector.connection() as connection, _typed(connector, timeout_s, psycopg.Error):
+    text = _bare(statement)
+    bound = f"set local statement_timeout = {max(1, int(timeout_s * 1000))}"
+    with connector.connection() as connection, _postgres_errors(connector, timeout_s):
         try:
+            connection.execute("begin")
+            connection.execute(bound)
+            _check_postgres(connection, text)
+            connection.execute("rollback")
             connection.execute("begin read only")
-            connection.execute(f"set local statement_timeout = {int(timeout_s * 1000)}")
+            connection.execute(bound)
             connection.execute(f"set local role {READER}")
-            text = f"select * from ({_bare(statement)}\n) as answer limit {int(limit)}"
-            _check_postgres(statement)
-            # `prepare=True` uses the extended protocol: a second statement is a syntax error.
-            return arrow_table(connection.execute(text.replace("%", "%%"), {}, prepare=True))
+            # `prepare=True` uses the extended protocol, which takes one statement only.
+            return arrow_table(connection.execute(f"select * from ({text}\n) as answer limit {int(limit)}", prepare=True))
         finally:
-            if not connection.closed:
+            if not connection.broken:
                 connection.execute("rollback")
 
 
-def _check_postgres(statement: str) -> None:
-    lowered = _bare(statement).lower().lstrip("( \n\t")
-    if not lowered.startswith(("select", "with", "values", "table")):
-        _refuse("it is not exactly one SELECT")
-    for name in FORBIDDEN:
-        if name in lowered:
-            _refuse(f"it calls {name}")
+def _check_postgres(connection: psycopg.Connection[Any], text: str) -> None:
+    """Let the server analyse the statement, without running it, as a view that is rolled back; its parsed form names tables and functions by number."""
+    connection.execute(f"create temporary view {PROBE} as select count(*) from ({text}\n) as answer", prepare=True)
+    found = connection.execute(f"select ev_action::text, ev_class::bigint from pg_rewrite where ev_class = 'pg_temp.{PROBE}'::regclass").fetchall()
+    tree, own = found[0]
+    tables = [int(number) for number in re.findall(r":relid (\d+)", tree) if int(number) != own]
+    functions = [int(number) for number in re.findall(r":\w*(?:funcid|fnoid) (\d+)", tree)]
+    secret = connection.execute(
+        "select c.relname from pg_class c join pg_namespace n on n.oid = c.relnamespace"
+        " where c.oid = any(%s) and not (n.nspname = current_schema() and c.relkind = 'v' and c.relname = any(%s))",
+        (tables, sorted(VIEWS)),
+    ).fetchall()
+    if secret:
+        _refuse(f"it reads {secret[0][0]}")
+    unsafe = connection.execute(
+        "select p.proname from pg_proc p join pg_namespace n on n.oid = p.pronamespace where p.oid = any(%s) and not ("
+        " n.nspname = 'pg_catalog' and (p.provolatile = 'i' or p.proname = any(%s) or (p.provolatile = 's' and p.proname !~ %s)))",
+        (functions, sorted(HARMLESS_VOLATILE), TELLING),
+    ).fetchall()
+    if unsafe:
+        _refuse(f"it calls {unsafe[0][0]}")
+
+
+@contextmanager
+def _postgres_errors(connector: Connector, timeout_s: float) -> Iterator[None]:
+    import psycopg
+
+    try:
+        yield
+    except psycopg.errors.QueryCanceled:
+        raise _too_long(timeout_s) from None
+    except psycopg.Error as error:
+        text = str(error).strip()
+        if error.sqlstate is None:
+            raise  # the connection was lost; the connector says so
+        if READER in text or "to set role" in text:
+            raise StoreError(
+                problem=f"the role {READER} can't be used: {text}",
+                where=connector.address,
+                next=f"Let a superuser run: create role {READER} nologin; grant {READER} to the user of [workspace] store; then open the workspace again.",
+            ) from None
+        _refuse(text.splitlines()[0])
 
 
 def grant_views(connector: Connector) -> None:
@@ -130,37 +207,33 @@ def grant_views(connector: Connector) -> None:
     if connector.dialect != "postgres":
         return
 
-    def work(transaction: Any) -> None:
+    def work(transaction: Transaction) -> None:
         transaction.lock("role " + READER)
         if not transaction.fetch("select 1 from pg_roles where rolname = $name", {"name": READER}):
             transaction.execute(f"create role {READER} nologin")
+        if not transaction.fetch("select 1 where pg_has_role(current_user, $name, 'member')", {"name": READER}):
+            transaction.execute(f"grant {READER} to current_user")
         schema = transaction.fetch("select current_schema() as name")[0]["name"]
         transaction.execute(f'grant usage on schema "{schema}" to {READER}')
         for view in sorted(VIEWS):
             if transaction.fetch("select 1 from pg_views where viewname = $name and schemaname = $schema", {"name": view, "schema": schema}):
                 transaction.execute(f'grant select on "{schema}"."{view}" to {READER}')
 
-    with contextlib.suppress(StoreError):
+    with suppress(StoreError):
         connector.transaction(work)
-
-
-@contextlib.contextmanager
-def _typed(connector: Connector, timeout_s: float, kind: type[Exception]) -> Iterator[None]:
-    try:
-        yield
-    except kind as error:
-        text = str(error).strip()
-        if "INTERRUPT" in text.upper() or "statement timeout" in text:
-            raise StoreError(problem=f"the statement took longer than {timeout_s:g} s and was ended", where="ws.sql", next="Narrow it, or raise timeout_s.") from None
-        if READER in text and "does not exist" in text:
-            raise StoreError(
-                problem=f"the role {READER} is missing", where=connector.address, next=f"Let a superuser run: create role {READER} nologin"
-            ) from None
-        raise UnsafeSql(reason=text.splitlines()[0], views=", ".join(sorted(VIEWS))) from None
 
 
 def _bare(statement: str) -> str:
     return statement.strip().rstrip(";").strip()
+
+
+def _folded(name: str) -> str:
+    """Return a name as DuckDB compares it: only A to Z lose their case."""
+    return "".join(letter.lower() if letter.isascii() else letter for letter in name)
+
+
+def _too_long(timeout_s: float) -> StoreError:
+    return StoreError(problem=f"the statement took longer than {timeout_s:g} s and was ended", where="ws.sql", next="Narrow it, or raise timeout_s.")
 
 
 def _refuse(reason: str) -> None:

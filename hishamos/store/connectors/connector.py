@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
@@ -86,3 +87,11 @@ class Connector(Protocol):
     def close(self) -> None:
         """Finish what was submitted, then close. Later calls raise :class:`hishamos.errors.StoreClosed`."""
         ...
+
+
+def call_back(callback: Callable[[], None]) -> None:
+    """Call what waits for a commit; its failure can't undo the commit, so it is logged and the others go on."""
+    try:
+        callback()
+    except Exception:
+        logging.getLogger("hishamos.store").exception("a callback after a commit failed")

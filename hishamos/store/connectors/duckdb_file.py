@@ -8,16 +8,17 @@ import re
 import subprocess
 import threading
 import warnings
-from collections.abc import Callable, Sequence
+import weakref
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import duckdb
 
 from hishamos.errors import HishamosError, StoreBusy, StoreClosed, StoreError
+from hishamos.store.connectors.connector import Parameters, Row, Transaction, Work, call_back
 from hishamos.store.connectors.parameters import chosen, many_values, plain_row
-from hishamos.store.connectors.connector import Parameters, Row, Transaction, Work
 
 if TYPE_CHECKING:
     import pyarrow
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 GROUP = 256
 """Most works in one commit."""
+PARSED = 512
+"""Most parsed statements that one connection keeps."""
 _HOLDER = re.compile(r"lock is held in (?P<program>.+?) \(PID (?P<pid>\d+)\)")
 _Member = tuple[Work[Any], "Future[Any]"]
 _Alone = tuple[Callable[[], Any], "Future[Any]", Literal["alone"]]
@@ -38,12 +41,14 @@ class DuckDBConnector:
 
     def __init__(self, path: Path | None) -> None:
         self.path = path
-        self._database = self._connect()
-        self._readers = threading.local()
+        self._readers: weakref.WeakSet[_Session] = weakref.WeakSet()
+        self._mine = threading.local()
         self._generation = 0
+        self._given_up = False
         self._works: queue.SimpleQueue[_Member | _Alone | None] = queue.SimpleQueue()
         self._gate = threading.Lock()
         self._closed = False
+        self._session = _Session(self._connect())
         self._writer = threading.Thread(target=self._write, name="store-writer", daemon=True)
         self._writer.start()
 
@@ -55,22 +60,18 @@ class DuckDBConnector:
     def submit(self, work: Work[T]) -> Future[T]:
         """Queue the work for the next group commit."""
         future: Future[T] = Future()
-        with self._gate:
-            if self._closed:
-                raise StoreClosed
-            self._works.put((work, future))
+        self._put((work, future))
         return future
 
     def transaction(self, work: Work[T]) -> T:
         """Run the work and wait for the commit that holds it."""
-        if threading.current_thread() is self._writer:
-            raise RuntimeError("a unit of work can't wait for another one: it would wait for itself")
+        self._not_in_a_work()
         return self.submit(work).result()
 
     def fetch(self, sql: str, parameters: Parameters | None = None) -> list[Row]:
         """Return the rows of a query."""
-        with self._reading():
-            return _rows(self._cursor(), sql, parameters)
+        with self._reading() as session:
+            return session.rows(sql, parameters)
 
     def fetch_one(self, sql: str, parameters: Parameters | None = None) -> Row | None:
         """Return the first row of a query, or None."""
@@ -79,16 +80,21 @@ class DuckDBConnector:
 
     def arrow(self, sql: str, parameters: Parameters | None = None) -> pyarrow.Table:
         """Return a query's answer as an Arrow table."""
-        with self._reading(), warnings.catch_warnings():
-            # Advice to use con.sql(), which has no prepared parameters.
-            warnings.simplefilter("ignore", UserWarning)
-            return self._cursor().execute(sql, chosen(sql, parameters)).to_arrow_table()
+        with self._reading() as session:
+            return arrow_of(session.execute(sql, parameters))
 
-    def cursor(self) -> duckdb.DuckDBPyConnection:
-        """Return a new cursor, for a query that may have to be interrupted; the caller closes it."""
-        if self._closed:
-            raise StoreClosed
-        return self._database.cursor()
+    @contextlib.contextmanager
+    def lend(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Lend a connection of its own, for a query that may have to be interrupted."""
+        try:
+            session = self._new_session()
+        except duckdb.Error as error:
+            raise _typed(self.address, error) from error
+        try:
+            with session.lock:
+                yield session.connection
+        finally:
+            session.close()
 
     def size_bytes(self) -> int | None:
         """Return the size of the file and its log."""
@@ -96,15 +102,27 @@ class DuckDBConnector:
             return None
         return sum(file.stat().st_size for file in (self.path, self.path.with_name(self.path.name + ".wal")) if file.exists())
 
+    def copy_to(self, target: Path) -> None:
+        """Write a consistent copy of the file between two commits; returns once it is complete and on the disk."""
+        if self.path is None:
+            raise StoreError(problem="a store in memory has no file to copy", where=self.address, next="Open a workspace in a folder.")
+        source = self.path
+        if target.exists() and target.samefile(source):
+            raise StoreError(problem="the copy would replace the store itself", where=self.address, next="Choose another file.")
+        self._not_in_a_work()
+        future: Future[None] = Future()
+        self._put((lambda: self._copy(source, target), future, "alone"))
+        future.result()
+
     def close(self) -> None:
-        """Commit what was submitted, write the log into the file, close."""
+        """Commit what was submitted, end what is being read, write the log into the file, close."""
         with self._gate:
             if self._closed:
                 return
             self._closed = True
             self._works.put(None)
         self._writer.join()
-        self._database.close()
+        self._close_sessions()
 
     def _connect(self) -> duckdb.DuckDBPyConnection:
         try:
@@ -117,43 +135,49 @@ class DuckDBConnector:
             connection.execute(statement)
         return connection
 
-    def _cursor(self) -> duckdb.DuckDBPyConnection:
-        kept = getattr(self._readers, "kept", None)
-        if kept is None or kept[0] != self._generation:
-            kept = (self._generation, self.cursor())
-            self._readers.kept = kept
-        return cast("duckdb.DuckDBPyConnection", kept[1])
-
-    @contextlib.contextmanager
-    def _reading(self) -> Any:
-        if self._closed:
-            raise StoreClosed
-        try:
-            yield
-        except duckdb.Error as error:
-            if _invalidated(error):
-                self._reopen()
-            raise _typed(self.address, error) from error
-
-    def copy_to(self, target: Path) -> None:
-        """Write a consistent copy of the file between two commits; returns once it is complete."""
-        if self.path is None:
-            raise StoreError(problem="a store in memory has no file to copy", where=self.address, next="Open a workspace in a folder.")
-        future: Future[None] = Future()
+    def _put(self, item: _Member | _Alone) -> None:
         with self._gate:
             if self._closed:
                 raise StoreClosed
-            self._works.put((lambda: self._copy(target), future, "alone"))
-        future.result()
+            self._works.put(item)
 
-    def _copy(self, target: Path) -> None:
-        if self.path is None:
-            return
+    def _not_in_a_work(self) -> None:
+        if threading.current_thread() is self._writer:
+            raise RuntimeError("a unit of work can't wait for another one: it would wait for itself")
+
+    def _new_session(self) -> _Session:
+        with self._gate:
+            if self._closed:
+                raise StoreClosed
+            session = _Session(self._session.connection.cursor())
+            self._readers.add(session)
+            return session
+
+    @contextlib.contextmanager
+    def _reading(self) -> Iterator[_Session]:
+        """Lend this thread's own session; a closed or outdated one is replaced."""
+        if self._closed:
+            raise StoreClosed
+        generation, session = getattr(self._mine, "kept", (-1, None))
         try:
-            self._database.execute("checkpoint")
-            copy_file(self.path, target)
+            if session is None or generation != self._generation:
+                generation, session = self._generation, self._new_session()
+                self._mine.kept = (generation, session)
+            with session.lock:
+                yield session
+        except duckdb.Error as error:
+            if self._closed:
+                raise StoreClosed from error
+            if _invalidated(error) or self._given_up:
+                self._put((lambda: self._reopen(generation), Future(), "alone"))
+            raise _typed(self.address, error) from error
+
+    def _copy(self, source: Path, target: Path) -> None:
+        try:
+            self._session.connection.execute("checkpoint")
         except duckdb.Error as error:
             raise _typed(self.address, error) from error
+        copy_file(source, target)
 
     def _write(self) -> None:
         while True:
@@ -191,23 +215,27 @@ class DuckDBConnector:
         try:
             answers, callbacks = self._together(group)
         except BaseException as error:  # noqa: BLE001 - it is handed to the caller whose work raised it
-            if len(group) == 1:
-                group[0][1].set_exception(_typed(self.address, error))
+            # When DuckDB gave up the file, it is not for one member's sake: nobody is tried again.
+            if len(group) == 1 or self._given_up:
+                for _, future in group:
+                    future.set_exception(_typed(self.address, error))
             else:
                 for member in group:
                     self._commit([member])
             return
         for callback in callbacks:
-            callback()
+            call_back(callback)
         for (_, future), answer in zip(group, answers, strict=True):
             future.set_result(answer)
 
     def _together(self, group: list[_Member]) -> tuple[list[Any], list[Callable[[], None]]]:
-        transaction = _DuckDBTransaction(self._database)
+        if self._given_up:
+            self._reopen(self._generation)
+        transaction = _DuckDBTransaction(self._session)
         try:
-            self._database.execute("begin transaction")
+            self._session.execute("begin transaction")
             answers = [work(transaction) for work, _ in group]
-            self._database.execute("commit")
+            self._session.execute("commit")
         except BaseException as error:
             self._roll_back(error)
             raise
@@ -217,38 +245,80 @@ class DuckDBConnector:
         try:
             # A failed commit has already ended the transaction; then there is nothing to roll back.
             with contextlib.suppress(duckdb.TransactionException):
-                self._database.execute("rollback")
+                self._session.execute("rollback")
         except duckdb.Error as error:
             cause = error
-        if _invalidated(cause):
-            self._reopen()
+        self._given_up = _invalidated(cause)
 
-    def _reopen(self) -> None:
-        """Open the file anew after DuckDB gave the instance up (a full disk, for one): the log brings back what was committed."""
+    def _reopen(self, generation: int) -> None:
+        """Open the file anew after DuckDB gave the instance up (a full disk, for one): its log brings back what was committed.
+
+        Every connection to the old instance must be closed first, or DuckDB would hand out the same instance again. Only the writer calls this.
+        """
+        if generation != self._generation or self.path is None:
+            return
+        self._given_up = True
+        self._close_sessions()
+        fresh = _Session(self._connect())
         with self._gate:
-            if self.path is None:
-                return
+            self._session = fresh
             self._generation += 1
-            with contextlib.suppress(duckdb.Error):
-                self._database.close()
-            self._database = self._connect()
+        self._given_up = False
+
+    def _close_sessions(self) -> None:
+        with self._gate:
+            sessions = [*self._readers, self._session]
+        for session in sessions:
+            session.close()
+
+
+class _Session:
+    """One connection with the statements that it has parsed: parsing again is a quarter of what a short statement takes."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+        self.connection = connection
+        self.lock = threading.Lock()
+        self._parsed: dict[str, duckdb.Statement] = {}
+
+    def execute(self, sql: str, parameters: Parameters | None = None) -> duckdb.DuckDBPyConnection:
+        statement = self._parsed.get(sql)
+        if statement is None:
+            found = self.connection.extract_statements(sql)
+            if len(found) != 1:
+                raise ValueError(f"one statement at a time, not {len(found)}: {' '.join(sql.split())[:120]}")
+            if len(self._parsed) >= PARSED:
+                self._parsed.clear()
+            statement = self._parsed[sql] = found[0]
+        return self.connection.execute(statement, chosen(sql, parameters))
+
+    def rows(self, sql: str, parameters: Parameters | None) -> list[Row]:
+        answer = self.execute(sql, parameters)
+        columns = [column[0] for column in answer.description or ()]
+        return [plain_row(columns, values) for values in answer.fetchall()]
+
+    def close(self) -> None:
+        """End what runs, then close: an open connection keeps the file locked."""
+        with contextlib.suppress(duckdb.Error):
+            self.connection.interrupt()
+        with self.lock, contextlib.suppress(duckdb.Error):
+            self.connection.close()
 
 
 class _DuckDBTransaction:
-    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
-        self._connection = connection
+    def __init__(self, session: _Session) -> None:
+        self._session = session
         self.callbacks: list[Callable[[], None]] = []
 
     def execute(self, sql: str, parameters: Parameters | None = None) -> int:
-        changed: int = self._connection.execute(sql, chosen(sql, parameters)).rowcount
+        changed: int = self._session.execute(sql, parameters).rowcount
         return max(0, changed)
 
     def executemany(self, sql: str, rows: Sequence[Parameters]) -> None:
         for text, values in many_values(sql, rows):
-            self._connection.execute(text, values)
+            self._session.execute(text, values)
 
     def fetch(self, sql: str, parameters: Parameters | None = None) -> list[Row]:
-        return _rows(self._connection, sql, parameters)
+        return self._session.rows(sql, parameters)
 
     def fetch_one(self, sql: str, parameters: Parameters | None = None) -> Row | None:
         rows = self.fetch(sql, parameters)
@@ -275,15 +345,17 @@ def copy_file(source: Path, target: Path) -> None:
     part.replace(target)
 
 
-def _plug(connection: duckdb.DuckDBPyConnection) -> Transaction:
+def arrow_of(answer: duckdb.DuckDBPyConnection) -> pyarrow.Table:
+    """Return an executed query's rows as an Arrow table."""
+    with warnings.catch_warnings():
+        # Advice to use con.sql(), which has no prepared parameters and can't be interrupted by its cursor.
+        warnings.simplefilter("ignore", UserWarning)
+        return answer.to_arrow_table()
+
+
+def _plug(session: _Session) -> Transaction:
     """Hold the class against the plug when types are checked."""
-    return _DuckDBTransaction(connection)
-
-
-def _rows(connection: duckdb.DuckDBPyConnection, sql: str, parameters: Parameters | None) -> list[Row]:
-    answer = connection.execute(sql, chosen(sql, parameters))
-    columns = [column[0] for column in answer.description or ()]
-    return [plain_row(columns, values) for values in answer.fetchall()]
+    return _DuckDBTransaction(session)
 
 
 def _opening_statements(path: Path | None) -> list[str]:

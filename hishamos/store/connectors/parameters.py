@@ -14,8 +14,8 @@ _TOKEN = re.compile(
     | "(?:[^"]|"")*"              # a quoted name
     | --[^\n]*                    # a comment to the line's end
     | /\*.*?\*/                   # a block comment
-    | \$\$.*?\$\$                 # a dollar-quoted string
-    | \$(?P<name>[A-Za-z_]\w*)    # a parameter
+    | \$(?P<tag>(?:[A-Za-z_]\w*)?)\$.*?\$(?P=tag)\$   # a dollar-quoted string
+    | (?<![\w$])\$(?P<name>[A-Za-z_]\w*)    # a parameter
     | %                           # psycopg wants it doubled
     """,
     re.VERBOSE | re.DOTALL,
@@ -55,11 +55,13 @@ def many_values(sql: str, rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, 
     if found is None:
         raise ValueError(f"executemany takes an insert with one values (…): {sql[:120]}")
     group = found[1]
+    if set(names(sql)) - set(names(group)):
+        raise ValueError(f"executemany takes parameters only in values (…): {sql[:120]}")
     statements = []
     for start in range(0, len(rows), CHUNK):
         part = rows[start : start + CHUNK]
         text = _repeated(sql[: found.start(1)], group, sql[found.end(1) :], len(part))
-        values = {f"{name}_{index}": row[name] for index, row in enumerate(part) for name in names(group)}
+        values = {f"{name}_{index}": value for index, row in enumerate(part) for name, value in chosen(group, row).items()}
         statements.append((text, values))
     return statements
 

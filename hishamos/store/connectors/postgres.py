@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -10,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from hishamos.errors import CommitUnknown, StoreClosed, StoreError
+from hishamos.store.connectors.connector import Parameters, Row, Transaction, Work, call_back
 from hishamos.store.connectors.parameters import chosen, many_values, percent_style, plain_row
-from hishamos.store.connectors.connector import Parameters, Row, Transaction, Work
 
 if TYPE_CHECKING:
     import psycopg
@@ -19,7 +20,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 CONNECTIONS = 8
-TRIES = 5
+TRIES = CONNECTIONS + 2
+"""How often a work or a read is tried: after the server restarts, every pooled connection may be found dead once."""
+SECRETS = frozenset({"password", "sslpassword", "passfile"})
 
 
 class PostgresConnector:
@@ -37,7 +40,7 @@ class PostgresConnector:
         address, schema = _split_schema(url)
         self.address = _without_secrets(url)
         self._prepare(address, schema)
-        options = f"-c TimeZone=UTC -c search_path={schema}" if schema else "-c TimeZone=UTC"
+        options = f'-c TimeZone=UTC -c search_path="{schema}"' if schema else "-c TimeZone=UTC"
         self._pool = psycopg_pool.ConnectionPool(
             address, min_size=1, max_size=CONNECTIONS, open=True, kwargs={"autocommit": True, "options": options}, timeout=30, name="store"
         )
@@ -48,7 +51,10 @@ class PostgresConnector:
         """Run the work in one of the pool's threads."""
         if self._closed:
             raise StoreClosed
-        return self._workers.submit(self._run, work)
+        try:
+            return self._workers.submit(self._run, work)
+        except RuntimeError as error:
+            raise StoreClosed from error  # it was closed in this instant
 
     def transaction(self, work: Work[T]) -> T:
         """Run the work in the calling thread."""
@@ -58,8 +64,7 @@ class PostgresConnector:
 
     def fetch(self, sql: str, parameters: Parameters | None = None) -> list[Row]:
         """Return the rows of a query."""
-        with self._connection() as connection:
-            return _rows(connection, sql, parameters)
+        return self._read(lambda connection: _rows(connection, sql, parameters))
 
     def fetch_one(self, sql: str, parameters: Parameters | None = None) -> Row | None:
         """Return the first row of a query, or None."""
@@ -68,15 +73,23 @@ class PostgresConnector:
 
     def arrow(self, sql: str, parameters: Parameters | None = None) -> pyarrow.Table:
         """Return a query's answer as an Arrow table."""
-        with self._connection() as connection:
-            cursor = connection.execute(percent_style(sql), chosen(sql, parameters))
-            return arrow_table(cursor)
+        return self._read(lambda connection: arrow_table(connection.execute(percent_style(sql), chosen(sql, parameters))))
 
     @contextmanager
     def connection(self) -> Iterator[psycopg.Connection[Any]]:
         """Lend a connection, for a query that needs settings of its own."""
-        with self._connection() as connection:
-            yield connection
+        if self._closed:
+            raise StoreClosed
+        try:
+            with self._pool.connection() as connection:
+                yield connection
+        except self._driver.Error as error:
+            raise self._typed(error) from error
+
+    def _typed(self, error: Exception) -> StoreError:
+        if self._closed:
+            return StoreClosed()
+        return StoreError(problem=str(error).strip(), where=self.address, next="Check that PostgreSQL runs; see: hishamos server logs")
 
     def size_bytes(self) -> int | None:
         """Return the database's size."""
@@ -101,15 +114,16 @@ class PostgresConnector:
         except self._driver.Error as error:
             raise StoreError(problem=str(error).strip(), where=self.address, next="Check [workspace] store and that PostgreSQL runs.") from error
 
-    @contextmanager
-    def _connection(self) -> Iterator[psycopg.Connection[Any]]:
-        if self._closed:
-            raise StoreClosed
-        try:
-            with self._pool.connection() as connection:
-                yield connection
-        except self._driver.Error as error:
-            raise StoreError(problem=str(error).strip(), where=self.address, next="See: hishamos server logs") from error
+    def _read(self, query: Callable[[psycopg.Connection[Any]], T]) -> T:
+        """Run a query outside a transaction; a connection that turns out dead is replaced by another one."""
+        for tried in range(1, TRIES + 1):
+            with self.connection() as connection:
+                try:
+                    return query(connection)
+                except self._driver.OperationalError:
+                    if not connection.broken or tried == TRIES:
+                        raise
+        raise AssertionError("unreachable")
 
     def _run(self, work: Work[T]) -> T:
         errors = self._driver.errors
@@ -121,36 +135,32 @@ class PostgresConnector:
                     cause = error.__cause__ or error
                     raise StoreError(problem=str(cause).strip(), where=self.address, next="Check that PostgreSQL runs, then try again.") from cause
             except self._driver.Error as error:
-                raise StoreError(problem=str(error).strip(), where=self.address, next="See: hishamos server logs") from error
+                raise self._typed(error) from error
         raise AssertionError("unreachable")
 
     def _once(self, work: Work[T]) -> T:
-        lost = (self._driver.OperationalError, self._driver.InterfaceError)
         with self._pool.connection() as connection:
             transaction = _PostgresTransaction(connection)
             try:
                 connection.execute("begin")
                 answer = work(transaction)
-            except lost as error:
-                if isinstance(error, (self._driver.errors.SerializationFailure, self._driver.errors.DeadlockDetected)):
+            except BaseException as error:
+                if not connection.broken:
                     connection.execute("rollback")
-                    raise
-                if connection.broken or connection.closed:
+                elif isinstance(error, self._driver.Error):
                     raise _LostBeforeCommit from error
-                connection.execute("rollback")
-                raise
-            except BaseException:
-                if not (connection.broken or connection.closed):
-                    connection.execute("rollback")
                 raise
             try:
-                connection.execute("commit")
-            except lost as error:
-                if connection.broken or connection.closed:
+                done = connection.execute("commit").statusmessage
+            except self._driver.Error as error:
+                if connection.broken:
                     raise CommitUnknown(where=self.address) from error
                 raise
+        if done != "COMMIT":
+            # A statement had failed and the work went on as if it had not; the server then answers a commit by rolling back.
+            raise StoreError(problem="a statement failed, so nothing was committed", where=self.address, next="See: hishamos server logs")
         for callback in transaction.callbacks:
-            callback()
+            call_back(callback)
         return answer
 
 
@@ -223,13 +233,13 @@ def _split_schema(url: str) -> tuple[str, str | None]:
     parts = urlsplit(url)
     query = dict(parse_qsl(parts.query))
     schema = query.pop("schema", None)
-    if schema is not None and not schema.replace("_", "a").isalnum():
+    if schema is not None and not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,62}", schema):
         raise StoreError(problem=f"{schema!r} is no name for a schema", where=_without_secrets(url), next="Use letters, digits and _.")
     return urlunsplit(parts._replace(query=urlencode(query))), schema
 
 
 def _without_secrets(url: str) -> str:
     parts = urlsplit(url)
-    if parts.password is None:
-        return url
-    return urlunsplit(parts._replace(netloc=parts.netloc.replace(f":{parts.password}@", ":***@")))
+    place = parts.netloc if parts.password is None else parts.netloc.replace(f":{parts.password}@", ":***@")
+    query = "&".join(f"{name}=***" if name in SECRETS else f"{name}={value}" for name, value in parse_qsl(parts.query))
+    return urlunsplit(parts._replace(netloc=place, query=query))
