@@ -201,14 +201,12 @@ async def _line(send: Send, data: bytes, *, last: bool = False) -> None:
 
 
 async def _body(receive: Receive) -> bytes:
-    body = b""
+    parts: list[bytes] = []
     while True:
         message = await receive()
-        if message["type"] == "http.disconnect":
-            return body
-        body += message.get("body", b"")
-        if not message.get("more_body"):
-            return body
+        parts.append(message.get("body", b""))
+        if message["type"] == "http.disconnect" or not message.get("more_body"):
+            return b"".join(parts)
 
 
 async def _answer(send: Send, status: int, body: bytes, kind: str = JSON) -> None:
@@ -231,4 +229,4 @@ def _arrow(table: Any) -> bytes:
     sink = pyarrow.BufferOutputStream()
     with pyarrow.ipc.new_stream(sink, table.schema) as writer:
         writer.write_table(table)
-    return b"".join([sink.getvalue()])
+    return bytes(memoryview(sink.getvalue()))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import statistics
-import threading
 import time
 import uuid
 from pathlib import Path
@@ -22,16 +21,12 @@ LIMIT = 3.5
 
 @pytest.mark.benchmark
 def test_added_to_one_bare_call(tmp_path: Path) -> None:
-    """Each round does one of each, so that all three meet the same machine; bare calls run on a loop in a thread, as any server's do."""
+    """Each round does one of each, so that all three meet the same machine; bare calls run on the gateway's own loop."""
     with Simulator() as simulator:
         found = provider("openai", simulator.url)
         house = build(settings_for(found), str(tmp_path / "store.duckdb"))
         house.store.transaction(lambda transaction: transaction.execute("create table rows_of_one (id text)"))
-        adapter = LitellmAdapter()
-        litellm = adapter._litellm()
-        loop = asyncio.new_event_loop()
-        thread = threading.Thread(target=loop.run_forever, daemon=True)
-        thread.start()
+        litellm = LitellmAdapter()._litellm()
 
         def bare() -> None:
             call = litellm.acompletion(
@@ -43,7 +38,7 @@ def test_added_to_one_bare_call(tmp_path: Path) -> None:
                 num_retries=0,
                 max_retries=0,
             )
-            asyncio.run_coroutine_threadsafe(call, loop).result(30)
+            asyncio.run_coroutine_threadsafe(call, house.gateway._loop).result(30)
 
         def ours() -> None:
             assert house.ask("hello", max_output_tokens=100).text
@@ -58,9 +53,6 @@ def test_added_to_one_bare_call(tmp_path: Path) -> None:
                 started = time.perf_counter()
                 work()
                 taken[work.__name__].append((time.perf_counter() - started) * 1000)
-        asyncio.run_coroutine_threadsafe(adapter.close(), loop).result(10)
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join()
         house.close()
     without, with_all, one = (statistics.median(taken[name][WARM_UP:]) for name in ("bare", "ours", "commit"))
     ratio = (with_all - without) / (2 * one)
