@@ -235,6 +235,7 @@ class DuckDBConnector:
         try:
             self._session.execute("begin transaction")
             answers = [work(transaction) for work, _ in group]
+            transaction.check(self.address)
             self._session.execute("commit")
         except BaseException as error:
             self._roll_back(error)
@@ -307,22 +308,38 @@ class _Session:
 class _DuckDBTransaction:
     def __init__(self, session: _Session) -> None:
         self._session = session
+        self._failed = False
         self.callbacks: list[Callable[[], None]] = []
 
     def execute(self, sql: str, parameters: Parameters | None = None) -> int:
-        changed: int = self._session.execute(sql, parameters).rowcount
+        with self._noting_failure():
+            changed: int = self._session.execute(sql, parameters).rowcount
         return max(0, changed)
 
     def executemany(self, sql: str, rows: Sequence[Parameters]) -> None:
         for text, values in many_values(sql, rows):
-            self._session.execute(text, values)
+            self.execute(text, values)
 
     def fetch(self, sql: str, parameters: Parameters | None = None) -> list[Row]:
-        return self._session.rows(sql, parameters)
+        with self._noting_failure():
+            return self._session.rows(sql, parameters)
 
     def fetch_one(self, sql: str, parameters: Parameters | None = None) -> Row | None:
         rows = self.fetch(sql, parameters)
         return rows[0] if rows else None
+
+    def check(self, address: str) -> None:
+        """Refuse to commit after a failure that a work swallowed: some errors end DuckDB's transaction, some don't, PostgreSQL's all do."""
+        if self._failed:
+            raise StoreError(problem="a statement failed, so nothing was committed", where=address, next="See: hishamos server logs")
+
+    @contextlib.contextmanager
+    def _noting_failure(self) -> Iterator[None]:
+        try:
+            yield
+        except duckdb.Error:
+            self._failed = True
+            raise
 
     def lock(self, scope: str) -> None:
         """Nothing to do: one thread writes."""
@@ -347,10 +364,15 @@ def copy_file(source: Path, target: Path) -> None:
 
 def arrow_of(answer: duckdb.DuckDBPyConnection) -> pyarrow.Table:
     """Return an executed query's rows as an Arrow table."""
+    import pyarrow
+
     with warnings.catch_warnings():
         # Advice to use con.sql(), which has no prepared parameters and can't be interrupted by its cursor.
         warnings.simplefilter("ignore", UserWarning)
-        return answer.to_arrow_table()
+        table = answer.to_arrow_table()
+    # DuckDB calls the same zone Etc/UTC.
+    fields = [field.with_type(pyarrow.timestamp("us", "UTC")) if str(field.type) == "timestamp[us, tz=Etc/UTC]" else field for field in table.schema]
+    return table.cast(pyarrow.schema(fields))
 
 
 def _plug(session: _Session) -> Transaction:
