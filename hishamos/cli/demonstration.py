@@ -64,7 +64,7 @@ def _notebook(face: Face, workspace: Workspace, model: str) -> tuple[Run, str | 
     from hishamos.cli.running import watched
     from hishamos.opening import shipped
 
-    run = workspace.batch.start(str(shipped("notebooks") / NOTEBOOK), [{"model": model}], jobs=1)
+    run = workspace.batch.start(str(shipped("notebooks") / NOTEBOOK), [{"model": model}], jobs=1, fresh=True)
     run = watched(face, workspace, run, cancel=True)
     return run, workspace.batch.rows(run.id)[0].output_path
 
