@@ -11,7 +11,7 @@ from hishamos.charts.formats import count, duration, money, share
 from hishamos.charts.spend import spend_figure
 from hishamos.records.record import now
 from parts.connection import workspace
-from parts.heads import empty, head
+from parts.heads import empty, head, series
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,11 +39,11 @@ def page() -> None:
     _metrics(total)
     step = "hour" if SPANS[span] == 1 else "month" if SPANS[span] > 31 else "day"
     over_time = ws.ledger.spend(by=[step, group], since=since)
-    left, right = st.columns([3, 2], gap="medium")
+    left, right = st.columns(2, gap="medium")
     with left:
         st.subheader(f"Spend by {step} and {group}", anchor=False)
         if over_time["cost_nanos"].sum():
-            figure = spend_figure(over_time, by=step, colour=group)
+            figure = spend_figure(over_time, by=step, colour=group, series=series())
             st.plotly_chart(figure, config={"displayModeBar": False}, key="spend", alt=f"Spend by {step} and {group} in USD")
         else:
             st.caption("Nothing was spent in this span; offline answers are free.")

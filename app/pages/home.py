@@ -11,7 +11,7 @@ from hishamos.charts.spend import spend_figure
 from hishamos.records.record import now
 from hishamos.records.runs import Approval, Run, RunState
 from parts.connection import guarded, workspace
-from parts.heads import empty, head
+from parts.heads import empty, head, series
 from parts.listings import runs_table, seconds_between, spend_words
 
 HELP = """What needs you, what runs and what it costs, refreshed by itself.
@@ -99,7 +99,7 @@ def page() -> None:
         st.subheader("Spend by day", anchor=False)
         spend = ws.ledger.spend(by="day", since=now() - timedelta(days=30))
         if len(spend) and spend["cost_nanos"].sum():
-            st.plotly_chart(spend_figure(spend, by="day"), config={"displayModeBar": False}, key="spend", alt="Spend by day in USD")
+            st.plotly_chart(spend_figure(spend, by="day", series=series()), config={"displayModeBar": False}, key="spend", alt="Spend by day in USD")
         else:
             st.caption("Nothing was spent in 30 days; offline answers are free.")
     with right:
@@ -114,5 +114,6 @@ def page() -> None:
                     st.page_link("pages/run.py", label="Open the run", query_params={"run": result.run_id})
         if not results:
             st.caption("A workflow that saves a result shows it here.")
+
 
 page()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from hishamos.charts.formats import state_label
+from hishamos.charts.palette import DARK, LIGHT
 
 STATE_COLOURS = {
     "queued": "gray",
@@ -18,6 +19,11 @@ STATE_COLOURS = {
     "cancelled": "gray",
     "orphaned": "violet",
 }
+
+
+def series() -> tuple[str, ...]:
+    """Return the chart colours for the theme that the reader sees."""
+    return DARK if st.context.theme.type == "dark" else LIGHT
 
 
 def head(title: str, *, help_text: str) -> None:

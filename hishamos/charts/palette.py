@@ -4,6 +4,8 @@ from __future__ import annotations
 
 LIGHT = ("#0F766E", "#C98310", "#3340C4", "#A3244F", "#4A93DC", "#585C0A", "#B9876B", "#3F0F45")
 """Chart series in this order; a ninth series is ``other``. Distance of 13 (CIE Lab) or more for normal and for colour-blind sight."""
+DARK = ("#2DD4BF", "#F5B041", "#6C7BFF", "#D63A6A", "#CFE8FF", "#6E8B12", "#D7A6FF", "#A34A28")
+"""The same series on a dark ground."""
 ACCENTS = {"green": "#0F9488", "amber": "#D97706", "red": "#DC2626", "blue": "#3B82F6", "violet": "#8B5CF6", "muted": "#808080"}
 """Values that work on white and on black."""
 OTHER = "other"

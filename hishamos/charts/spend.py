@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from hishamos.charts.palette import LIGHT, OTHER, top_names
@@ -13,19 +14,23 @@ if TYPE_CHECKING:
 NANOS = 1e9
 
 
-def spend_figure(frame: pandas.DataFrame, *, by: str = "day", colour: str | None = None) -> plotly.graph_objects.Figure:
-    """Return spend as stacked bars. ``frame``: rows of ``ws.ledger.spend(by=[by, colour])``; no colours are fixed, the theme gives them."""
+def spend_figure(frame: pandas.DataFrame, *, by: str = "day", colour: str | None = None, series: Sequence[str] = LIGHT) -> plotly.graph_objects.Figure:
+    """Return spend as stacked bars. ``frame``: rows of ``ws.ledger.spend(by=[by, colour])``; ``series``: the colours, light or dark."""
     import plotly.graph_objects as go
 
     figure = go.Figure()
     for name, rows in _groups(frame, colour):
-        figure.add_bar(x=rows[by], y=rows["cost_nanos"] / NANOS, name=str(name), hovertemplate="%{x}<br>%{y:.9f} USD<extra>%{fullData.name}</extra>")
+        figure.add_bar(
+            x=rows[by].astype(str), y=rows["cost_nanos"] / NANOS, name=str(name), hovertemplate="%{x}<br>%{y:.9f} USD<extra>%{fullData.name}</extra>"
+        )
     figure.update_layout(
         barmode="stack",
+        colorway=list(series),
+        xaxis_type="category",
+        bargap=0.35 if len(frame[by].unique()) > 4 else 0.75,
         showlegend=colour is not None,
         legend={"orientation": "h", "y": 1.12},
         yaxis_title="USD",
-        xaxis_title=None,
         margin={"l": 0, "r": 0, "t": 24, "b": 0},
         height=300,
     )
