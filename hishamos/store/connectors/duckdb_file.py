@@ -302,6 +302,7 @@ class _Session:
         with contextlib.suppress(duckdb.Error):
             self.connection.interrupt()
         with self.lock, contextlib.suppress(duckdb.Error):
+            self._parsed.clear()
             self.connection.close()
 
 

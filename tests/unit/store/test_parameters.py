@@ -69,6 +69,6 @@ def test_what_is_no_insert_of_rows_is_refused(text, problem):
 
 def test_times_come_in_utc_and_other_values_as_they_are():
     east = timezone(timedelta(hours=3))
-    row = plain_row(["a", "b", "c"], [datetime(2026, 1, 1, 3, tzinfo=east), datetime(2026, 1, 1), None])
-    assert row == {"a": datetime(2026, 1, 1, tzinfo=UTC), "b": datetime(2026, 1, 1), "c": None}
+    row = plain_row(["a", "b", "c"], [datetime(2026, 1, 1, 3, tzinfo=east), datetime(2026, 1, 1), None])  # noqa: DTZ001 - a column without a zone stays one
+    assert row == {"a": datetime(2026, 1, 1, tzinfo=UTC), "b": datetime(2026, 1, 1), "c": None}  # noqa: DTZ001
     assert row["a"].tzinfo is UTC

@@ -34,7 +34,7 @@ def test_an_unknown_name_gives_the_file_and_the_nearest():
 
 
 def test_a_name_given_twice_is_refused():
-    with pytest.raises(ValueError, match="sample.sql names a statement twice"):
+    with pytest.raises(ValueError, match=r"sample\.sql names a statement twice"):
         Statements("sample", TEXT + "-- name: find_run\nselect 2\n")
 
 

@@ -61,6 +61,6 @@ def test_a_schema_that_is_no_name_is_refused(schema):
 
 
 def test_a_server_that_does_not_answer_is_named_without_the_password():
-    with pytest.raises(StoreError, match="Check .workspace. store and that PostgreSQL runs") as caught:
+    with pytest.raises(StoreError, match=r"Check \[workspace\] store and that PostgreSQL runs") as caught:
         open_connector("postgresql://u:s3cret@127.0.0.1:1/db")
     assert "s3cret" not in str(caught.value)

@@ -1,0 +1,425 @@
+"""What a store does when the machine, another program or the server beside it fails."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from concurrent.futures import Future
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from hishamos.errors import CommitUnknown, StoreBusy, StoreClosed, StoreError
+from hishamos.store.connectors import open_connector
+from hishamos.store.connectors.duckdb_file import copy_file
+
+OPEN = "import duckdb, sys; duckdb.connect(sys.argv[1], read_only=len(sys.argv) > 2).execute('select 1')"
+
+
+def others_can_open(path, *flags):
+    return subprocess.run([sys.executable, "-c", OPEN, str(path), *flags], capture_output=True, text=True, check=False).returncode == 0
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "local" / "store.duckdb"
+
+
+@pytest.fixture
+def file_store(path):
+    connector = open_connector(str(path))
+    connector.transaction(lambda t: t.execute("create table notes (id integer primary key, text text)"))
+    yield connector
+    connector.close()
+
+
+@pytest.fixture
+def postgres_store(postgres_url):
+    connector = open_connector(postgres_url)
+    connector.transaction(lambda t: t.execute("create table notes (id integer primary key, text text)"))
+    yield connector
+    connector.close()
+
+
+def put(number, text="x"):
+    return lambda t: t.execute("insert into notes (id, text) values ($id, $text)", {"id": number, "text": text})
+
+
+def count(store):
+    return store.fetch_one("select count(*) as n from notes")["n"]
+
+
+def test_a_foreign_program_that_holds_the_file_is_named_with_its_pid(path):
+    path.parent.mkdir()
+    program = "import duckdb, sys; c = duckdb.connect(sys.argv[1]); print('held', flush=True); sys.stdin.read()"
+    holder = subprocess.Popen([sys.executable, "-c", program, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    try:
+        assert holder.stdout.readline() == "held\n"
+        with pytest.raises(StoreBusy) as caught:
+            open_connector(str(path))
+        assert caught.value.pid == holder.pid
+        assert f"pid {holder.pid}" in str(caught.value)
+        assert "python" in caught.value.holder
+        assert str(path) in str(caught.value)
+    finally:
+        holder.communicate()
+    open_connector(str(path)).close()
+
+
+def test_a_file_that_is_no_database_is_told_so_and_left_alone(path):
+    path.parent.mkdir()
+    path.write_bytes(b"this is no database at all" * 400)
+    with pytest.raises(StoreError, match="move the file away"):
+        open_connector(str(path))
+    assert path.read_bytes().startswith(b"this is no database")
+
+
+def test_a_folder_that_is_a_file_is_told_so(tmp_path):
+    (tmp_path / "local").write_text("")
+    with pytest.raises(StoreError):
+        open_connector(str(tmp_path / "local" / "store.duckdb"))
+
+
+def test_a_read_only_folder_is_told_so():
+    with tempfile.TemporaryDirectory(prefix="hos-") as name:
+        folder = Path(name)
+        folder.chmod(0o555)
+        program = (
+            "import os, sys\n"
+            "from hishamos.errors import StoreError\n"
+            "from hishamos.store.connectors import open_connector\n"
+            "import hishamos.store.connectors.duckdb_file\n"
+            "os.getuid() or os.setuid(65534)\n"
+            "for place in ('store.duckdb', 'data/local/store.duckdb'):\n"
+            "    try: open_connector(sys.argv[1] + '/' + place)\n"
+            "    except StoreError as error: print(error)\n"
+        )
+        done = subprocess.run([sys.executable, "-c", program, name], capture_output=True, text=True, check=False, cwd="/")
+        assert done.stdout.count("the folder can't be written") == 2, done
+        assert done.stdout.count("Make it writable") == 2
+        assert list(folder.iterdir()) == []
+        folder.chmod(0o755)
+
+
+@pytest.fixture
+def small_disk():
+    folder = Path(tempfile.mkdtemp(prefix="hos-disk-"))
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=6m", "tmpfs", str(folder)], capture_output=True, text=True, check=False)
+    if mounted.returncode:
+        folder.rmdir()
+        pytest.skip(f"needs the right to mount a tmpfs: {mounted.stderr.strip()}")
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)
+    folder.rmdir()
+
+
+def fill(folder):
+    """Take all the room that is left."""
+    ballast = folder / "ballast"
+    with ballast.open("wb", buffering=0) as file, pytest.raises(OSError, match="space"):
+        while True:
+            file.write(b"x" * 4096)
+    return ballast
+
+
+def test_a_full_disk_is_told_half_writes_nothing_and_is_got_over(small_disk):
+    path = small_disk / "store.duckdb"
+    store = open_connector(str(path))
+    store.transaction(lambda t: t.execute("create table notes (id integer primary key, text text)"))
+    for number in range(10):
+        store.transaction(put(number))
+    ballast = fill(small_disk)
+    acknowledged, failures = list(range(10)), []
+    for number in range(10, 60):
+        try:
+            store.transaction(lambda t, number=number: [put(number * 10, os.urandom(30_000).hex())(t), put(number * 10 + 1)(t)])
+            acknowledged += [number * 10, number * 10 + 1]
+        except StoreError as error:
+            failures.append(str(error))
+    assert failures
+    assert all("disk is full" in text for text in failures), set(failures)
+    ballast.unlink()
+    store.transaction(put(9999))
+    assert [row["id"] for row in store.fetch("select id from notes order by id")] == [*acknowledged, 9999]
+    store.close()
+    again = open_connector(str(path))
+    assert [row["id"] for row in again.fetch("select id from notes order by id")] == [*acknowledged, 9999]
+    again.close()
+
+
+def test_a_disk_too_small_to_begin_with_is_told(small_disk):
+    fill(small_disk)
+    with pytest.raises(StoreError, match="disk is full"):
+        open_connector(str(small_disk / "store.duckdb")).transaction(lambda t: t.execute("create table a (b text)"))
+
+
+def test_a_copy_to_a_full_disk_leaves_no_part(small_disk, file_store):
+    file_store.transaction(lambda t: t.executemany("insert into notes values ($i, $t)", [{"i": i, "t": os.urandom(40_000).hex()} for i in range(150)]))
+    with pytest.raises(StoreError, match="copy failed"):
+        file_store.copy_to(small_disk / "copy.duckdb")
+    assert list(small_disk.iterdir()) == []
+    assert count(file_store) == 150
+
+
+WRITER = """
+import sys, threading
+from hishamos.store.connectors import open_connector
+store = open_connector(sys.argv[1])
+store.transaction(lambda t: t.execute("create table pairs (id bigint primary key, half text)"))
+lock, numbers = threading.Lock(), iter(range(10**9))
+def go():
+    while True:
+        with lock: number = next(numbers)
+        def work(t):
+            t.execute("insert into pairs values ($id, 'a')", {"id": number * 2})
+            t.execute("insert into pairs values ($id, 'b')", {"id": number * 2 + 1})
+        store.transaction(work)
+        sys.stdout.write(f"{number}\\n"); sys.stdout.flush()
+for _ in range(6): threading.Thread(target=go).start()
+"""
+
+
+@pytest.mark.parametrize("engine", ["duckdb", "postgres"])
+def test_what_was_acknowledged_survives_a_kill_and_nothing_is_half_there(engine, path, request):
+    url = request.getfixturevalue("postgres_url") if engine == "postgres" else str(path)
+    child = subprocess.Popen([sys.executable, "-c", WRITER, url], stdout=subprocess.PIPE, text=True)
+    told = [child.stdout.readline() for _ in range(60)]
+    os.kill(child.pid, signal.SIGKILL)
+    told += child.stdout.read().splitlines(keepends=True)
+    child.wait()
+    acknowledged = {int(line) for line in told if line.endswith("\n")}
+    assert len(acknowledged) >= 60
+    store = open_connector(url)
+    if engine == "postgres":
+        time.sleep(0.5)  # the server ends the dead client's open transactions
+    ids = {row["id"] for row in store.fetch("select id from pairs")}
+    assert {half for number in acknowledged for half in (number * 2, number * 2 + 1)} <= ids
+    assert {number // 2 for number in ids if number % 2} == {number // 2 for number in ids if not number % 2}
+    store.transaction(lambda t: t.execute("insert into pairs values (-1, 'c')"))
+    store.close()
+
+
+def test_a_copy_made_while_others_write_and_read_is_whole(file_store, path, tmp_path):
+    stop = threading.Event()
+
+    def write():
+        number = 0
+        while not stop.is_set():
+            file_store.transaction(lambda t, number=number: t.executemany("insert into notes values ($i, 'x')", [{"i": number}, {"i": number + 1}]))
+            number += 2
+
+    def read():
+        while not stop.is_set():
+            assert count(file_store) % 2 == 0
+
+    threads = [threading.Thread(target=write), threading.Thread(target=read)]
+    for thread in threads:
+        thread.start()
+    copies = []
+    with file_store.lend() as held:
+        held.execute("begin transaction read only")
+        held.execute("select count(*) from notes").fetchall()
+        for number in range(3):
+            least = count(file_store)
+            copies.append((least, tmp_path / "copies" / f"{number}.duckdb"))
+            file_store.copy_to(copies[-1][1])
+            assert not others_can_open(path)
+            assert not others_can_open(path, "read-only")
+    stop.set()
+    for thread in threads:
+        thread.join()
+    for least, copy in copies:
+        with duckdb.connect(str(copy), read_only=True) as opened:
+            (found,) = opened.execute("select count(*) from notes").fetchone()
+        assert found >= least
+        assert found % 2 == 0
+    assert sorted(file.name for file in (tmp_path / "copies").iterdir()) == ["0.duckdb", "1.duckdb", "2.duckdb"]
+
+
+def test_a_copy_never_replaces_the_store_itself(file_store, path, tmp_path):
+    file_store.transaction(put(1))
+    link = tmp_path / "link.duckdb"
+    link.symlink_to(path)
+    for target in (path, link):
+        with pytest.raises(StoreError, match="replace the store itself"):
+            file_store.copy_to(target)
+    with pytest.raises(StoreError, match="copy failed"):
+        copy_file(tmp_path / "none.duckdb", tmp_path / "copy.duckdb")
+    assert count(file_store) == 1
+
+
+def test_closing_lets_the_file_go_even_where_threads_that_read_it_live_on(file_store, path):
+    stop, has_read = threading.Event(), threading.Event()
+
+    def read_and_stay():
+        count(file_store)
+        has_read.set()
+        stop.wait(20)
+
+    thread = threading.Thread(target=read_and_stay)
+    thread.start()
+    has_read.wait(10)
+    file_store.close()
+    assert others_can_open(path)
+    assert not path.with_name(path.name + ".wal").exists()
+    stop.set()
+    thread.join()
+    for call in (file_store.lend().__enter__, lambda: file_store.copy_to(path.with_name("copy"))):
+        with pytest.raises(StoreClosed):
+            call()
+
+
+def test_closing_ends_a_long_read(file_store):
+    outcome: Future[object] = Future()
+
+    def read():
+        try:
+            outcome.set_result(file_store.fetch("select count(*) as n from range(1000000) a, range(1000000) b where (a.range + b.range) % 7 = 8"))
+        except BaseException as error:
+            outcome.set_exception(error)
+
+    thread = threading.Thread(target=read)
+    thread.start()
+    time.sleep(0.3)
+    file_store.close()
+    assert isinstance(outcome.exception(10), StoreClosed)
+    thread.join()
+
+
+def test_a_work_that_waits_for_another_is_told_not_to(file_store, tmp_path):
+    for inner in (lambda t: file_store.transaction(put(1)), lambda t: file_store.copy_to(tmp_path / "copy")):
+        with pytest.raises(RuntimeError, match="wait for itself"):
+            file_store.transaction(inner)
+
+
+def test_several_statements_in_one_text_are_refused(file_store):
+    with pytest.raises(ValueError, match="one statement at a time, not 2"):
+        file_store.transaction(lambda t: t.execute("select 1; select 2"))
+    assert file_store.fetch("select 1 as n") == [{"n": 1}]
+
+
+def test_more_texts_than_are_kept_parsed_still_work(file_store):
+    assert [file_store.fetch_one(f"select {number} as n")["n"] for number in range(1100)] == list(range(1100))
+
+
+def cut(store, server):
+    """End the connection that the store's pool will lend next."""
+    import psycopg
+
+    pid = store.fetch_one("select pg_backend_pid() as pid")["pid"]
+    with psycopg.connect(server, autocommit=True) as other:
+        other.execute("select pg_terminate_backend(%s)", (pid,))
+    time.sleep(0.1)
+
+
+def test_a_connection_that_was_cut_is_replaced_unseen(postgres_store, postgres_server):
+    cut(postgres_store, postgres_server)
+    assert count(postgres_store) == 0
+    cut(postgres_store, postgres_server)
+    assert postgres_store.transaction(put(1)) == 1
+    cut(postgres_store, postgres_server)
+    assert postgres_store.arrow("select id from notes").to_pylist() == [{"id": 1}]
+
+
+def test_a_connection_cut_inside_a_work_runs_the_work_again(postgres_store, postgres_server):
+    import psycopg
+
+    tries = []
+
+    def work(transaction):
+        tries.append(transaction.fetch_one("select pg_backend_pid() as pid")["pid"])
+        put(len(tries))(transaction)
+        if len(tries) == 1:
+            with psycopg.connect(postgres_server, autocommit=True) as other:
+                other.execute("select pg_terminate_backend(%s)", (tries[0],))
+            time.sleep(0.1)
+        return put(10)(transaction)
+
+    assert postgres_store.transaction(work) == 1
+    assert len(tries) == 2
+    assert [row["id"] for row in postgres_store.fetch("select id from notes order by id")] == [2, 10]
+
+
+def test_a_connection_cut_before_the_commits_answer_is_an_unknown_outcome(postgres_store, postgres_server):
+    import psycopg
+
+    def work(transaction):
+        pid = transaction.fetch_one("select pg_backend_pid() as pid")["pid"]
+        with psycopg.connect(postgres_server, autocommit=True) as other:
+            other.execute("select pg_terminate_backend(%s)", (pid,))
+        time.sleep(0.1)
+
+    with pytest.raises(CommitUnknown, match="Repeat the call"):
+        postgres_store.transaction(work)
+    assert count(postgres_store) == 0
+
+
+def test_a_deadlock_is_resolved_by_running_one_again(postgres_store):
+    postgres_store.transaction(lambda t: [put(1)(t), put(2)(t)])
+    meet = threading.Barrier(2)
+    tries = []
+
+    def cross(first, second):
+        def work(transaction):
+            tries.append(first)
+            transaction.execute("update notes set text = text || 'a' where id = $id", {"id": first})
+            if len(tries) <= 2:
+                meet.wait(10)
+            transaction.execute("update notes set text = text || 'b' where id = $id", {"id": second})
+
+        return work
+
+    futures = [postgres_store.submit(cross(1, 2)), postgres_store.submit(cross(2, 1))]
+    for future in futures:
+        future.result(30)
+    assert len(tries) == 3
+    assert sorted(row["text"] for row in postgres_store.fetch("select text from notes")) in (["xab", "xba"], ["xab", "xab"], ["xba", "xba"])
+
+
+def test_a_conflict_that_never_ends_is_given_up_with_a_sentence(postgres_store):
+    import psycopg
+
+    tries = []
+
+    def work(transaction):
+        tries.append(1)
+        raise psycopg.errors.SerializationFailure("could not serialize access")
+
+    with pytest.raises(StoreError, match="could not serialize access"):
+        postgres_store.transaction(work)
+    assert 5 <= len(tries) <= 20
+
+
+def test_two_programs_exclude_each_other_by_the_lock(postgres_store, postgres_url):
+    other = open_connector(postgres_url)
+    postgres_store.transaction(put(0, "0"))
+
+    def add(transaction):
+        transaction.lock("counter")
+        found = int(transaction.fetch_one("select text from notes where id = 0")["text"])
+        time.sleep(0.002)
+        transaction.execute("update notes set text = $text where id = 0", {"text": str(found + 1)})
+
+    futures = [store.submit(add) for _ in range(15) for store in (postgres_store, other)]
+    for future in futures:
+        future.result(30)
+    assert postgres_store.fetch_one("select text from notes where id = 0") == {"text": "30"}
+    other.close()
+
+
+def test_a_schema_with_capitals_keeps_its_tables(postgres_server):
+    import psycopg
+
+    name = f"T_{os.urandom(4).hex()}"
+    store = open_connector(f"{postgres_server}?schema={name}")
+    store.transaction(lambda t: t.execute("create table notes (id integer)"))
+    assert store.fetch_one("select table_schema as s from information_schema.tables where table_schema = $s", {"s": name}) == {"s": name}
+    store.close()
+    with psycopg.connect(postgres_server, autocommit=True) as connection:
+        connection.execute(f'drop schema "{name}" cascade')
