@@ -11,23 +11,21 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from hishamos.contracts.journal import Batch, Claim, EventDraft, RowState, RunChange, Signals
+from hishamos.contracts.journal import Batch, Claim, RunChange, Signals
 from hishamos.engine.context import Held, NodeContext
 from hishamos.engine.failures import failure, pause_s, tries, typed
 from hishamos.engine.graph import Graph
 from hishamos.engine.node import PASSED, Family, Node
 from hishamos.engine.rows import RowBook
+from hishamos.engine.scribe import Scribe
 from hishamos.engine.steptype import Children, Done, Result, Skipped, Waiting
 from hishamos.engine.templates import condition, fill
-from hishamos.engine.timers import Timer
 from hishamos.engine.tools import Tools
-from hishamos.errors import HishamosError, InvalidInput, LeaseLost, RunFailed, StepTimedOut
+from hishamos.errors import HishamosError, InvalidInput, LeaseLost, RunFailed, StepTimedOut, StoreError
 from hishamos.records.record import content_hash
 from hishamos.records.runs import RunState, StepState
 
 log = logging.getLogger(__name__)
-SOFT_S = 0.02
-"""How long a change that others do not wait for may wait for company before it is written."""
 
 
 class Execution:
@@ -47,14 +45,8 @@ class Execution:
         self._people: dict[str, Node] = {}
         self._failed: Node | None = None
         self._wish: str | None = claim.signals.wish
-        self._decisions = claim.signals.decisions
         self._book: RowBook | None = None
-        self._batch = Batch()
-        self._batches = 1
-        self._after: list[Callable[[], None]] = []
-        self._writing = False
-        self._hard = False
-        self._soft: Timer | None = None
+        self._scribe = Scribe(tools, claim.lease, self._graph, claim.signals.decisions, post=self.post, heard=self._heard, ended=self._told)
 
     # the mailbox
 
@@ -76,7 +68,7 @@ class Execution:
 
     def renew(self) -> None:
         """Keep the lease and see what others asked for."""
-        self.post(self._ask)
+        self.post(self._scribe.urge)
 
     def hand_back(self) -> None:
         """Stop before the next call and queue the run, for the next server."""
@@ -97,8 +89,8 @@ class Execution:
                 if not self._over:
                     self._settle()
             except Exception as error:
-                log.exception("run %s stopped", self.claim.lease.run)
-                self._stop(error)
+                log.exception("run %s broke", self.claim.lease.run)
+                self._break(error)
 
     def _begin(self) -> None:
         self._people.clear()
@@ -118,9 +110,9 @@ class Execution:
             overtaken = node.ended or node.attempt != attempt
             if not overtaken and not (self._blocked and node.inputs is None):
                 self._enter(node)
-        if not self._active and not self._after and not self._writing and self._batch.run is None:
+        if not self._active and self._scribe.idle:
             self._conclude()
-        self._flush()
+        self._scribe.flush()
 
     @property
     def _blocked(self) -> bool:
@@ -129,25 +121,25 @@ class Execution:
     def _conclude(self) -> None:
         moment = self._tools.clock()
         if self._failed is not None:
-            self._graph.cancel_open(self._record, moment)
-            self._end(RunChange(RunState.FAILED, moment, error=failure(self._reason(self._failed)), finished_at=moment))
+            self._graph.cancel_open(self._scribe.step, moment)
+            self._scribe.conclude(RunChange(RunState.FAILED, moment, error=failure(self._reason(self._failed)), finished_at=moment))
         elif self._graph.complete:
             self._finish()
         elif self._wish is not None:
             state = RunState.QUEUED if self._wish == "leave" else RunState.PAUSED
-            self._end(RunChange(state, moment))
+            self._scribe.conclude(RunChange(state, moment))
         elif self._people:
             what = ", ".join(f"approval of step {path}" for path in self._people)
-            self._end(RunChange(RunState.WAITING, moment, waiting_for=what))
+            self._scribe.conclude(RunChange(RunState.WAITING, moment, waiting_for=what))
 
     def _finish(self) -> None:
         moment = self._tools.clock()
         try:
             outputs = fill(self.claim.pinned.workflow.outputs, self._graph.scope(), "outputs") or None
         except HishamosError as error:
-            self._end(RunChange(RunState.FAILED, moment, error=failure(error), finished_at=moment))
+            self._scribe.conclude(RunChange(RunState.FAILED, moment, error=failure(error), finished_at=moment))
         else:
-            self._end(RunChange(RunState.SUCCEEDED, moment, outputs=outputs, finished_at=moment))
+            self._scribe.conclude(RunChange(RunState.SUCCEEDED, moment, outputs=outputs, finished_at=moment))
 
     def _reason(self, node: Node) -> HishamosError:
         run = self.claim.run
@@ -155,21 +147,15 @@ class Execution:
         reason = reason.removeprefix(f"{node.path}: ")
         return RunFailed(workflow=run.name, where=node.path, reason=reason, next=f"To go on from there: hishamos resume {run.id}", step=node.path)
 
-    def _end(self, change: RunChange) -> None:
-        change.release = True
-        self._batch.run = change
-        self._hard = True
-
     def _cancel(self) -> None:
         for node in self._graph.open_nodes():
             self._let_go(node, cancel=True)
         moment = self._tools.clock()
-        self._graph.cancel_open(self._record, moment)
+        self._graph.cancel_open(self._scribe.step, moment)
         self._todo.clear()
         self._active = 0
         self._failed = None
-        if self._batch.run is None:
-            self._end(RunChange(RunState.CANCELLED, moment, finished_at=moment))
+        self._scribe.conclude(RunChange(RunState.CANCELLED, moment, finished_at=moment))
         self._wish = "cancelling"
 
     # a step
@@ -203,7 +189,7 @@ class Execution:
         except ValidationError as error:
             raise _invalid(node.path, error) from error
         node.input_hash = content_hash(filled) if filled else None
-        node.shown = None if node.quiet or not filled else filled
+        node.shown = _shown(node, filled)
         if not kind.composite or node.limit_s is not None:
             self._limit(node)
         self._changed(node, event=node.parent is None)
@@ -218,7 +204,7 @@ class Execution:
             held=self._wish is not None,
             book=self._rows,
             began=lambda: self.post(lambda: self._limit(node) if node.attempt == attempt and not node.ended else None),
-            keep=self._row_ended,
+            keep=self._scribe.row,
         )
 
     def _limit(self, node: Node) -> None:
@@ -237,7 +223,7 @@ class Execution:
             self._active -= 1 if child.awaited or (child.state is StepState.PENDING and child.timer is not None) else 0
             self._let_go(child, cancel=True)
             child.state, child.finished_at = StepState.CANCELLED, self._tools.clock()
-            self._record(child)
+            self._scribe.step(child)
         self._let_go(node, cancel=True)
         self._fail(node, StepTimedOut(step=node.path, seconds=seconds, run=self.claim.run.id))
 
@@ -249,7 +235,8 @@ class Execution:
             if node.timer is not None and node.limit_s is None:
                 node.timer.cancel()
             node.person, node.state = waiting.person, StepState.WAITING
-            self._changed(node, event=True, hard=True)
+            self._changed(node, event=True)
+            self._scribe.urge()
         else:
             pending = [answer for answer in waiting.on if not answer.ready]
             node.awaited = len(waiting.on)
@@ -293,10 +280,10 @@ class Execution:
     def _try_again(self, node: Node, tried: int) -> None:
         self._let_go(node, cancel=True)
         node.finished_at = self._tools.clock()
-        self._record(node)
-        self._event(node, f"try {tried} failed: {node.error.message if node.error else ''}")
+        self._scribe.step(node)
+        self._scribe.event(node, f"try {tried} failed: {node.error.message if node.error else ''}")
         node.open_next(series=False)
-        self._record(node)
+        self._scribe.step(node)
         self._active += 1
         attempt = node.attempt
         node.timer = self._tools.timers.after(pause_s(tried), lambda: self.post(lambda: self._again(node, attempt)))
@@ -312,14 +299,14 @@ class Execution:
         if node.timer is not None:
             node.timer.cancel()
         self._graph.note_end(node)
-        self._record(node)
-        self._event(node, message)
+        self._scribe.step(node)
+        self._scribe.event(node, message)
         if node.parent is not None:
             self._child_ended(node)
         else:
-            self._hard = True
+            self._scribe.urge()
             if node.state in PASSED:
-                self._after.append(lambda: self._go(self._graph.after(node)))
+                self._scribe.after_commit(lambda: self._go(self._graph.after(node)))
 
     # children
 
@@ -350,9 +337,6 @@ class Execution:
 
     # people and wishes
 
-    def _ask(self) -> None:
-        self._hard = True
-
     def _wished(self, wish: str) -> None:
         if self._wish != "cancelling":
             self._wish = wish
@@ -360,15 +344,13 @@ class Execution:
     def _heard(self, signals: Signals) -> None:
         if signals.wish is not None:
             self._wished(signals.wish)
-        if signals.decisions > self._decisions:
-            self._decisions = signals.decisions
+        if signals.decisions > self._scribe.decisions:
+            self._scribe.decisions = signals.decisions
             for path, decided in self._tools.journal.decisions(self.claim.run.id).items():
                 node = self._people.pop(path, None)
                 if node is not None:
                     node.decided, node.state, node.person = decided, StepState.RUNNING, None
                     self._go([node])
-
-    # the journal
 
     def _rows(self) -> RowBook:
         if self._book is None:
@@ -381,51 +363,34 @@ class Execution:
             self._book = RowBook(self.claim.run.id, self._tools.journal, self.claim.pinned, options, target)
         return self._book
 
-    def _row_ended(self, state: RowState) -> None:
-        self._batch.rows[state.key] = state
-
-    def _record(self, node: Node) -> None:
-        self._batch.steps[node.path, node.attempt] = node.row(self._batches)
-
-    def _event(self, node: Node, message: str = "") -> None:
-        self._batch.events.append(EventDraft("step", node.state.value, self._tools.clock(), node.path, message[:1000]))
-
-    def _changed(self, node: Node, *, event: bool, hard: bool = False) -> None:
-        self._record(node)
+    def _changed(self, node: Node, *, event: bool) -> None:
+        self._scribe.step(node)
         if event:
-            self._event(node, node.person or "")
-        self._hard = self._hard or hard
+            self._scribe.event(node, node.person or "")
 
-    def _flush(self) -> None:
-        if self._writing or self._over or not (self._hard or not self._batch.empty):
-            return
-        if not self._hard:
-            if self._soft is None:
-                self._soft = self._tools.timers.after(SOFT_S, lambda: self.post(self._ask))
-            return
-        if self._soft is not None:
-            self._soft.cancel()
-            self._soft = None
-        batch, after, self._batch, self._after = self._batch, self._after, Batch(), []
-        batch.steps_total, batch.steps_done, batch.seen = self._graph.total, self._graph.finished, self._decisions
-        self._hard, self._writing = False, True
-        self._batches += 1
-        written = self._tools.journal.write(self.claim.lease, batch)
-        written.add_done_callback(lambda future: self.post(lambda: self._committed(future, batch, after)))
+    # the end
 
-    def _committed(self, future: Future[Signals], batch: Batch, after: list[Callable[[], None]]) -> None:
-        self._writing = False
-        error = future.exception()
-        if error is not None:
+    def _told(self, change: RunChange | None, error: BaseException | None) -> None:
+        """The last batch is durable, or a batch could not be written."""
+        if change is not None:
+            self._stop(None, change.state)
+        elif isinstance(error, (LeaseLost, StoreError)):
+            log.warning("run %s is left to whoever takes it next: %s", self.claim.lease.run, error)
+            self._stop(error)
+        else:
+            self._break(error or RuntimeError("the journal gave no answer"))
+
+    def _break(self, error: BaseException) -> None:
+        """End a run that can't go on here, instead of having it taken up and break again and again."""
+        if isinstance(error, (LeaseLost, StoreError)):
             self._stop(error)
             return
-        signals = future.result()
-        if batch.run is not None and signals.changed:
-            self._stop(None, batch.run.state)
-            return
-        for message in after:
-            message()
-        self._heard(signals)
+        told = failure(typed(error, self.claim.run.name))
+        moment = self._tools.clock()
+        last = Batch(run=RunChange(RunState.FAILED, moment, error=told, finished_at=moment, release=True))
+        last.steps_total, last.steps_done = self._graph.total, self._graph.finished
+        self._stop(error)
+        self._tools.journal.write(self.claim.lease, last)
 
     def _stop(self, error: BaseException | None, state: RunState | None = None) -> None:
         """Write nothing any more."""
@@ -436,8 +401,6 @@ class Execution:
         if state is not None:
             self.done.set_result(state)
             return
-        if isinstance(error, LeaseLost):
-            log.warning("%s", error)
         self.done.set_exception(error or RuntimeError("stopped"))
 
     def _let_go(self, node: Node, *, cancel: bool) -> None:
@@ -449,6 +412,13 @@ class Execution:
         for job in node.jobs:
             self._tools.background.give_up(job)
         node.awaited = 0
+
+
+def _shown(node: Node, filled: dict[str, Any]) -> dict[str, Any] | None:
+    """Return what the journal keeps of a step's inputs: of one that only arranges others, as written, for its items have theirs."""
+    if node.quiet or not filled:
+        return None
+    return node.definition.with_ if node.kind.composite else filled
 
 
 def _invalid(path: str, error: ValidationError) -> InvalidInput:

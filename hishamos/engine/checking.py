@@ -153,6 +153,8 @@ def _step_problems(step: StepDefinition, place: Place, sight: _Sight, library: L
     kind = step_type(step.type)
     if step.when is not None:
         yield from sight.problems(step.when, (*place, "when"), bare=True)
+    if step.timeout is not None and not kind.timed:
+        yield Problem((*place, "timeout"), f"a step of type {kind.name} has no time limit", "Leave timeout out.")
     yield from _with_problems(kind, step, place, sight)
     shape = list(_shape_problems(kind, step.with_, (*place, "with")))
     yield from shape

@@ -41,5 +41,10 @@ def typed(error: BaseException, step: str) -> HishamosError:
 
 def failure(error: HishamosError) -> Failure:
     """Return the error as plain data."""
-    wire: dict[str, Any] = json.loads(json.dumps(to_wire(error), default=str))
-    return Failure(type=wire["type"], message=wire["message"], facts=wire["facts"])
+    wire: dict[str, Any] = json.loads(storable(json.dumps(to_wire(error), default=str, ensure_ascii=False)))
+    return Failure(type=wire["type"], message=storable(wire["message"]), facts=wire["facts"])
+
+
+def storable(text: str) -> str:
+    """Return a text without what no store keeps: NUL and lone surrogates."""
+    return text.replace("\0", "").encode("utf-8", "replace").decode()

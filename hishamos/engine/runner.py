@@ -27,7 +27,7 @@ from hishamos.records.record import new_id, now
 from hishamos.records.runs import Run, RunState
 
 log = logging.getLogger(__name__)
-LEASE_S = 15.0
+LEASE_S = 10.0
 WORKERS = 4
 JOBS = 16
 
@@ -171,7 +171,7 @@ class Runner:
             executions = list(self._executions.values())
         for execution in executions:
             execution.renew()
-        if self._tick % 3 == 0:
+        if self._tick % 3 == 0 or not self._tools.journal.exclusive:
             self._tools.pool.submit(self._look_for_dead)
         self._tools.timers.after(self._tools.lease_s / 3, self._keep)
 

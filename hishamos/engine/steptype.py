@@ -201,6 +201,8 @@ class StepType(Generic[I]):
     """Fields of ``with`` that are no templates."""
     composite: ClassVar[bool] = False
     """Whether it only arranges other steps: these have the time limits and the tries."""
+    timed: ClassVar[bool] = True
+    """Whether a time limit can be set on it."""
     literal: ClassVar[frozenset[str]] = frozenset()
     """Fields of ``with`` that have to be known when the definition is loaded."""
 

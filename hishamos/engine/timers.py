@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import logging
 import threading
 import time
 from collections.abc import Callable
+
+log = logging.getLogger(__name__)
 
 
 class Timer:
@@ -35,8 +38,10 @@ class Timers:
         """Run ``action`` in ``seconds``."""
         timer = Timer(action)
         with self._condition:
+            if self._closed:
+                return timer
             heapq.heappush(self._heap, (self.clock() + seconds, next(self._numbers), timer))
-            if self._thread is None and not self._closed:
+            if self._thread is None:
                 self._thread = threading.Thread(target=self._keep_time, name="timers", daemon=True)
                 self._thread.start()
             self._condition.notify()
@@ -62,7 +67,10 @@ class Timers:
     def _keep_time(self) -> None:
         while True:
             for action in self.due():
-                action()
+                try:
+                    action()
+                except Exception:
+                    log.exception("a timer's action failed")
             with self._condition:
                 if self._closed:
                     return

@@ -47,7 +47,7 @@ def canonical(value: Any) -> str:
 
 def content_hash(value: Any, length: int = 64) -> str:
     """Return the first ``length`` hex digits of the SHA-256 of ``value``'s canonical JSON."""
-    return hashlib.sha256(canonical(value).encode()).hexdigest()[:length]
+    return hashlib.sha256(canonical(value).encode("utf-8", "surrogatepass")).hexdigest()[:length]
 
 
 def usd(nanos: int | None) -> Decimal | None:

@@ -153,13 +153,13 @@ class StoreJournal:
             "place": run.where,
             "definition": pinned.model_dump_json(by_alias=True, exclude_defaults=True),
             "options": options.model_dump_json() if options else None,
-            "inputs": canonical(run.inputs),
+            "inputs": _json(run.inputs),
             "files": canonical(files or {}),
         }
         transaction.execute(SQL["insert_run"], values)
         for start in range(0, len(rows), INPUTS_AT_ONCE):
             part = rows[start : start + INPUTS_AT_ONCE]
-            columns = {"run": run.id, "items": list(range(start, start + len(part))), "inputs": [canonical(dict(row)) for row in part]}
+            columns = {"run": run.id, "items": list(range(start, start + len(part))), "inputs": [_json(dict(row)) for row in part]}
             transaction.execute(SQL["insert_inputs"], columns)
         self._record(transaction, run.id, [EventDraft("run", run.state.value, run.created_at)])
         return run
@@ -350,7 +350,19 @@ def _row_columns(rows: Iterable[RowState]) -> dict[str, list[Any]]:
 
 
 def _json(value: Any) -> str | None:
-    return None if value is None else json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    if value is None:
+        return None
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)
+    return text if text.isascii() or _whole(text) else json.dumps(value, separators=(",", ":"), default=str)
+
+
+def _whole(text: str) -> bool:
+    """Whether the text has no lone surrogate, which no store keeps unescaped."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _parsed(text: str | None) -> Any:

@@ -296,3 +296,13 @@ def test_a_whole_run_with_a_killed_process(bench):
     assert bench.work(identity, alive).outputs == {"n": 30}
     assert len(bench.models.sent) == len(set(bench.models.sent)) == 30
     assert bench.store.fetch_one("select steps_done, state from runs")["state"] == "succeeded"
+
+
+def test_any_text_is_kept(bench):
+    identity = bench.insert(STEPS, {"x": "half \ud83d, nul \0, emoji \U0001f41b"})
+    lease = bench.journal.claim(identity, "one", 15).lease
+    text = "half \ud83d, nul \0, emoji \U0001f41b, \u202e"
+    failure = Failure(type="StepFailed", message="plain", facts={"a": "\0"})
+    bench.journal.write(lease, batch(row("a", "failed", output={text: [text]}, inputs=text, error=failure))).result(10)
+    step = bench.steps(identity)["a"]
+    assert (step.output, step.inputs, step.error) == ({text: [text]}, text, failure)

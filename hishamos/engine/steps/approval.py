@@ -22,6 +22,7 @@ class ApprovalStep(StepType[ApprovalInputs]):
 
     name = "approval"
     inputs = ApprovalInputs
+    timed = False
 
     def run(self, context: StepContext, inputs: ApprovalInputs) -> Result:
         """See the plug."""

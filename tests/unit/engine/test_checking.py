@@ -82,6 +82,7 @@ MISTAKES = [
     (HEAD + "  - {id: a}\n", 7, "'type' is missing"),
     (HEAD + "  - {id: 5a, type: approval}\n", 7, "id"),
     (HEAD + "  - {id: a, type: approval, retry: {attempts: 0}, with: {message: m}}\n", 7, "attempts"),
+    (HEAD + "  - {id: a, type: approval, timeout: 5, with: {message: m}}\n", 7, "has no time limit"),
     (HEAD + "  - {id: a, type: approval, timeout: -1, with: {message: m}}\n", 7, "timeout"),
     (HEAD.replace("integer", "integr") + STEP_A, 5, "type"),
     (HEAD.replace("default: 3", "default: three") + STEP_A, 5, "no whole number"),

@@ -542,6 +542,93 @@ class TestLeases:
         bench.models.release()
 
 
+class TestTrouble:
+    def test_text_that_no_store_keeps_is_escaped(self, bench):
+        bench.models.script = lambda request, key: "half \ud83d and nul \0"
+        run = bench.run([echo("a")], outputs={"o": "{{ steps.a.output }}"})
+        assert run.state is RunState.SUCCEEDED
+        assert run.outputs == {"o": "half \ud83d and nul \0"}
+
+    def test_a_run_that_breaks_ends_instead_of_breaking_again(self, bench, monkeypatch):
+        write = bench.journal.write
+
+        def broken(lease, batch):
+            if any(step.state == "succeeded" for step in batch.steps.values()):
+                raise ValueError("a fault of ours")
+            return write(lease, batch)
+
+        monkeypatch.setattr(bench.journal, "write", broken)
+        identity = bench.insert([python("a")])
+        with pytest.raises(ValueError, match="a fault of ours"):
+            bench.process().begin(identity).result(10)
+        until(lambda: bench.get(identity).ended)
+        assert "a fault of ours" in bench.get(identity).error.message
+
+    def test_a_run_whose_store_failed_is_taken_up_again(self, bench, monkeypatch):
+        from concurrent.futures import Future
+
+        from hishamos.errors import StoreError
+
+        write, failed = bench.journal.write, []
+
+        def broken(lease, batch):
+            if batch.steps and not failed:
+                failed.append(True)
+                answer: Future = Future()
+                answer.set_exception(StoreError(problem="gone", where="x", next=""))
+                return answer
+            return write(lease, batch)
+
+        monkeypatch.setattr(bench.journal, "write", broken)
+        runner = bench.process(lease_s=0.3)
+        identity = bench.insert([echo("a")])
+        with pytest.raises(StoreError):
+            runner.begin(identity).result(10)
+        assert bench.get(identity).state is RunState.RUNNING
+        until(lambda: bench.get(identity).ended)
+        assert bench.get(identity).state is RunState.SUCCEEDED
+        assert bench.models.sent == [f"{identity}/a/1/0"]
+
+    def test_other_steps_in_flight_finish_before_the_run_fails(self, bench):
+        bench.models.hold = True
+        identity = bench.insert([echo("slow"), python("bad", "refuse"), python("never", after=["slow"])])
+        work = bench.process().begin(identity)
+        until(lambda: bench.models.open_keys and step_functions.calls)
+        time.sleep(0.1)
+        bench.models.release()
+        assert work.result(10) is RunState.FAILED
+        assert bench.states(identity) == {"slow": "succeeded", "bad": "failed"}
+
+    def test_a_failed_run_lets_its_people_go(self, bench):
+        run = bench.run([{"id": "ok", "type": "approval", "with": {"message": "?"}}, python("bad", "refuse")])
+        assert run.state is RunState.FAILED
+        assert bench.states(run.id) == {"ok": "cancelled", "bad": "failed"}
+        assert bench.journal.history.approvals() == []
+
+    def test_a_step_that_waits_for_nothing_is_a_fault(self, bench, monkeypatch):
+        from hishamos.engine.steps.approval import ApprovalStep
+        from hishamos.engine.steptype import Waiting
+
+        monkeypatch.setattr(ApprovalStep, "run", lambda self, context, inputs: Waiting())
+        run = bench.insert([{"id": "ok", "type": "approval", "with": {"message": "?"}}])
+        with pytest.raises(RuntimeError, match="waits for nothing"):
+            bench.process().begin(run).result(10)
+        until(lambda: bench.get(run).ended)
+
+    def test_a_notebook_step_without_an_executor_is_told(self, bench):
+        run = bench.run([{"id": "n", "type": "notebook", "with": {"notebook": "a.ipynb", "output": "b.ipynb"}}])
+        assert "no executor" in run.error.message
+
+    def test_a_key_in_use_by_another_request_fails_the_step(self, bench):
+        bench.models.hold = True
+        identity = bench.insert([echo("a")])
+        from hishamos.records.calls import Message, ModelRequest, Tags
+
+        bench.models.submit(ModelRequest(target="x", messages=(Message(role="user", content="other"),)), key=f"{identity}/a/1/0", tags=Tags())
+        assert bench.work(identity).error.message.count("another request") == 1
+        bench.models.release()
+
+
 @settings(max_examples=25, deadline=None)
 @given(st.integers(1, 9).flatmap(lambda n: st.lists(st.sets(st.integers(0, max(0, n - 1))), min_size=n, max_size=n)), st.booleans())
 def test_any_graph_runs_each_step_once_in_order(edges, kill):
