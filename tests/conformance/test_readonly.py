@@ -140,6 +140,7 @@ ATTACKS = [
     "select * from events for update",
     "select $1",
     "select nothing_like_it from events",
+    "select * from (from events) pivot (count(*) for kind in ('note')), requests",
     "select interrupted from events",
 ]
 

@@ -176,6 +176,7 @@ class DuckDBConnector:
         try:
             self._session.connection.execute("checkpoint")
         except duckdb.Error as error:
+            self._given_up = _invalidated(error)
             raise _typed(self.address, error) from error
         copy_file(source, target)
 
@@ -260,6 +261,8 @@ class DuckDBConnector:
             return
         self._given_up = True
         self._close_sessions()
+        if not self.path.exists():
+            raise StoreError(problem="the file has gone", where=self.address, next="Put it back, or restore a backup; nothing was written anew.")
         fresh = _Session(self._connect())
         with self._gate:
             self._session = fresh
