@@ -46,20 +46,22 @@ def start(places: Places) -> ServerInfo:
     Raises :class:`ServerStartFailed` with the end of its log, or the typed error that kept it from starting.
     """
     with _only_starter(places):
-        found = find(places)
-        if found is not None and answers(found):
-            return found
-        reader, writer = os.pipe()
-        with open(reader, "rb") as status:
-            process = _spawn(places, writer)
-            os.close(writer)
-            said = _first_line(status.fileno())
-        if said is None or "started" in said:
-            return _await(places, process)
-        if "error" in said:
+        deadline = time.monotonic() + START_S
+        while True:
+            found = find(places)
+            if found is not None and answers(found):
+                return found
+            reader, writer = os.pipe()
+            with open(reader, "rb") as status:
+                process = _spawn(places, writer)
+                os.close(writer)
+                said = _first_line(status.fileno())
+            if said is None or "started" in said:
+                return _await(places, process)
             process.wait(10)
-            raise from_wire(said["error"])
-        return _elsewhere(places)
+            if "error" in said:
+                raise from_wire(said["error"])
+            _wait_for_holder(places, deadline)
 
 
 def answers(info: ServerInfo) -> bool:
@@ -120,13 +122,24 @@ def _await(places: Places, process: subprocess.Popen[bytes]) -> ServerInfo:
     raise ServerStartFailed(seconds=START_S, log=str(places.log), tail=tail(places.log))
 
 
-def _elsewhere(places: Places) -> ServerInfo:
-    """Another process holds the lock: a server that is just starting or leaving, or one on another machine."""
-    deadline = time.monotonic() + START_S
+def held(places: Places) -> bool:
+    """Return whether a server holds the workspace; one that is leaving does so until its store is closed."""
+    if not places.lock.exists():
+        return False
+    with places.lock.open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return True
+    return False
+
+
+def _wait_for_holder(places: Places, deadline: float) -> None:
+    """Return when the process that holds the lock answers, having just started, or has let go of it; raise when neither comes in time."""
     while time.monotonic() < deadline:
         found = find(places)
-        if found is not None and answers(found):
-            return found
+        if (found is not None and answers(found)) or not held(places):
+            return
         other = _written(places)
         if other is not None and other.host != socket.gethostname():
             raise ServerUnreachable(host=other.host, user=other.user, next="Use HishamOS there, or stop it there first: hishamos server stop")

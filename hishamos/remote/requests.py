@@ -20,7 +20,7 @@ from hishamos.contracts.wire import ARROW, PROTOCOL, Hello, Places, Welcome, ans
 from hishamos.errors import ConnectionLost, HishamosError, InvalidInput, ProtocolMismatch, ServerClosing, from_wire
 from hishamos.records.record import new_id
 from hishamos.records.workspaces import ServerInfo
-from hishamos.remote.discovery import answers, find, start
+from hishamos.remote.discovery import answers, find, held, start
 from hishamos.remote.unix import Connections
 
 TRIES = 6
@@ -91,7 +91,10 @@ class Requests:
             self._post(found, "/v1/stop", b"{}", {})
         self._forget()
         deadline = time.monotonic() + LEAVING_S
-        while (now := find(self.places)) is not None and now.pid == found.pid and time.monotonic() < deadline:
+        while held(self.places) and time.monotonic() < deadline:
+            now = find(self.places)
+            if now is not None and now.pid != found.pid:
+                break
             time.sleep(0.02)
         return True
 
