@@ -150,12 +150,10 @@ def _assemble(root: Path, settings: SettingsSource, keys: Keys, connector: Any, 
         return _acting(holder[0], run, path)
 
     gateway = Gateway(ledger, settings, keys.resolve, owner="")
-    runner = Runner(
-        journal, gateway, settings=lambda: settings().workspace, workspace_for=workspace_for, notebook=notebooks.execute
-    )
+    runner = Runner(journal, gateway, settings=lambda: settings().workspace, workspace_for=workspace_for, notebook=notebooks.execute)
     gateway.owner = runner.owner
     gateway.start()
-    settings.on_change(lambda _: gateway.reconfigure())
+    settings.on_change(gateway.reconfigure)
     machinery = Machinery(
         root=root,
         settings=settings,

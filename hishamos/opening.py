@@ -53,4 +53,3 @@ def sample(name: str) -> str:
         known = sorted(entry.name for entry in folder.glob("*.*"))
         raise UnknownName.among("sample", name, known, f"Shipped: {', '.join(known)}.")
     return str(file)
-

@@ -52,4 +52,6 @@ def check_owned(folder: Path) -> None:
     """Raise unless the folder is a real folder of this user that nobody else may enter."""
     facts = folder.lstat()
     if not stat.S_ISDIR(facts.st_mode) or facts.st_uid != os.getuid() or stat.S_IMODE(facts.st_mode) & 0o077:
-        raise ServerUnreachable(host="this one", user=f"uid {facts.st_uid}", next=f"{folder} must be a folder of yours with mode 0700: remove it, then try again.")
+        raise ServerUnreachable(
+            host="this one", user=f"uid {facts.st_uid}", next=f"{folder} must be a folder of yours with mode 0700: remove it, then try again."
+        )

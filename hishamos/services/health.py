@@ -56,6 +56,8 @@ class HealthService(Service):
             raise InvalidInput(what="that file exists already", where=str(target), next="Choose another name; a backup overwrites nothing.")
         if self.machinery.store.dialect == "postgres":
             address = self.machinery.store.address
-            raise StoreError(problem="PostgreSQL is backed up by its own tools", where=address, next=f"Run: pg_dump --format=custom --file={target} '{address}'")
+            raise StoreError(
+                problem="PostgreSQL is backed up by its own tools", where=address, next=f"Run: pg_dump --format=custom --file={target} '{address}'"
+            )
         self.machinery.store.copy_to(target)  # type: ignore[attr-defined]  # a DuckDB file, as the dialect says
         return str(target)

@@ -103,5 +103,3 @@ def _checked(function: Callable[..., Any], permission: str) -> Callable[..., Any
         return function(self, *arguments, **named)
 
     return check
-
-
