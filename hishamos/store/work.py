@@ -79,9 +79,7 @@ class StoreWork:
 
     # issues
 
-    def create_issues(
-        self, transaction: Transaction, project: str, drafts: Sequence[IssueDraft], *, run_id: str | None, created_at: datetime
-    ) -> list[Issue]:
+    def create_issues(self, transaction: Transaction, project: str, drafts: Sequence[IssueDraft], *, run_id: str | None, created_at: datetime) -> list[Issue]:
         """Create issues under the project's next numbers; a draft whose origin is known there gives the existing issue.
 
         The lock makes reading the counter and writing it one step, so that numbers have no gaps and none is used twice.
@@ -98,9 +96,7 @@ class StoreWork:
                 issues.append(known)
                 continue
             made += 1
-            issue = Issue(
-                **draft.model_dump(), key=f"{project}-{made}", project=project, run_id=run_id, created_at=created_at, updated_at=created_at
-            )
+            issue = Issue(**draft.model_dump(), key=f"{project}-{made}", project=project, run_id=run_id, created_at=created_at, updated_at=created_at)
             values = issue.model_dump(exclude={"state", "version", "updated_at"}) | {"number": made, "labels": canonical(list(issue.labels))}
             transaction.execute(SQL["insert_issue"], values)
             issues.append(issue)

@@ -93,7 +93,9 @@ def test_durable_rows_against_opening_the_file_by_turns(workspace_dir: Path, tmp
     rate = PROCESSES * EACH / seconds
     by_turns = sum(process["done"] for process in turns) / turns_seconds  # type: ignore[misc]
     lock_errors = sum(process["errors"] for process in turns)  # type: ignore[misc]
-    print(f"\ndurable one-row changes, 8 processes: {rate:.0f}/s, {errors} errors, p50 {times[len(times) // 2] * 1000:.1f} ms, p95 {times[int(len(times) * 0.95)] * 1000:.1f} ms")
+    print(
+        f"\ndurable one-row changes, 8 processes: {rate:.0f}/s, {errors} errors, p50 {times[len(times) // 2] * 1000:.1f} ms, p95 {times[int(len(times) * 0.95)] * 1000:.1f} ms"
+    )
     print(f"by turns: {by_turns:.1f}/s, {lock_errors} lock errors; ratio {rate / by_turns:.0f}")
     assert errors == 0
 

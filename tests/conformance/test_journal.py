@@ -220,7 +220,11 @@ def test_lists_filter_and_page(bench):
     assert [run.id for run in history.found(**{**every, "name": "flow", "state": "queued"})] == [first]
     assert len(history.found(**{**every, "limit": 1})) == 1
     lease = bench.journal.claim(first, "one", 15).lease
-    rows = [row("a", "running"), *[row(f"a[{n}]", "succeeded", parent="a", item=n, position=f"0000{n:08d}") for n in range(12)], row("b", "failed", position="0001")]
+    rows = [
+        row("a", "running"),
+        *[row(f"a[{n}]", "succeeded", parent="a", item=n, position=f"0000{n:08d}") for n in range(12)],
+        row("b", "failed", position="0001"),
+    ]
     bench.journal.write(lease, batch(*rows)).result(10)
     steps = {"under": None, "state": None, "after": None, "limit": 100}
     assert [step.path for step in history.steps(first, **steps)] == ["a", *[f"a[{n}]" for n in range(12)], "b"]
@@ -275,9 +279,17 @@ def test_what_is_missing_or_wrong_is_told(bench):
 
 
 def test_a_whole_run_with_a_killed_process(bench):
-    steps = [{"id": "m", "type": "map", "with": {"over": "{{ range(30) }}", "concurrency": 5, "step": {"type": "command", "with": {"command": "echo", "inputs": {"text": "{{ item }}"}}}}}]
+    steps = [
+        {
+            "id": "m",
+            "type": "map",
+            "with": {"over": "{{ range(30) }}", "concurrency": 5, "step": {"type": "command", "with": {"command": "echo", "inputs": {"text": "{{ item }}"}}}},
+        }
+    ]
     bench.models.hold = True
-    identity = bench.insert([*steps, {"id": "ok", "type": "approval", "after": ["m"], "with": {"message": "?"}}], outputs={"n": "{{ steps.m.output | length }}"})
+    identity = bench.insert(
+        [*steps, {"id": "ok", "type": "approval", "after": ["m"], "with": {"message": "?"}}], outputs={"n": "{{ steps.m.output | length }}"}
+    )
     journal = SharedJournal(bench.store)
     dead = bench.process(journal=journal, lease_s=0.5)
     dead.begin(identity)

@@ -44,7 +44,9 @@ def test_triage_falls_back_and_accounts_for_it(kind: str, aimock: dict[str, str]
     price = ws.ledger.price(model)
     assert price is not None
     one = int(((price.input * PROMPT + price.output * ANSWER) * 1000).to_integral_value())
-    assert {(attempt.input_tokens, attempt.output_tokens, attempt.usage_source, attempt.cost_nanos) for attempt in served} == {(PROMPT, ANSWER, "provider", one)}
+    assert {(attempt.input_tokens, attempt.output_tokens, attempt.usage_source, attempt.cost_nanos) for attempt in served} == {
+        (PROMPT, ANSWER, "provider", one)
+    }
     assert [hop.cost_nanos for hop in hops] == [0] * len(hops), "a refused connection bills nothing"
     total = 6 * one
     assert ws.runs.cost(run.id) == ws.runs.get(run.id).cost_nanos == total

@@ -76,7 +76,11 @@ MISTAKES = [
     (step("type: switch, with: {on: 1, cases: {'1': {type: approval, with: {message: m}}}, default: {type: rows}}"), 8, "no step type 'rows'"),
     (HEAD + STEP_A + STEP_A, 8, "used twice"),
     (HEAD + "  - {type: approval, with: {message: m}}\n", 7, "'id' is missing"),
-    (HEAD + "  - {id: a, type: approval, after: [b], with: {message: m}}\n  - {id: b, type: approval, after: [a], with: {message: m}}\n", 7, "wait for each other"),
+    (
+        HEAD + "  - {id: a, type: approval, after: [b], with: {message: m}}\n  - {id: b, type: approval, after: [a], with: {message: m}}\n",
+        7,
+        "wait for each other",
+    ),
     (HEAD + STEP_A + "outputs:\n  o: '{{ steps.zz.output }}'\n", 9, "there is no step 'zz'"),
     (HEAD + "  - {id: a, typ: approval}\n", 7, "did you mean 'type'"),
     (HEAD + "  - {id: a}\n", 7, "'type' is missing"),
@@ -123,7 +127,10 @@ def test_what_is_right_passes(catalog):
 
 
 def test_only_true_and_false_are_booleans(catalog):
-    text = "name: w\ndescription: d\ninputs:\n  a: {type: choice, choices: [yes, no, on, off], default: no}\n  b: {type: boolean, default: true}\n  c: {default: 012}\n  d: {default: 1_000}\n  e: {default: ~}\n  f: {type: number, default: 1e3}\n  g: {default: 2026-11-23}\n  h: {default: 1:30}\nsteps:\n" + STEP_A
+    text = (
+        "name: w\ndescription: d\ninputs:\n  a: {type: choice, choices: [yes, no, on, off], default: no}\n  b: {type: boolean, default: true}\n  c: {default: 012}\n  d: {default: 1_000}\n  e: {default: ~}\n  f: {type: number, default: 1e3}\n  g: {default: 2026-11-23}\n  h: {default: 1:30}\nsteps:\n"
+        + STEP_A
+    )
     inputs = catalog.check(text, "w.yaml").inputs
     assert inputs["a"].choices == ("yes", "no", "on", "off")
     assert inputs["a"].default == "no"

@@ -65,7 +65,9 @@ def test_functions_and_their_arguments():
     assert argument_problems(anything, {"a", "z"}) == []
 
 
-@pytest.mark.parametrize("name", ["os:system", "builtins:eval", "hishamos.store.ledger:now", "hishamos.library.functions.bugs", "hishamos.library.functions..:x", "a"])
+@pytest.mark.parametrize(
+    "name", ["os:system", "builtins:eval", "hishamos.store.ledger:now", "hishamos.library.functions.bugs", "hishamos.library.functions..:x", "a"]
+)
 def test_other_places_are_refused(name):
     with pytest.raises(InvalidInput, match="no library function"):
         function(name)

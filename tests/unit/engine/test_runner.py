@@ -268,9 +268,7 @@ class TestMap:
         leaf = {"type": "command", "with": {"command": "echo", "inputs": {"text": "{{ outer }}.{{ item }}"}}}
         inner = {"type": "map", "with": {"over": "{{ range(outer) }}", "step": leaf}}
         bench.models.script = lambda request, key: request.messages[0].content
-        run = bench.run(
-            [{"id": "m", "type": "map", "with": {"over": [0, 1, 2], "as": "outer", "step": inner}}], outputs={"all": "{{ steps.m.output }}"}
-        )
+        run = bench.run([{"id": "m", "type": "map", "with": {"over": [0, 1, 2], "as": "outer", "step": inner}}], outputs={"all": "{{ steps.m.output }}"})
         assert run.outputs["all"] == [[], ["1.0"], ["2.0", "2.1"]]
         assert "m[2][1]" in bench.steps(run.id)
 
