@@ -109,7 +109,7 @@ class Ledger(Protocol):
         """
         ...
 
-    def settle(self, call: CallIntent, attempt: Attempt, reserve: Reserve, outcome: Outcome | None) -> Future[bool]:
+    def settle(self, attempt: Attempt, reserve: Reserve, outcome: Outcome | None) -> Future[bool]:
         """Complete a sent attempt, settle what ``intend`` reserved and, with ``outcome``, end the call.
 
         Gives False, and writes nothing, if another process took the call over meanwhile.

@@ -172,7 +172,7 @@ class Meter:
             tried.outcome = _success(trip, tried)
         elif tried.attempt.status is AttemptStatus.CANCELLED and not trip.closing:
             tried.outcome = trip.outcome(CallStatus.CANCELLED)
-        done = await answered(self._ledger.settle(trip.intent, tried.attempt, ask, tried.outcome))
+        done = await answered(self._ledger.settle(tried.attempt, ask, tried.outcome))
         self._line.wake()
         if not done:
             trip.held = False  # another process took the call over; what it makes of it is the answer

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from hishamos.contracts.ledger import Abandoned, CallIntent, Elsewhere, Known, Reserve, Sent, Verdict
@@ -30,6 +31,26 @@ COMPLETED = (
     "id", "cause", "error", "input_tokens", "cached_tokens", "cache_write_tokens", "output_tokens", "reasoning_tokens",
     "usage_source", "cost_nanos", "overrun", "latency_ms", "ttft_ms", "finished_at",
 )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """What the store knows of a call."""
+
+    id: str
+    request_hash: str
+    owner: str
+    outcome: str | None
+    attempts: tuple[Attempt, ...]
+
+    @property
+    def ended(self) -> bool:
+        return self.outcome is not None and Outcome.model_validate_json(self.outcome).status is not CallStatus.CANCELLED
+
+    def stored(self) -> Outcome | None:
+        if self.outcome is None:
+            return None
+        return Outcome.model_validate_json(self.outcome).model_copy(update={"attempts": self.attempts, "reused": True})
 
 
 class StoreLedger:
@@ -60,38 +81,34 @@ class StoreLedger:
 
         return self._store.submit(work)
 
-    def settle(self, call: CallIntent, attempt: Attempt, reserve: Reserve, outcome: Outcome | None) -> Future[bool]:
+    def settle(self, attempt: Attempt, reserve: Reserve, outcome: Outcome | None) -> Future[bool]:
         """See the port."""
-        values: dict[str, Any] = {name: getattr(attempt, name) for name in COMPLETED}
-        values["status"] = attempt.status.value
-        ending = None if outcome is None else _ending(call, outcome)
+        values = _completed(attempt, outcome)
 
         def work(transaction: Transaction) -> bool:
             transaction.lock(MONEY)
             if not transaction.execute(SQL["complete_attempt"], values):
                 return False
             self.accounts.settle(transaction, attempt, reserve.bound_nanos or 0)
-            if ending is not None:
-                transaction.execute(SQL["end_call"], ending)
             return True
 
         return self._store.submit(work)
 
     def finish(self, call: CallIntent, outcome: Outcome) -> Future[bool]:
         """See the port."""
-        ending = _ending(call, outcome)
+        text = _text(outcome)
 
         def work(transaction: Transaction) -> bool:
             transaction.lock(MONEY)
-            row = transaction.fetch_one(SQL["call_by_key"], {"key": call.key})
-            if row is None:
-                transaction.execute(SQL["insert_call"], {**_opening(call, outcome.call_id), **ending})
+            held = _held(transaction, call.key)
+            if held is None:
+                transaction.execute(SQL["insert_call"], _opening(call, outcome.call_id, text))
                 return True
-            if row["owner"] != call.owner and row["status"] == CallStatus.OPEN and self._alive(transaction, row["owner"]):
+            elsewhere = held.owner != call.owner and self._alive(transaction, held.owner)
+            if held.ended or elsewhere:
                 return False
-            if row["status"] in (CallStatus.OPEN, CallStatus.CANCELLED):
-                transaction.execute(SQL["adopt_call"], {"id": row["id"], "owner": call.owner})
-            return transaction.execute(SQL["end_call"], ending) > 0
+            transaction.execute(SQL["end_call"], {"id": held.id, "owner": call.owner, "outcome": text})
+            return True
 
         return self._store.submit(work)
 
@@ -99,10 +116,10 @@ class StoreLedger:
         """See the port."""
 
         def work(transaction: Transaction) -> Outcome | None:
-            row = transaction.fetch_one(SQL["call_by_key"], {"key": key})
-            if row is not None and row["request_hash"] != request_hash:
+            held = _held(transaction, key)
+            if held is not None and held.request_hash != request_hash:
                 raise KeyReused(key=key)
-            return None if row is None or row["outcome"] is None else _stored(transaction, row)
+            return None if held is None else held.stored()
 
         return self._store.submit(work)
 
@@ -200,51 +217,48 @@ class StoreLedger:
         return int(row["open"]) if row else 0
 
     def _intend(self, transaction: Transaction, call: CallIntent, attempt: Attempt, ask: Reserve, first: bool, timezone: str) -> Verdict:
-        call_id, number, known = call.id, 1, False
-        earlier: tuple[Attempt, ...] = ()
+        held = None
         if first:
-            row = transaction.fetch_one(SQL["call_by_key"], {"key": call.key})
-            if row is not None:
-                if row["request_hash"] != call.request_hash:
-                    raise KeyReused(key=call.key)
-                verdict = self._take_over(transaction, call, row)
-                if verdict is not None:
-                    return verdict
-                call_id, known = row["id"], True
-                earlier = _attempts(transaction, call_id)
-                number = len(earlier) + 1
+            held = _held(transaction, call.key)
+            verdict = None if held is None else self._take_over(transaction, call, held)
+            if verdict is not None:
+                return verdict
         elif self._shared and transaction.fetch_one(SQL["call_is_mine"], {"id": call.id, "owner": call.owner}) is None:
             return Elsewhere(owner="")
-        if not first:
-            number = len(transaction.fetch(SQL["numbers_of_call"], {"call_id": call_id})) + 1
         obstacle = self.accounts.admit(transaction, call, attempt, ask, timezone)
         if obstacle is not None:
             return obstacle
-        if first and not known:
-            transaction.execute(SQL["insert_call"], {**_opening(call, call_id), "status": "open", "outcome": None, "finished_at": None})
-        elif known:
-            transaction.execute(SQL["adopt_call"], {"id": call_id, "owner": call.owner})
-        transaction.execute(SQL["insert_attempt"], _sent(call, call_id, number, attempt, ask))
+        sent = Sent(call_id=call.id, number=1)
+        if held is not None:
+            transaction.execute(SQL["adopt_call"], {"id": held.id, "owner": call.owner})
+            earlier = _attempts(transaction, held.id)
+            sent = Sent(call_id=held.id, number=len(earlier) + 1, earlier=earlier)
+        elif first:
+            transaction.execute(SQL["insert_call"], _opening(call, call.id, None))
+        else:
+            sent = Sent(call_id=call.id, number=len(transaction.fetch(SQL["numbers_of_call"], {"call_id": call.id})) + 1)
+        transaction.execute(SQL["insert_attempt"], _sent(call, sent, attempt, ask))
         self.accounts.reserve(transaction, attempt, ask.bound_nanos or 0)
-        return Sent(call_id=call_id, number=number, earlier=earlier)
+        return sent
 
-    def _take_over(self, transaction: Transaction, call: CallIntent, row: Mapping[str, Any]) -> Verdict | None:
+    def _take_over(self, transaction: Transaction, call: CallIntent, held: _Held) -> Verdict | None:
         """Return what the known call's state says, or None if this process is to go on with it."""
-        if row["status"] == CallStatus.CANCELLED:
-            return None
-        if row["status"] != CallStatus.OPEN:
-            return Known(_stored(transaction, row))
-        if row["owner"] != call.owner and self._alive(transaction, row["owner"]):
-            return Elsewhere(owner=row["owner"])
-        for sent in transaction.fetch(SQL["sent_of_call"], {"call_id": row["id"]}):
+        if held.request_hash != call.request_hash:
+            raise KeyReused(key=call.key)
+        outcome = held.stored()
+        if outcome is not None:
+            return None if outcome.status is CallStatus.CANCELLED else Known(outcome)
+        if held.owner != call.owner and self._alive(transaction, held.owner):
+            return Elsewhere(owner=held.owner)
+        for sent in transaction.fetch(SQL["sent_of_call"], {"call_id": held.id}):
             self._orphan(transaction, sent)
         if call.orphans == "retry":
             return None
-        attempts = _attempts(transaction, row["id"])
+        attempts = _attempts(transaction, held.id)
         if not any(attempt.status is AttemptStatus.ORPHANED for attempt in attempts):
             return None
-        transaction.execute(SQL["adopt_call"], {"id": row["id"], "owner": call.owner})
-        return Abandoned(call_id=row["id"], attempts=attempts)
+        transaction.execute(SQL["adopt_call"], {"id": held.id, "owner": call.owner})
+        return Abandoned(call_id=held.id, attempts=attempts)
 
     def _orphan(self, transaction: Transaction, row: Mapping[str, Any]) -> None:
         """Complete an attempt whose process died at its reservation."""
@@ -257,8 +271,7 @@ class StoreLedger:
                 "finished_at": now(),
             }
         )
-        values = {name: getattr(attempt, name) for name in COMPLETED} | {"status": attempt.status.value}
-        if transaction.execute(SQL["complete_attempt"], values):
+        if transaction.execute(SQL["complete_attempt"], _completed(attempt, None)):
             self.accounts.settle(transaction, attempt, row["reserved_nanos"] or 0)
 
     def _alive(self, transaction: Transaction, owner: str) -> bool:
@@ -279,26 +292,35 @@ def _attempts(transaction: Transaction, call_id: str) -> tuple[Attempt, ...]:
     return tuple(attempt_of(row) for row in transaction.fetch(SQL["attempts_of_call"], {"call_id": call_id}))
 
 
-def _stored(transaction: Transaction, row: Mapping[str, Any]) -> Outcome:
-    outcome = Outcome.model_validate_json(row["outcome"])
-    return outcome.model_copy(update={"attempts": _attempts(transaction, row["id"]), "reused": True})
+def _held(transaction: Transaction, key: str) -> _Held | None:
+    row = transaction.fetch_one(SQL["call_by_key"], {"key": key})
+    if row is None:
+        return None
+    rows = transaction.fetch(SQL["attempts_of_call"], {"call_id": row["id"]})
+    text = row["outcome"] or (rows[-1]["outcome"] if rows else None)
+    return _Held(row["id"], row["request_hash"], row["owner"], text, tuple(attempt_of(found) for found in rows))
 
 
-def _opening(call: CallIntent, call_id: str) -> dict[str, Any]:
-    return {"id": call_id, "key": call.key, "request_hash": call.request_hash, "target": call.target, "owner": call.owner, "opened_at": now()}
+def _opening(call: CallIntent, call_id: str, outcome: str | None) -> dict[str, Any]:
+    values = {"id": call_id, "key": call.key, "request_hash": call.request_hash, "target": call.target, "owner": call.owner}
+    return {**values, "outcome": outcome, "opened_at": now()}
 
 
-def _ending(call: CallIntent, outcome: Outcome) -> dict[str, Any]:
-    text = outcome.model_dump_json(exclude={"attempts", "reused"}, exclude_defaults=True)
-    return {"id": outcome.call_id, "owner": call.owner, "status": outcome.status.value, "outcome": text, "finished_at": now()}
+def _text(outcome: Outcome) -> str:
+    return outcome.model_dump_json(exclude={"attempts", "reused"}, exclude_defaults=True)
 
 
-def _sent(call: CallIntent, call_id: str, number: int, attempt: Attempt, ask: Reserve) -> dict[str, Any]:
+def _completed(attempt: Attempt, outcome: Outcome | None) -> dict[str, Any]:
+    values: dict[str, Any] = {name: getattr(attempt, name) for name in COMPLETED}
+    return {**values, "status": attempt.status.value, "outcome": None if outcome is None else _text(outcome)}
+
+
+def _sent(call: CallIntent, sent: Sent, attempt: Attempt, ask: Reserve) -> dict[str, Any]:
     return {
         "id": attempt.id,
-        "call_id": call_id,
+        "call_id": sent.call_id,
         "idempotency_key": call.key,
-        "number": number,
+        "number": sent.number,
         "run_id": attempt.run_id,
         "step_id": attempt.step_id,
         "workflow": attempt.workflow,

@@ -1,15 +1,13 @@
--- Calls, attempts and money.
+-- Calls, attempts and money. A call's outcome stands with the attempt that ended it, else with the call.
 
 create table ledger_calls (
     id text primary key,
     key text not null unique,
     request_hash text not null,
     target text not null,
-    status text not null,
     owner text not null,
     outcome text,
-    opened_at timestamptz not null,
-    finished_at timestamptz
+    opened_at timestamptz not null
 );
 
 create table ledger_attempts (
@@ -45,7 +43,8 @@ create table ledger_attempts (
     ttft_ms double precision,
     started_at timestamptz not null,
     finished_at timestamptz,
-    tags text not null
+    tags text not null,
+    outcome text
 );
 
 create index ledger_attempts_call on ledger_attempts (call_id);

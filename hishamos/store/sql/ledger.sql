@@ -1,22 +1,18 @@
 -- name: call_by_key
-select id, request_hash, status, owner, outcome from ledger_calls where key = $key;
+select id, request_hash, owner, outcome from ledger_calls where key = $key;
 
 -- name: insert_call
-insert into ledger_calls (id, key, request_hash, target, status, owner, outcome, opened_at, finished_at)
-values ($id, $key, $request_hash, $target, $status, $owner, $outcome, $opened_at, $finished_at);
+insert into ledger_calls (id, key, request_hash, target, owner, outcome, opened_at)
+values ($id, $key, $request_hash, $target, $owner, $outcome, $opened_at);
 
 -- name: adopt_call
-update ledger_calls
-set owner = $owner, status = 'open', outcome = null, finished_at = null
-where id = $id;
+update ledger_calls set owner = $owner, outcome = null where id = $id;
 
 -- name: call_is_mine
-select id from ledger_calls where id = $id and owner = $owner and status = 'open';
+select id from ledger_calls where id = $id and owner = $owner;
 
 -- name: end_call
-update ledger_calls
-set status = $status, outcome = $outcome, finished_at = $finished_at
-where id = $id and owner = $owner and status = 'open';
+update ledger_calls set owner = $owner, outcome = $outcome where id = $id;
 
 -- name: insert_attempt
 insert into ledger_attempts (
@@ -32,7 +28,7 @@ update ledger_attempts
 set status = $status, cause = $cause, error = $error, input_tokens = $input_tokens, cached_tokens = $cached_tokens,
     cache_write_tokens = $cache_write_tokens, output_tokens = $output_tokens, reasoning_tokens = $reasoning_tokens,
     usage_source = $usage_source, cost_nanos = $cost_nanos, overrun = $overrun, latency_ms = $latency_ms, ttft_ms = $ttft_ms,
-    finished_at = $finished_at
+    finished_at = $finished_at, outcome = $outcome
 where id = $id and status = 'sent';
 
 -- name: attempts_of_call
@@ -109,7 +105,7 @@ update ledger_balances set closed = false where budget = $name;
 
 -- name: attempts_under_way
 select a.*, c.owner as call_owner from ledger_attempts a join ledger_calls c on c.id = a.call_id
-where a.status = 'sent' and c.status = 'open' and c.owner <> $owner;
+where a.status = 'sent' and c.owner <> $owner;
 
 -- name: numbers_of_call
 select number from ledger_attempts where call_id = $call_id;
@@ -118,7 +114,7 @@ select number from ledger_attempts where call_id = $call_id;
 select * from ledger_attempts where call_id = $call_id and status = 'sent';
 
 -- name: release_call
-update ledger_calls set owner = '' where id = $id and owner = $owner and status = 'open';
+update ledger_calls set owner = '' where id = $id and owner = $owner;
 
 -- name: owner_seen
 select count(*) as living from ledger_owners where owner = $owner and seen_at > current_timestamp - interval '10 seconds';
@@ -140,7 +136,7 @@ insert into ledger_prices (model, since, source, kinds, noted_at) values ($model
 select model, since, source, kinds from ledger_prices where model = $model order by noted_at desc;
 
 -- name: open_calls
-select cast(count(*) as bigint) as open from ledger_calls where status = 'open' and owner <> '';
+select cast(count(distinct call_id) as bigint) as open from ledger_attempts where status = 'sent';
 
 -- name: attempts_newest_first
 select * from ledger_attempts
