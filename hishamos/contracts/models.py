@@ -48,7 +48,8 @@ class ModelGateway(Protocol):
 
         A known key with the same request joins the call in flight or returns the stored outcome (``reused``); with another request
         it raises :class:`hishamos.errors.KeyReused`. A cancelled call has no answer: its key opens it again. A call found open whose
-        process died is orphaned and handled by its route's policy. ``run_budget_nanos``: a hard limit on the spend of ``tags.run``, on top of the workspace's budgets.
+        process died is orphaned and handled by its route's policy. ``run_budget_nanos``: a hard limit on the spend of ``tags.run``,
+        on top of the workspace's budgets.
         """
         ...
 
