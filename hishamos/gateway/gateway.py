@@ -30,6 +30,8 @@ from hishamos.records.workspaces import ProviderStatus
 
 BEAT_S = 2.0
 GRACE_S = 5.0
+WARM_AFTER_S = 1.0
+"""Importing litellm takes seconds of the interpreter: whoever started the server is answered first."""
 
 
 class Gateway:
@@ -59,6 +61,7 @@ class Gateway:
         self._closing = False
         self._serving: set[asyncio.Task[None]] = set()
         self._beating: Future[None] | None = None
+        self._warming: threading.Timer | None = None
         meter = Meter(ledger, self.prices, self._adapters)
         self._ladder = Fallback(Retry(Limits(meter, self.standing)), meter, self.standing, self._chain)
 
@@ -76,8 +79,10 @@ class Gateway:
         self._ledger.sync_budgets(settings.budgets)
 
     def warm(self) -> None:
-        """Import in the background what the configured providers need. Answers at once."""
-        threading.Thread(target=self._warm, name="hishamos-warm", daemon=True).start()
+        """Import in the background what the configured providers need, once the first clients were served. Answers at once."""
+        self._warming = threading.Timer(WARM_AFTER_S, self._warm)
+        self._warming.daemon = True
+        self._warming.start()
 
     def submit(self, request: ModelRequest, *, key: str, tags: Tags, run_budget_nanos: int | None = None, stream: bool = False) -> PendingCall:
         """See the contract."""
@@ -125,6 +130,8 @@ class Gateway:
             if self._closing:
                 return
             self._closing = True
+        if self._warming is not None:
+            self._warming.cancel()
         if self._thread.is_alive():
             asyncio.run_coroutine_threadsafe(self._drain(grace_s), self._loop).result()
             self._loop.call_soon_threadsafe(self._loop.stop)
