@@ -80,7 +80,7 @@ def map_verb(
 
     done = frame_rows(frame)
     write_rows(target, [str(name) for name in frame.columns], [_cells(row) for row in done])
-    _show_map(face, done, target, watched, prefix)
+    _show_map(face, done, target, watched, prefix=prefix, hidden=names[1:])
 
 
 class _Watched:
@@ -129,7 +129,7 @@ def _cells(row: Mapping[str, Any]) -> dict[str, Any]:
     return {name: json.dumps(plain(value), ensure_ascii=False) if isinstance(value, list | dict) else plain(value) for name, value in row.items()}
 
 
-def _show_map(face: Face, rows: Sequence[Mapping[str, Any]], target: Path, watched: _Watched, prefix: str) -> None:
+def _show_map(face: Face, rows: Sequence[Mapping[str, Any]], target: Path, watched: _Watched, *, prefix: str, hidden: Sequence[str]) -> None:
     from hishamos.charts.formats import count, state_label
     from hishamos.cli.tables import rows_table
     from hishamos.cli.watching import outcome
@@ -143,7 +143,7 @@ def _show_map(face: Face, rows: Sequence[Mapping[str, Any]], target: Path, watch
     head = [outcome(run)] if run else []
     face.show(
         document,
-        lambda: (*head, words, *([note] if note else []), rows_table(_narrow(rows[:PREVIEW], prefix))),
+        lambda: (*head, words, *([note] if note else []), rows_table(_narrow(rows[:PREVIEW], prefix, hidden))),
         then=f"Written: {target}",
     )
     if watched.interrupted and run:
@@ -154,10 +154,10 @@ def _show_map(face: Face, rows: Sequence[Mapping[str, Any]], target: Path, watch
         raise FinishedWith(1)
 
 
-def _narrow(rows: Sequence[Mapping[str, Any]], prefix: str) -> list[dict[str, Any]]:
-    """Return rows that fit a terminal: long cells are cut, facts of the call left out but the state."""
-    hidden = {f"{prefix}hos_{name}" for name in ("error", "cost_usd", "attempts", "command", "reused", "model")}
-    return [{name: _cut(value) for name, value in row.items() if name not in hidden} for row in rows]
+def _narrow(rows: Sequence[Mapping[str, Any]], prefix: str, hidden: Sequence[str]) -> list[dict[str, Any]]:
+    """Return rows that fit a terminal: ``hidden`` columns and facts of the call but its state are left out, long cells are cut."""
+    out = {*hidden, *(f"{prefix}hos_{name}" for name in ("error", "cost_usd", "attempts", "command", "reused", "model"))}
+    return [{name: _cut(value) for name, value in row.items() if name not in out} for row in rows]
 
 
 def _cut(value: Any) -> Any:
@@ -197,7 +197,7 @@ def batch_verb(face: Face, *, notebook: str, file: str, jobs: int, output: str |
             detached(face, run)
             raise FinishedWith(INTERRUPTED) from None
         done = workspace.batch.rows(run.id)
-    face.show({"run": plain(run), "rows": plain(done)}, lambda: (outcome(run), _batch_table(done)))
+    face.show({"run": plain(run), "rows": plain(done)}, lambda: (outcome(run), _batch_table(done, offline=run.offline)))
     if any(row.status != "succeeded" for row in done):
         face.say("Next: the same line again executes only what is missing.")
         raise FinishedWith(1)
@@ -211,16 +211,16 @@ def _typed(cell: str) -> Any:
     return value if isinstance(value, bool | int | float) else cell
 
 
-def _batch_table(rows: Sequence[Any]) -> Any:
-    from hishamos.charts.formats import count, duration, missing, money
-    from hishamos.cli.tables import state, table
+def _batch_table(rows: Sequence[Any], *, offline: bool) -> Any:
+    from hishamos.charts.formats import count, duration, missing
+    from hishamos.cli.tables import spend, state, table
 
     shown = [
         (
             count(row.index + 1),
             state(row.status),
             ", ".join(f"{name}={value}" for name, value in row.parameters.items()),
-            money(row.cost_nanos),
+            spend(row.cost_nanos, offline=offline),
             duration(row.seconds),
             row.error or row.output_path or missing(),
         )

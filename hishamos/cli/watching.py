@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from hishamos.charts.formats import count, duration, money, state_label
+from hishamos.charts.formats import count, duration, state_label
 from hishamos.cli.face import WAITS, Face
 
 if TYPE_CHECKING:
@@ -81,9 +81,11 @@ class _Lines:
             self._face.say(f"{event.path}  {state_label(event.state or '')}{message}")
 
     def look(self, run: Run) -> None:
+        from hishamos.cli.tables import spend
+
         if not run.ended and time.monotonic() - self._last >= LINE_EVERY_S:
             self._last = time.monotonic()
-            self._face.say(f"{run.name}  {count(run.steps_done)} / {count(run.steps_total)}  {money(run.cost_nanos)}")
+            self._face.say(f"{run.name}  {count(run.steps_done)} / {count(run.steps_total)}  {spend(run.cost_nanos, run.unpriced, offline=run.offline)}")
 
 
 class _Bar:
