@@ -1,0 +1,44 @@
+"""Figures: the same rows as an interactive figure and as a picture."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pandas as pd
+
+from hishamos.charts.attempts import waterfall_figure
+from hishamos.charts.spend import bars_png, spend_figure, spend_png
+from hishamos.records.calls import Attempt, AttemptStatus
+
+DAY = pd.Timestamp("2026-11-23").date()
+
+
+def spend(groups: int = 2) -> pd.DataFrame:
+    return pd.DataFrame([{"day": DAY, "model": f"m/{number}", "cost_nanos": (number + 1) * 10_000_000} for number in range(groups)])
+
+
+def test_bars_add_up_to_the_spend() -> None:
+    figure = spend_figure(spend(12), by="day", colour="model")
+    assert len(figure.data) == 9, "eight series of their own, the rest is other"
+    assert figure.data[-1].name == "other"
+    assert abs(sum(float(value) for trace in figure.data for value in trace.y) - 0.78) < 1e-9
+
+
+def test_pictures_are_png() -> None:
+    for picture in (spend_png(spend(), by="day", colour="model"), spend_png(spend(), by="day"), bars_png({"a": 1, "b": 2.5}, "USD")):
+        assert picture.startswith(b"\x89PNG")
+        assert len(picture) > 2000
+
+
+def test_a_waterfall_has_a_bar_for_each_attempt() -> None:
+    begun = datetime(2026, 11, 23, tzinfo=UTC)
+    attempts = [
+        Attempt(
+            id=str(number), call_id="c", idempotency_key="k", provider="openai", model="openai/x", status=status, cost_nanos=1, latency_ms=50,
+            started_at=begun + timedelta(milliseconds=number),
+        )
+        for number, status in enumerate([AttemptStatus.FAILED, AttemptStatus.SUCCEEDED, AttemptStatus.SUCCEEDED])
+    ]  # fmt: skip
+    figure = waterfall_figure(attempts)
+    assert sum(len(trace.x) for trace in figure.data) == 3
+    assert {trace.name for trace in figure.data} == {"✕ failed", "✓ succeeded"}

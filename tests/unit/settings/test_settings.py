@@ -1,0 +1,110 @@
+"""The settings: what is found where, and a clear word about everything that is wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from hishamos.errors import InvalidSettings
+from hishamos.settings import Keys, SettingsSource, find_root, load
+
+
+def written(folder: Path, text: str) -> Path:
+    (folder / "hishamos.toml").write_text(text, encoding="utf-8")
+    return folder
+
+
+def test_defaults_are_those_of_the_design(tmp_path: Path) -> None:
+    found = load(tmp_path, {}.get)
+    assert (found.workspace.step_timeout_s, found.workspace.max_retries, found.workspace.route) == (300, 3, "default")
+    assert found.providers == {}
+    assert found.routes == {}
+    written(tmp_path, '[providers.openai]\n[routes.default]\nmodels = ["openai/x"]\n[budgets.b]\nlimit_usd = "1"\n')
+    found = load(tmp_path, {}.get)
+    provider, route, budget = found.providers["openai"], found.routes["default"], found.budgets["b"]
+    assert (provider.kind, provider.api_key, provider.concurrency, provider.timeout_s, provider.idle_timeout_s) == ("openai", "env:OPENAI_API_KEY", 32, 60, 15)
+    assert (route.attempts, route.deadline_s, route.max_output_tokens, route.orphans, route.on_broken_stream) == (4, 120, 2048, "retry", "restart")
+    assert (budget.hard, budget.warn_at, budget.period, budget.scope) == (True, (), "month", "workspace")
+
+
+def test_providers_are_found_in_the_environment_and_make_the_default_route(tmp_path: Path) -> None:
+    environment = {"ANTHROPIC_API_KEY": "k", "OPENAI_API_KEY": "", "OLLAMA_HOST": "127.0.0.1:11434"}
+    found = load(tmp_path, lambda name: environment.get(name) or None)
+    assert set(found.providers) == {"anthropic", "ollama"}
+    assert found.providers["ollama"].api_base == "http://127.0.0.1:11434"
+    assert found.routes["default"].models == ("anthropic/claude-haiku-4-5",)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[workspce]\n", r"unknown table \[workspce\]; did you mean 'workspace'.*line 1"),
+        ("[workspace]\nstroe = 'x'\n", r"unknown key 'stroe'.*did you mean 'store'.*line 2"),
+        ("[providers.openai]\napi_key = 'sk-1'\n", r"literal key.*line 2.*env:OPENAI_API_KEY"),
+        ("[providers.openai]\nrpm = -1\n", r"rpm: Input should be greater than 0.*line 2"),
+        ("[routes.default]\nmodels = ['opnai/gpt-4']\n", r"unknown provider 'opnai'; did you mean 'openai'"),
+        ("[routes.default]\nmodels = ['gpt-4']\n", r"'gpt-4' is no model"),
+        ("[routes.default]\norphans = 'maybe'\nmodels = []\n", r"orphans: Input should be 'retry', 'fail' or 'ask'"),
+        ("[workspace]\ntimezone = 'Mars/Olympus'\n", r"no time zone 'Mars/Olympus'"),
+        ("[budgets.m]\nlimit_usd = 'much'\n", r"limit_usd: Input should be a valid decimal"),
+        ("[prices.'openai/x']\nprice = 'cheap'\n", r"price: Input should be 'free'"),
+        ("[workspace\n", r"no valid TOML"),
+        ("routes = 3\n", r"must be a table of tables"),
+        ("[routes]\ndefault = 3\n", r"has the value 'default' where a table belongs"),
+    ],
+)
+def test_what_is_wrong_is_told_with_its_place(tmp_path: Path, text: str, words: str) -> None:
+    with pytest.raises(InvalidSettings, match=words) as caught:
+        load(written(tmp_path, text), {}.get)
+    assert "hishamos.toml" in str(caught.value)
+    assert "sk-1" not in str(caught.value)
+
+
+def test_another_encoding_is_told(tmp_path: Path) -> None:
+    (tmp_path / "hishamos.toml").write_bytes("# für\n".encode("latin-1"))
+    with pytest.raises(InvalidSettings, match="not UTF-8"):
+        load(tmp_path, {}.get)
+
+
+def test_a_broken_edit_keeps_the_last_good_settings(tmp_path: Path) -> None:
+    source = SettingsSource(written(tmp_path, "[workspace]\nroute = 'first'\n"), Keys())
+    heard: list[str] = []
+    source.on_change(lambda settings: heard.append(settings.workspace.route))
+    written(tmp_path, "[workspace\nbroken = 'more text than before'\n")
+    assert source().workspace.route == "first"
+    assert "no valid TOML" in (source.error or "")
+    assert heard == []
+    written(tmp_path, "[workspace]\nroute = 'the second'\n")
+    assert source().workspace.route == "the second"
+    assert source.error is None
+    assert heard == ["the second"]
+
+
+def test_keys_are_resolved_and_the_latest_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    keys = Keys()
+    assert keys.resolve("env:OPENAI_API_KEY") is None
+    monkeypatch.setenv("OPENAI_API_KEY", "of the process")
+    assert keys.resolve("env:OPENAI_API_KEY") == "of the process"
+    assert keys.hand_over({"OPENAI_API_KEY": "handed"}) == ["OPENAI_API_KEY"]
+    assert keys.hand_over({"OPENAI_API_KEY": "handed"}) == []
+    assert keys.resolve("env:OPENAI_API_KEY") == "handed"
+    (tmp_path / "key").write_text("  in a file\n")
+    assert keys.resolve(f"file:{tmp_path / 'key'}") == "in a file"
+    assert keys.resolve(f"file:{tmp_path / 'none'}") is None
+
+
+def test_the_workspace_is_found_in_the_order_of_the_design(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    inner = tmp_path / "project" / "notebooks"
+    inner.mkdir(parents=True)
+    assert find_root(start=inner) == inner
+    (tmp_path / "project" / ".git").mkdir()
+    assert find_root(start=inner) == tmp_path / "project"
+    (tmp_path / "hishamos.toml").touch()
+    assert find_root(start=inner) == tmp_path, "a workspace further up comes before a project nearby"
+    (tmp_path / "project" / "data" / "local").mkdir(parents=True)
+    (tmp_path / "project" / "data" / "local" / "hishamos.duckdb").touch()
+    assert find_root(start=inner) == tmp_path / "project"
+    monkeypatch.setenv("HISHAMOS_WORKSPACE", str(tmp_path / "named"))
+    assert find_root(start=inner) == tmp_path / "named"
+    assert find_root(tmp_path / "explicit", inner) == tmp_path / "explicit"
