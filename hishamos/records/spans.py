@@ -21,10 +21,6 @@ class Span(Record):
     starts: datetime
     ends: datetime
 
-    def holds(self, moment: datetime) -> bool:
-        """Return whether the aware ``moment`` lies in the span."""
-        return self.starts <= moment < self.ends
-
 
 def span_of(period: Period, moment: datetime, timezone: str) -> Span:
     """Return the span of a ``period`` that an aware ``moment`` belongs to in an IANA ``timezone``."""
