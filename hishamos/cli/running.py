@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -43,12 +44,12 @@ def run_verb(face: Face, *, workflow: str, inputs: tuple[str, ...], model: str |
         finish(face, workspace, run)
 
 
-def watched(face: Face, workspace: Workspace, run: Run, *, cancel: bool = False) -> Run:
-    """Watch a run; an interrupt cancels it, or only stops watching."""
+def watched(face: Face, workspace: Workspace, run: Run, *, cancel: bool = False, since: datetime | None = None) -> Run:
+    """Watch a run; an interrupt cancels it, or only stops watching. ``since``: events before are not shown."""
     from hishamos.cli.watching import watch
 
     try:
-        return watch(face, workspace, run.id)
+        return watch(face, workspace, run.id, since=since)
     except KeyboardInterrupt:
         if cancel:
             cancelled = workspace.runs.cancel(run.id)
@@ -115,10 +116,13 @@ def follow_verb(face: Face, *, run: str) -> None:
 @pass_face
 def resume_verb(face: Face, *, run: str, wait: bool) -> None:
     """Go on with a run that is paused, failed, cancelled or lost its server; finished steps are not repeated."""
+    from hishamos.records.record import now
+
     with face.open() as workspace:
+        since = now()
         current = workspace.runs.resume(run)
         if wait:
-            current = watched(face, workspace, current)
+            current = watched(face, workspace, current, since=since)
         finish(face, workspace, current)
 
 
@@ -155,10 +159,13 @@ def cancel_verb(face: Face, *, run: str) -> None:
 @pass_face
 def approve_verb(face: Face, *, run: str, step: str, reject: bool, comment: str, wait: bool) -> None:
     """Decide on a step that waits for approval, and watch the run go on."""
+    from hishamos.records.record import now
+
     with face.open() as workspace:
+        since = now()
         current = workspace.runs.approve(run, step, decision="reject" if reject else "approve", comment=comment)
         if wait:
-            current = watched(face, workspace, current)
+            current = watched(face, workspace, current, since=since)
         if reject:
             _rejected(face, current)
         finish(face, workspace, current)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from hishamos.charts.formats import count, duration, state_label
@@ -18,23 +19,24 @@ LOOK_EVERY_S = 0.25
 LINE_EVERY_S = 5.0
 
 
-def watch(face: Face, workspace: Workspace, run: str, *, each: Any = None) -> Run:
+def watch(face: Face, workspace: Workspace, run: str, *, each: Any = None, since: datetime | None = None) -> Run:
     """Show a run's progress until it ends, waits for a person or is paused, and return it as it then is.
 
-    ``each``: called with every event; left out, the events only move the progress.
+    ``each``: called with every event; left out, the events only move the progress. ``since``: earlier events are history and not shown.
     """
     with _progress(face) as progress:
         looked = 0.0
         for event in workspace.runs.follow(run):
             if each is not None:
                 each(event)
-            progress.event(event)
+            if since is None or event.happened_at >= since:
+                progress.event(event)
             if time.monotonic() - looked >= LOOK_EVERY_S:
                 progress.look(workspace.runs.get(run))
                 looked = time.monotonic()
-            if event.kind == "run" and event.state == "paused":
+            if event.kind == "run" and event.state == "paused" and workspace.runs.get(run).state == "paused":
                 break
-        current = workspace.runs.get(run)
+        current = workspace.runs.wait(run)
         progress.look(current)
     return current
 
