@@ -120,9 +120,13 @@ def _parts(document: dict[str, Any], run: Run, notebook: Run) -> list[Any]:
         f"Issues    {count(len(document['issues']))} in project {PROJECT}: hishamos issues --project {PROJECT}",
         "",
         "Next",
-        "  hishamos console                                   this run in the browser",
-        "  hishamos lab                                       notebooks",
-        f"  hishamos run {WORKFLOW} -i file=YOUR.csv --model {document['model']}   your own reports (id,title,body)",
-        "  export OPENAI_API_KEY=…; hishamos demo --model default   with your key (or ANTHROPIC_API_KEY, GEMINI_API_KEY)",
     ]
+    following = [
+        ("hishamos console", "this run in the browser"),
+        ("hishamos lab", "notebooks"),
+        (f"hishamos run {WORKFLOW} -i file=YOUR.csv --model {document['model']}", "your own reports: id,title,body"),
+        ("export OPENAI_API_KEY=…; hishamos demo --model default", "with your key (or ANTHROPIC_API_KEY, GEMINI_API_KEY)"),
+    ]
+    width = max(len(line) for line, _ in following)
+    lines += [f"  {line.ljust(width)}   {why}" for line, why in following]
     return [Text("\n".join(lines))]
