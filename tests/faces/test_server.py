@@ -264,7 +264,8 @@ def test_a_store_of_a_newer_version_is_refused_in_a_sentence(workspace_dir: Path
 def test_a_folder_that_cannot_be_written_is_told(workspace_dir: Path) -> None:
     # Everything is imported before the rights are dropped: the Python installation may be readable by its owner only.
     code = (
-        "import os, sys, difflib, fcntl, hishamos, hishamos.remote, hishamos.settings\n"
+        "import os, sys, difflib, fcntl, hishamos, hishamos.remote, hishamos.settings, hishamos.contracts.wire\n"
+        "hishamos.contracts.wire.code()\n"
         "hishamos.open\n"
         "if os.getuid() == 0: os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
         "try: hishamos.open(sys.argv[1])\n"
