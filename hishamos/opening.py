@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hishamos.errors import UnknownName
+from hishamos.errors import InvalidInput, UnknownName
 
 if TYPE_CHECKING:
     from hishamos.workspace import Workspace
@@ -20,7 +20,8 @@ def open(path: str | Path | None = None) -> Workspace:  # noqa: A001 - hishamos.
 
     ``path``: its folder; ``":memory:"`` for one that lives in this process and is gone with it; left out: ``HISHAMOS_WORKSPACE``, the
     nearest folder that is a workspace, the nearest project folder, else the current folder. The first client starts the workspace's
-    server, all others connect to it. Raises :class:`ServerError` or :class:`StoreError` with what to do next.
+    server, all others connect to it. Raises :class:`InvalidInput`, :class:`ServerError` or
+    :class:`StoreError` with what to do next.
     """
     if path == ":memory:":
         from hishamos.composition import open_in_process
@@ -30,7 +31,10 @@ def open(path: str | Path | None = None) -> Workspace:  # noqa: A001 - hishamos.
         from hishamos.remote import connect
         from hishamos.settings import find_root
 
-        workspace = connect(find_root(path))
+        root = find_root(path)
+        if not root.is_dir():
+            raise InvalidInput(what="The workspace's folder does not exist", where=str(root), next=f"Correct its path, or make it first: mkdir -p '{root}'")
+        workspace = connect(root)
     for opened in on_open:
         opened(workspace)
     return workspace

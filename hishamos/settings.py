@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 import threading
 import tomllib
 from collections.abc import Callable, Mapping
@@ -14,7 +15,16 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import BaseModel, ValidationError
 
 from hishamos.errors import InvalidSettings, nearest_hint
-from hishamos.records.configuration import BudgetSettings, PriceSettings, ProviderSettings, RouteSettings, Settings, WorkspaceSettings
+from hishamos.records.configuration import (
+    BUDGET_SCOPE,
+    BUDGET_SCOPES,
+    BudgetSettings,
+    PriceSettings,
+    ProviderSettings,
+    RouteSettings,
+    Settings,
+    WorkspaceSettings,
+)
 
 FILE = "hishamos.toml"
 LOCAL = Path("data") / "local"
@@ -105,9 +115,11 @@ class _Reader:
         found = {}
         for name, values in data.items():
             if not isinstance(values, dict):
-                self.fail(f"[{table}] has the value {name!r} where a table belongs", name, f"Write [{table}.{name}].")
+                self.fail(f"[{table}] has the value {name!r} where a table belongs", name, f"Write [{table}.{name}].", table)
             if table == "providers":
                 self.check_key(name, values)
+            if table == "budgets":
+                self.check_scope(name, values)
             found[name] = self.record(_TABLES[table], f"{table}.{name}", {identity: name, **_defaults(table, name, values)}, hidden=(identity, "found"))
         return found
 
@@ -115,35 +127,42 @@ class _Reader:
         known = [name for name in model.model_fields if name not in hidden]
         for name in values:
             if name not in model.model_fields:
-                self.fail(f"unknown key {name!r} in [{table}]{nearest_hint(name, known)}", name, f"Known: {', '.join(known)}.")
+                self.fail(f"unknown key {name!r} in [{table}]{nearest_hint(name, known)}", name, f"Known: {', '.join(known)}.", table)
         try:
             return model.model_validate(_decimals(model, values))
         except ValidationError as error:
             first = error.errors()[0]
             name = str(first["loc"][0]) if first["loc"] else table
-            self.fail(f"[{table}] {name}: {first['msg']} (found {first['input']!r})", name, "Correct the value.")
+            self.fail(f"[{table}] {name}: {first['msg']} (found {first['input']!r})", name, "Correct the value.", table)
 
     def check_key(self, name: str, values: Mapping[str, Any]) -> None:
         reference = values.get("api_key")
         if reference is not None and not str(reference).startswith(REFERENCES):
             suggestion = ENVIRONMENT_PROVIDERS.get(name, (f"{name.upper()}_API_KEY", ""))[0]
-            self.fail(f"[providers.{name}] api_key holds a literal key", "api_key", f'Write api_key = "env:{suggestion}" and set that variable.')
+            advice = f'Write api_key = "env:{suggestion}" and set that variable.'
+            self.fail(f"[providers.{name}] api_key holds a literal key", "api_key", advice, f"providers.{name}")
+
+    def check_scope(self, name: str, values: Mapping[str, Any]) -> None:
+        scope = values.get("scope", "workspace")
+        if not BUDGET_SCOPE.match(str(scope)):
+            self.fail(f"[budgets.{name}] {scope!r} is no scope", "scope", f"Use {BUDGET_SCOPES}.", f"budgets.{name}")
 
     def check_timezone(self, name: str) -> None:
         try:
             ZoneInfo(name)
         except (ZoneInfoNotFoundError, ValueError):
-            self.fail(f"[workspace] timezone: there is no time zone {name!r}", "timezone", 'Write one such as "UTC" or "Africa/Cairo".')
+            self.fail(f"[workspace] timezone: there is no time zone {name!r}", "timezone", 'Write one such as "UTC" or "Africa/Cairo".', "workspace")
 
     def check_routes(self, routes: Mapping[str, RouteSettings], providers: Mapping[str, ProviderSettings]) -> None:
         for route in routes.values():
             for model in (*route.models, *route.on_context_overflow, *route.on_content_policy):
                 provider = model.partition("/")[0]
                 if "/" not in model:
-                    self.fail(f"[routes.{route.name}] {model!r} is no model", model, "Write provider/model.")
+                    self.fail(f"[routes.{route.name}] {model!r} is no model", model, "Write provider/model.", f"routes.{route.name}")
                 if provider not in providers and provider not in KINDS and difflib.get_close_matches(provider, [*providers, *KINDS], 1, 0.6):
                     names = [*providers, *KINDS]
-                    self.fail(f"[routes.{route.name}] unknown provider {provider!r}{nearest_hint(provider, names)}", model, "Add [providers." + provider + "].")
+                    problem = f"[routes.{route.name}] unknown provider {provider!r}{nearest_hint(provider, names)}"
+                    self.fail(problem, model, f"Add [providers.{provider}].", f"routes.{route.name}")
 
     def with_environment(self, providers: dict[str, Any], lookup: Callable[[str], str | None]) -> dict[str, Any]:
         found = dict(providers)
@@ -156,10 +175,24 @@ class _Reader:
             found["ollama"] = ProviderSettings(name="ollama", kind="ollama", api_base=base, found=True)
         return found
 
-    def fail(self, problem: str, word: str, advice: str) -> Any:
-        """Raise with the first line that holds ``word``."""
-        line = next((number for number, text in enumerate(self.lines, 1) if word in text and not text.lstrip().startswith("#")), None)
+    def fail(self, problem: str, word: str, advice: str, table: str = "") -> Any:
+        """Raise with the line that holds ``word``: in its table where that stands under a heading, else the first of the file."""
+        line = self.line_of(word, self.heading(table)) or self.line_of(word)
         raise InvalidSettings(problem=problem, where=f"{self.path}, line {line}" if line else str(self.path), next=advice, line=line)
+
+    def heading(self, table: str) -> int:
+        """Return the line of a table's heading, 0 when it has none."""
+        wanted = f"[{table}]"
+        return next((number for number, text in enumerate(self.lines, 1) if re.sub(r"[\s\"']|#.*", "", text) == wanted), 0)
+
+    def line_of(self, word: str, after: int = 0) -> int | None:
+        """Return the first line that holds ``word``; ``after`` the line of a heading, only in what stands under it."""
+        for number, text in enumerate(self.lines[max(0, after - 1) :], max(1, after)):
+            if after and number > after and text.lstrip().startswith("["):
+                return None
+            if word in text.partition("#")[0]:
+                return number
+        return None
 
 
 def has_key(provider: ProviderSettings, lookup: Callable[[str], str | None]) -> bool:
@@ -197,6 +230,7 @@ class Keys:
 
     def __init__(self) -> None:
         self._handed: dict[str, str] = {}
+        self._found: set[str] = set()
         self._lock = threading.Lock()
 
     def hand_over(self, values: Mapping[str, str]) -> list[str]:
@@ -212,6 +246,12 @@ class Keys:
 
     def resolve(self, reference: str) -> str | None:
         """Return the key behind ``env:NAME``, ``keyring:NAME`` or ``file:PATH``; None when there is none."""
+        value = self._value(reference)
+        if value is not None:
+            self._found.add(value)
+        return value
+
+    def _value(self, reference: str) -> str | None:
         scheme, _, rest = reference.partition(":")
         if scheme == "env":
             return self.lookup(rest)
@@ -224,7 +264,8 @@ class Keys:
 
     def secrets(self) -> list[str]:
         """Return every value that must never be shown."""
-        return list(self._handed.values())
+        with self._lock:
+            return [*self._handed.values(), *self._found.copy()]
 
 
 class SettingsSource:

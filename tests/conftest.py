@@ -46,7 +46,7 @@ def postgres_server() -> str:
         import psycopg
 
         psycopg.connect(url, connect_timeout=3).close()
-    except Exception as error:  # noqa: BLE001 - any reason why it can't be reached
+    except Exception as error:
         missing("postgres", f"{url} does not answer ({str(error).strip().splitlines()[0]})")
     return url
 
@@ -70,7 +70,7 @@ def redis_url() -> str:
         import redis
 
         redis.Redis.from_url(url, socket_timeout=3).ping()
-    except Exception as error:  # noqa: BLE001
+    except Exception as error:
         missing("redis", f"{url} does not answer ({error})")
     return url
 

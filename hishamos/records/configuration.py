@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 from typing import Literal
 
@@ -9,6 +10,9 @@ from pydantic import Field
 
 from hishamos.records.money import Period
 from hishamos.records.record import Record
+
+BUDGET_SCOPE = re.compile(r"^(workspace|run|(project|user|key|workflow|run):\S+)$")
+BUDGET_SCOPES = "workspace, run, project:KEY, user:NAME, key:PREFIX, workflow:NAME or run:ID"
 
 
 class WorkspaceSettings(Record):
@@ -59,13 +63,13 @@ class PriceSettings(Record):
 
     model: str
     price: Literal["free"] | None = None
-    input: Decimal | None = None
-    cached_input: Decimal | None = None
-    cache_write: Decimal | None = None
-    output: Decimal | None = None
-    reasoning: Decimal | None = None
-    batch_input: Decimal | None = None
-    batch_output: Decimal | None = None
+    input: Decimal | None = Field(None, ge=0)
+    cached_input: Decimal | None = Field(None, ge=0)
+    cache_write: Decimal | None = Field(None, ge=0)
+    output: Decimal | None = Field(None, ge=0)
+    reasoning: Decimal | None = Field(None, ge=0)
+    batch_input: Decimal | None = Field(None, ge=0)
+    batch_output: Decimal | None = Field(None, ge=0)
 
 
 class BudgetSettings(Record):
@@ -74,7 +78,7 @@ class BudgetSettings(Record):
     name: str
     scope: str = "workspace"
     period: Period = "month"
-    limit_usd: Decimal
+    limit_usd: Decimal = Field(ge=0, lt=10**9)
     hard: bool = True
     warn_at: tuple[Decimal, ...] = ()
 

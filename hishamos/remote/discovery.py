@@ -20,6 +20,7 @@ from pydantic import ValidationError
 from hishamos.contracts.wire import Places, boot_id
 from hishamos.errors import ProtocolMismatch, ServerStartFailed, ServerUnreachable, StoreError, from_wire
 from hishamos.records.workspaces import ServerInfo
+from hishamos.security import check_owned
 
 START_S = 30.0
 """How long a client waits for a server to start."""
@@ -37,7 +38,21 @@ def find(places: Places) -> ServerInfo | None:
         raise StoreError(problem="the folder can't be read", where=str(places.local), next="Ask its owner for access.") from None
     if (info.host, info.boot_id) != (socket.gethostname(), boot_id()) or not _alive(info.pid):
         return None
+    if not _ours(info):
+        # Facts that somebody else wrote, or that came with a copied folder: no key goes there. A dead server's are no obstacle.
+        if not held(places):
+            return None
+        raise ServerUnreachable(host=info.host, user=info.user, next="Work as that user, or stop it there first: hishamos server stop")
     return info
+
+
+def _ours(info: ServerInfo) -> bool:
+    """Return whether the socket lies in a folder that only this user may enter."""
+    try:
+        check_owned(Path(info.address.removeprefix("unix:")).parent)
+    except (ServerUnreachable, OSError):
+        return False
+    return True
 
 
 def start(places: Places) -> ServerInfo:
@@ -96,7 +111,8 @@ def _spawn(places: Places, status: int) -> subprocess.Popen[bytes]:
 def _environment() -> dict[str, str]:
     """What a server needs of the client's environment: no key, nothing that belongs to the client's own work."""
     kept = {name: value for name, value in os.environ.items() if name in KEPT_VARIABLES or name.startswith(KEPT_PREFIXES)}
-    kept.pop("HISHAMOS_WORKSPACE", None)
+    for belongs_to_client in ("HISHAMOS_WORKSPACE", "HISHAMOS_ACTING"):
+        kept.pop(belongs_to_client, None)
     return kept | {"LITELLM_LOCAL_MODEL_COST_MAP": "True"}
 
 
@@ -124,13 +140,13 @@ def _await(places: Places, process: subprocess.Popen[bytes]) -> ServerInfo:
 
 def held(places: Places) -> bool:
     """Return whether a server holds the workspace; one that is leaving does so until its store is closed."""
-    if not places.lock.exists():
-        return False
-    with places.lock.open("a") as lock:
-        try:
+    try:
+        with places.lock.open() as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            return True
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True
     return False
 
 

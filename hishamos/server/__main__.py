@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import fcntl
 import getpass
 import json
 import logging
 import logging.handlers
 import os
+import signal
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -27,6 +29,7 @@ from hishamos.records.workspaces import ServerInfo
 from hishamos.security import redact, runtime_folder
 from hishamos.server.application import Application
 from hishamos.server.host import Host
+from hishamos.settings import Keys
 
 IDLE_S = 900.0
 CHECK_S = 2.0
@@ -61,15 +64,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _own(places: Places, say: _Speaker, lock: IO[str]) -> int:
     try:
+        folder = runtime_folder()
         composed = compose(places.root)
     except HishamosError as error:
-        log.error("did not start: %s", redact(str(error)))
+        log.error("did not start: %s", error)
         say(error=to_wire(error))
         return 1
-    address = runtime_folder() / f"{content_hash(str(places.root), 20)}.sock"
+    address = folder / f"{content_hash(str(places.root), 20)}.sock"
     info = _info(address, composed)
     host = Host(composed, info)
     composed.machinery.server = lambda: info
+    _hide_in_log(composed.keys)
     try:
         asyncio.run(_serve(places, host, address, _listen(address), say))
     finally:
@@ -106,7 +111,11 @@ async def _serve(places: Places, host: Host, address: Path, listener: socket.soc
         backlog=512,
     )
     server = uvicorn.Server(config)
+    # Signals are ours: uvicorn raises one again when it has stopped, and the process would end before its store is closed.
+    server.capture_signals = contextlib.nullcontext
     host.on_leave = lambda: setattr(server, "should_exit", True)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, host.leave, f"asked to by {number.name}")
     _write(places, host.info)
     log.info("serving %s on %s, pid %s", places.root, address, host.info.pid)
     host.composed.start()
@@ -153,11 +162,28 @@ def _write(places: Places, info: ServerInfo) -> None:
 
 
 def _log_to(file: Path) -> None:
-    handler = logging.handlers.RotatingFileHandler(file, maxBytes=LOG_BYTES, backupCount=LOGS, encoding="utf-8")
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
+    most = int(os.environ.get("HISHAMOS_LOG_BYTES") or LOG_BYTES)
+    handler = logging.handlers.RotatingFileHandler(file, maxBytes=most, backupCount=LOGS, encoding="utf-8")
+    handler.setFormatter(_Redacting(list))
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
     for noisy in ("LiteLLM", "httpx", "uvicorn", "asyncio"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+
+
+def _hide_in_log(keys: Keys) -> None:
+    for handler in logging.getLogger().handlers:
+        handler.setFormatter(_Redacting(keys.secrets))
+
+
+class _Redacting(logging.Formatter):
+    """Writes no key, neither in a message nor in the trace of an error."""
+
+    def __init__(self, secrets: Callable[[], Iterable[str]]) -> None:
+        super().__init__("%(asctime)s %(levelname)s %(name)s %(message)s")
+        self._secrets = secrets
+
+    def format(self, record: logging.LogRecord) -> str:
+        return redact(super().format(record), self._secrets())
 
 
 class _Speaker:

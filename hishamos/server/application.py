@@ -20,7 +20,7 @@ from pydantic import ValidationError
 
 from hishamos.contracts.feeds import Feed
 from hishamos.contracts.verbs import Verb
-from hishamos.contracts.wire import ARROW, JSON, NDJSON, PROTOCOL, Hello, Welcome, all_verbs, answer_adapter, arguments_model, code
+from hishamos.contracts.wire import ARROW, JSON, NDJSON, PROTOCOL, Hello, Welcome, all_verbs, answer_adapter, arguments_model
 from hishamos.errors import HishamosError, InvalidInput, ServerClosing, ServerError, UnknownName, to_wire
 from hishamos.records.record import new_id
 from hishamos.records.workspaces import Pong
@@ -88,7 +88,6 @@ class Application:
                 raise UnknownName.among("verb", ".".join(parts[1:]), known, "Client and server differ: hishamos server stop, then try again.")
 
     def _welcome(self, hello: Hello) -> Welcome:
-        fingerprint, stamp = code()
         return Welcome(
             protocol=PROTOCOL,
             version=self.host.info.version,
@@ -96,7 +95,7 @@ class Application:
             pid=self.host.info.pid,
             root=str(self.host.root),
             wanted=tuple(self.host.wanted()),
-            newer_client=hello.fingerprint != self.host.info.fingerprint and hello.stamp > self.host.stamp and (fingerprint, stamp) is not None,
+            newer_client=hello.fingerprint != self.host.info.fingerprint and hello.stamp > self.host.stamp,
         )
 
     async def _verb(self, verb: Verb, body: bytes, scope: dict[str, Any], receive: Receive, send: Send) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from hishamos.contracts.services import Budgets
 from hishamos.errors import InvalidInput, UnknownName
-from hishamos.records.configuration import BudgetSettings
+from hishamos.records.configuration import BUDGET_SCOPE, BUDGET_SCOPES, BudgetSettings
 from hishamos.records.money import Budget, Period
 from hishamos.records.record import nanos
 from hishamos.services.service import Service, implements
@@ -18,7 +18,6 @@ from hishamos.store import spend as questions
 if TYPE_CHECKING:
     from hishamos.store.connectors import Transaction
 
-_SCOPE = re.compile(r"^(workspace|run|(project|user|key|workflow|run):\S+)$")
 _NAME = re.compile(r"^[A-Za-z][A-Za-z0-9_.-]*$")
 PERIODS = ("day", "month", "total")
 
@@ -61,9 +60,8 @@ def _checked(name: str, limit_usd: str, scope: str, period: str, *, hard: bool) 
     where = f"budget {name!r}"
     if not _NAME.match(name):
         raise InvalidInput(what=f"{name!r} is no name for a budget", where=where, next="Begin with a letter; then letters, digits, _ . -")
-    if not _SCOPE.match(scope):
-        scopes = "workspace, run, project:KEY, user:NAME, key:PREFIX, workflow:NAME or run:ID"
-        raise InvalidInput(what=f"{scope!r} is no scope", where=where, next=f"Use {scopes}.")
+    if not BUDGET_SCOPE.match(scope):
+        raise InvalidInput(what=f"{scope!r} is no scope", where=where, next=f"Use {BUDGET_SCOPES}.")
     if period not in PERIODS:
         raise InvalidInput(what=f"{period!r} is no period", where=where, next=f"Use one of {', '.join(PERIODS)}.")
     try:

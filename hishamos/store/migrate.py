@@ -118,7 +118,9 @@ def _apply(transaction: Transaction, migration: Migration, connector: Connector)
             transaction.execute(statement)
     except Exception as error:
         raise StoreError(
-            problem=f"migration {migration.number:04d}_{migration.name} failed: {error}", where=connector.address, next="The store is unchanged."
+            problem=f"migration {migration.number:04d}_{migration.name} failed: {error}",
+            where=connector.address,
+            next=f"The store stays at schema {migration.number - 1}, nothing of this migration was applied. Use the program that wrote it.",
         ) from error
     values = {"number": migration.number, "name": migration.name, "checksum": migration.checksum, "applied_at": now()}
     transaction.execute("insert into migrations (number, name, checksum, applied_at) values ($number, $name, $checksum, $applied_at)", values)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
-from hishamos.errors import StoreError, UnsafeSql
+from hishamos.errors import StoreClosed, StoreError, UnsafeSql
+from hishamos.store.bounds import Bounds
 from hishamos.store.connectors import Connector, Transaction
 
 if TYPE_CHECKING:
@@ -26,36 +26,51 @@ TABLE_FUNCTIONS = frozenset({"unnest", "range", "generate_series"})
 """DuckDB's table functions that read nothing but their arguments."""
 FORBIDDEN = frozenset({"getenv", "getvariable", "current_setting", "nextval", "currval", "setval", "setseed", "sleep_ms", "write_log"})
 """DuckDB's functions that look outside the views or leave something behind."""
+SWELLING = frozenset({"repeat", "lpad", "rpad", "list_resize", "array_resize", "bitstring", "format", "printf", "range", "generate_series"})
+"""DuckDB's functions that make something of any size out of a number; it works on 2,048 rows at once and can't be ended in between."""
+LONGEST = 1000
+SWELLING_FORMAT = re.compile(r"\d{4}|\*|\{[^}]*\{")
+LONGEST_STATEMENT = 100_000
 HARMLESS_VOLATILE = frozenset({"random", "gen_random_uuid", "clock_timestamp", "timeofday"})
 TELLING = r"^(pg_|has_|inet_|lo_|ts_|txid_|to_reg|current_setting|row_security|(col|obj|shobj)_description)|_(xml|xmlschema)$|_to_xml_"
 """PostgreSQL's stable functions that read catalogs, settings or tables named by a text."""
+HEADROOM = 512 * 2**20
+"""Bytes that this process may grow by beyond DuckDB's own buffers."""
+ANSWER = 2**30
+"""Most bytes that an answer of PostgreSQL may take here."""
 READER = "hishamos_reader"
 PROBE = "hishamos_probe"
 
 
 def select(connector: Connector, statement: str, *, limit: int, timeout_s: float) -> pyarrow.Table:
-    """Return the answer of one SELECT, at most ``limit`` rows.
+    """Return the answer of one SELECT, at most ``limit`` rows; the schema's metadata holds ``truncated`` when there are more.
 
     Raises :class:`UnsafeSql` for anything but one correct SELECT over the views, :class:`StoreError` when it takes longer than ``timeout_s``
     seconds or more memory than there is.
     """
     if connector.dialect == "postgres":
-        return _select_postgres(connector, statement, limit, timeout_s)  # type: ignore[arg-type]  # the dialect tells the class
-    return _select_duckdb(connector, statement, limit, timeout_s)  # type: ignore[arg-type]
+        answer = _select_postgres(connector, statement, limit, timeout_s)  # type: ignore[arg-type]  # the dialect tells the class
+    else:
+        answer = _select_duckdb(connector, statement, limit, timeout_s)  # type: ignore[arg-type]
+    if answer.num_rows <= limit:
+        return answer
+    return answer.slice(0, limit).replace_schema_metadata({"truncated": str(limit)})
+
+
+def _bounded(text: str, limit: int) -> str:
+    return f"select * from ({text}\n) as answer limit {int(limit) + 1}"
 
 
 def _select_duckdb(connector: DuckDBConnector, statement: str, limit: int, timeout_s: float) -> pyarrow.Table:
-    from hishamos.store.connectors.duckdb_file import arrow_of
+    from hishamos.store.connectors.duckdb_file import arrow_of, memory_bytes
 
-    with connector.lend() as connection, _duckdb_errors(connector, timeout_s):
-        text = _check_duckdb(connection, statement)
-        connection.execute("begin transaction read only")
-        timer = threading.Timer(timeout_s, connection.interrupt)
-        timer.start()
-        try:
-            return arrow_of(connection.execute(f"select * from ({text}\n) as answer limit {int(limit)}"))
-        finally:
-            timer.cancel()
+    with connector.lend() as connection:
+        bounds = Bounds(connection.interrupt, timeout_s=timeout_s, growth=memory_bytes() + HEADROOM)
+        with _duckdb_errors(connector, bounds, timeout_s):
+            text = _check_duckdb(connection, statement)
+            connection.execute("begin transaction read only")
+            with bounds:
+                return arrow_of(connection.execute(_bounded(text, limit)))
 
 
 def _check_duckdb(connection: duckdb.DuckDBPyConnection, statement: str) -> str:
@@ -63,6 +78,8 @@ def _check_duckdb(connection: duckdb.DuckDBPyConnection, statement: str) -> str:
     import duckdb
 
     text = _bare(statement)
+    if len(text) > LONGEST_STATEMENT:
+        _refuse(f"it is longer than {LONGEST_STATEMENT} characters")
     parts = connection.extract_statements(text)
     if len(parts) != 1 or parts[0].type != duckdb.StatementType.SELECT:
         _refuse("it is not exactly one SELECT")
@@ -98,6 +115,8 @@ def _check_tree(node: Any, local: frozenset[str]) -> None:
         _check_tree({key: value for key, value in entry["value"].items() if key != "query_node"}, local)
         local |= {name}
     _check_node(node, local)
+    if node.get("type") == "TABLE_FUNCTION":
+        node = node["function"]  # looked at already: as a table it comes in small parts, whatever its size
     for key, value in node.items():
         if key != "cte_map":
             _check_tree(value, local)
@@ -120,16 +139,30 @@ def _check_node(node: dict[str, Any], local: frozenset[str]) -> None:
         name = _folded(node["function_name"])
         if name in FORBIDDEN or name.startswith(("pg_", "has_")):
             _refuse(f"it calls {name}")
+        if name in SWELLING:
+            _check_sizes(name, [argument["expression"].get("literal") or {} for argument in node["arguments"]])
+
+
+def _check_sizes(name: str, literals: list[dict[str, Any]]) -> None:
+    """Let a function that makes big things be called only with small sizes, written as numbers."""
+    if name in {"format", "printf"}:
+        if literals and not SWELLING_FORMAT.search(literals[0].get("text", "*")):
+            return
+        _refuse(f"the format of {name} is not a plain text with widths below 1000")
+    sizes = literals if name in {"range", "generate_series"} else literals[1:2]
+    if any(size.get("kind") != "INTEGER" or abs(int(size["text"])) > LONGEST for size in sizes):
+        advice = f"; write it after from: select … from {name}(…)" if name in TABLE_FUNCTIONS else ""
+        _refuse(f"it calls {name} with a size that is not a number up to {LONGEST}{advice}")
 
 
 @contextmanager
-def _duckdb_errors(connector: Connector, timeout_s: float) -> Iterator[None]:
+def _duckdb_errors(connector: Connector, bounds: Bounds, timeout_s: float) -> Iterator[None]:
     import duckdb
 
     try:
         yield
     except duckdb.InterruptException:
-        raise _too_long(timeout_s) from None
+        raise _ended(bounds, timeout_s) if bounds.reached else StoreClosed() from None
     except (duckdb.OutOfMemoryException, duckdb.FatalException, duckdb.IOException) as error:
         raise StoreError(problem=str(error).splitlines()[0], where=connector.address, next="Narrow the statement.") from error
     except duckdb.Error as error:
@@ -142,20 +175,24 @@ def _select_postgres(connector: PostgresConnector, statement: str, limit: int, t
 
     text = _bare(statement)
     bound = f"set local statement_timeout = {max(1, int(timeout_s * 1000))}"
-    with connector.connection() as connection, _postgres_errors(connector, timeout_s):
-        try:
-            connection.execute("begin")
-            connection.execute(bound)
-            _check_postgres(connection, text)
-            connection.execute("rollback")
-            connection.execute("begin read only")
-            connection.execute(bound)
-            connection.execute(f"set local role {READER}")
-            # `prepare=True` uses the extended protocol, which takes one statement only.
-            return arrow_table(connection.execute(f"select * from ({text}\n) as answer limit {int(limit)}", prepare=True))
-        finally:
-            if not connection.broken:
+    with connector.connection() as connection:
+        # The server ends what takes too long; an answer too big for this process is ended here.
+        bounds = Bounds(connection.cancel_safe, timeout_s=timeout_s + 1, growth=ANSWER)
+        with _postgres_errors(connector, bounds, timeout_s):
+            try:
+                connection.execute("begin")
+                connection.execute(bound)
+                _check_postgres(connection, text)
                 connection.execute("rollback")
+                connection.execute("begin read only")
+                connection.execute(bound)
+                connection.execute(f"set local role {READER}")
+                with bounds:
+                    # `prepare=True` uses the extended protocol, which takes one statement only.
+                    return arrow_table(connection.execute(_bounded(text, limit), prepare=True))
+            finally:
+                if not connection.broken:
+                    connection.execute("rollback")
 
 
 def _check_postgres(connection: psycopg.Connection[Any], text: str) -> None:
@@ -182,13 +219,13 @@ def _check_postgres(connection: psycopg.Connection[Any], text: str) -> None:
 
 
 @contextmanager
-def _postgres_errors(connector: Connector, timeout_s: float) -> Iterator[None]:
+def _postgres_errors(connector: Connector, bounds: Bounds, timeout_s: float) -> Iterator[None]:
     import psycopg
 
     try:
         yield
     except psycopg.errors.QueryCanceled:
-        raise _too_long(timeout_s) from None
+        raise _ended(bounds, timeout_s) from None
     except psycopg.Error as error:
         text = str(error).strip()
         if error.sqlstate is None:
@@ -232,7 +269,9 @@ def _folded(name: str) -> str:
     return "".join(letter.lower() if letter.isascii() else letter for letter in name)
 
 
-def _too_long(timeout_s: float) -> StoreError:
+def _ended(bounds: Bounds, timeout_s: float) -> StoreError:
+    if bounds.reached == "memory":
+        return StoreError(problem="the statement took too much memory and was ended", where="ws.sql", next="Narrow it: fewer rows, shorter texts.")
     return StoreError(problem=f"the statement took longer than {timeout_s:g} s and was ended", where="ws.sql", next="Narrow it, or raise timeout_s.")
 
 

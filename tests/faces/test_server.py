@@ -304,7 +304,7 @@ def test_threads_share_one_workspace(workspace_dir: Path) -> None:
         try:
             for turn in range(10):
                 ws.issues.create("DEMO", [IssueDraft(title=f"{number}/{turn}")])
-        except BaseException as error:  # noqa: BLE001 - shown below
+        except BaseException as error:
             failures.append(error)
 
     ws.projects.ensure("DEMO")

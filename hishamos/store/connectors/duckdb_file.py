@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import queue
 import re
+import shutil
 import subprocess
 import threading
 import warnings
@@ -15,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import duckdb
+import psutil
 
 from hishamos.errors import HishamosError, StoreBusy, StoreClosed, StoreError
 from hishamos.store.connectors.connector import Parameters, Row, Transaction, Work, call_back
@@ -28,6 +31,8 @@ GROUP = 256
 """Most works in one commit."""
 PARSED = 512
 """Most parsed statements that one connection keeps."""
+SPILL = 8 * 10**9
+"""Most bytes that queries may put aside on the disk."""
 _HOLDER = re.compile(r"lock is held in (?P<program>.+?) \(PID (?P<pid>\d+)\)")
 _Member = tuple[Work[Any], "Future[Any]"]
 _Alone = tuple[Callable[[], Any], "Future[Any]", Literal["alone"]]
@@ -131,8 +136,12 @@ class DuckDBConnector:
             connection = duckdb.connect(self.address)
         except (duckdb.Error, OSError) as error:
             raise _opening_error(self.address, error) from error
-        for statement in _opening_statements(self.path):
-            connection.execute(statement)
+        try:
+            for statement in _opening_statements(self.path):
+                connection.execute(statement)
+        except duckdb.Error as error:
+            connection.close()
+            raise _opening_error(self.address, error) from error
         return connection
 
     def _put(self, item: _Member | _Alone) -> None:
@@ -384,18 +393,28 @@ def _plug(session: _Session) -> Transaction:
     return _DuckDBTransaction(session)
 
 
+def memory_bytes() -> int:
+    """Return how much memory DuckDB may take: a quarter of the machine's, at most 4 GB."""
+    total: int = psutil.virtual_memory().total
+    return min(4 * 10**9, total // 4)
+
+
 def _opening_statements(path: Path | None) -> list[str]:
     """What is set at start, in this order: after the last line nothing can be set, read or attached from SQL."""
     folders = [] if path is None else [str(path.parent / name) for name in ("archive", "exports", "backups")]
     listed = ", ".join("'" + folder.replace("'", "''") + "'" for folder in folders)
+    # A query too big for the memory goes on beside the file, but leaves room on the disk; one in memory would litter the current folder.
+    spill = "temp_directory = ''" if path is None else f"max_temp_directory_size = '{min(SPILL, shutil.disk_usage(path.parent).free // 4)}B'"
     return [
         "set TimeZone = 'UTC'",
-        "set memory_limit = '4GB'",
+        f"set memory_limit = '{memory_bytes()}B'",
+        f"set {spill}",
         f"set allowed_directories = [{listed}]",
         "set enable_external_access = false",
         "set autoinstall_known_extensions = false",
         "set autoload_known_extensions = false",
-        "set python_enable_replacements = false",
+        # Without "global" it would hold for this connection only, and not for the readers' cursors.
+        "set global python_enable_replacements = false",
         "set lock_configuration = true",
     ]
 
@@ -409,6 +428,8 @@ def _opening_error(address: str, error: Exception) -> StoreError:
     held = _HOLDER.search(text)
     if held:
         return StoreBusy(path=address, holder=f"{held['program']}, pid {held['pid']}", pid=int(held["pid"]))
+    if "configuration has been locked" in text:
+        return StoreBusy(path=address, holder=f"this program itself, which has it open already, pid {os.getpid()}", pid=os.getpid())
     if isinstance(error, PermissionError) or "ermission denied" in text or "Read-only file system" in text:
         return StoreError(problem="the folder can't be written", where=address, next="Make it writable, or choose another workspace: --workspace PATH")
     if "o space left" in text:

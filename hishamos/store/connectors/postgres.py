@@ -22,6 +22,8 @@ T = TypeVar("T")
 CONNECTIONS = 8
 TRIES = CONNECTIONS + 2
 """How often a work or a read is tried: after the server restarts, every pooled connection may be found dead once."""
+SETTINGS = r"-c TimeZone=UTC -c synchronous_commit=on -c default_transaction_isolation=read\ committed"
+"""Whatever the database's own defaults: a commit is on the disk when it is answered, and what is read after ``lock`` is what stands then."""
 SECRETS = frozenset({"password", "sslpassword", "passfile"})
 
 
@@ -40,7 +42,7 @@ class PostgresConnector:
         address, schema = _split_schema(url)
         self.address = _without_secrets(url)
         self._prepare(address, schema)
-        options = f'-c TimeZone=UTC -c search_path="{schema}"' if schema else "-c TimeZone=UTC"
+        options = SETTINGS + (f' -c search_path="{schema}"' if schema else "")
         self._pool = psycopg_pool.ConnectionPool(
             address, min_size=1, max_size=CONNECTIONS, open=True, kwargs={"autocommit": True, "options": options}, timeout=30, name="store"
         )
