@@ -97,7 +97,9 @@ class Runner:
 
     def recover(self, dispatch: Callable[[str], object] | None = None, *, queued: bool = True) -> list[str]:
         """Have every run worked on that is queued, or that a dead process left running; returns their ids."""
-        found = list(self._tools.journal.abandoned(self.owner, queued=queued))
+        found = self._tools.journal.abandoned(self.owner, queued=queued)
+        with self._lock:  # after a sleep of the machine the leases of runs at work here look expired too
+            found = [run for run in found if run not in self._executions]
         for run in found:
             (dispatch or self.begin)(run)
         return found

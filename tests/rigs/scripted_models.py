@@ -69,6 +69,11 @@ class ScriptedModels:
         for key in keys or list(self._open):
             self._answer(key)
 
+    def forget(self, key: str) -> None:
+        """Let a call be sent again, as if it had never been answered."""
+        with self._lock:
+            self._stored.pop(key)
+
     @property
     def open_keys(self) -> list[str]:
         """The calls that wait for an answer."""

@@ -510,6 +510,18 @@ class TestLeases:
         assert bench.work(identity).state is RunState.SUCCEEDED
         assert bench.models.sent == [f"{identity}/a/1/0", f"{identity}/b/1/0"]
 
+    def test_a_run_at_work_here_is_not_taken_for_dead_after_a_sleep(self, bench):
+        bench.models.hold = True
+        runner = bench.process(lease_s=0.01)
+        identity = bench.insert([echo("a")])
+        work = runner.begin(identity)
+        until(lambda: bench.models.open_keys)
+        bench.store.transaction(lambda t: t.execute("update journal_runs set lease_until = created_at"))
+        assert bench.journal.abandoned(runner.owner, queued=False) in ([identity], [])
+        assert runner.recover() == []
+        bench.models.release()
+        assert work.result(10) is RunState.SUCCEEDED
+
     def test_beginning_twice_is_the_same_work(self, bench):
         bench.models.hold = True
         runner = bench.process()
