@@ -25,11 +25,14 @@ class Bounds:
         self._stop = stop
         self._timeout_s = timeout_s
         self._growth = growth
+        self._process = psutil.Process()
+        self._most = 0
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="store-bounds", daemon=True)
         self.reached: Literal["time", "memory"] | None = None
 
     def __enter__(self) -> Self:
+        self._most = self._process.memory_info().rss + self._growth
         self._thread.start()
         return self
 
@@ -38,11 +41,9 @@ class Bounds:
         self._thread.join()
 
     def _watch(self) -> None:
-        process = psutil.Process()
-        most = process.memory_info().rss + self._growth
         deadline = time.monotonic() + self._timeout_s
         while not self._over.wait(max(0.0, min(POLL_S, deadline - time.monotonic()))):
-            if process.memory_info().rss > most:
+            if self._process.memory_info().rss > self._most:
                 self.reached = "memory"
             elif time.monotonic() >= deadline:
                 self.reached = "time"

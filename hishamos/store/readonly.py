@@ -38,6 +38,8 @@ HEADROOM = 512 * 2**20
 """Bytes that this process may grow by beyond DuckDB's own buffers."""
 ANSWER = 2**30
 """Most bytes that an answer of PostgreSQL may take here."""
+TROUBLE = frozenset({"08", "53", "57", "58", "XX"})
+"""PostgreSQL's classes of errors that are the server's: connections, resources, an operator's doing, the system, the inside."""
 READER = "hishamos_reader"
 PROBE = "hishamos_probe"
 
@@ -228,8 +230,8 @@ def _postgres_errors(connector: Connector, bounds: Bounds, timeout_s: float) -> 
         raise _ended(bounds, timeout_s) from None
     except psycopg.Error as error:
         text = str(error).strip()
-        if error.sqlstate is None:
-            raise  # the connection was lost; the connector says so
+        if error.sqlstate is None or error.sqlstate[:2] in TROUBLE:
+            raise  # not the statement's fault; the connector says whose
         if READER in text or "to set role" in text:
             raise StoreError(
                 problem=f"the role {READER} can't be used: {text}",

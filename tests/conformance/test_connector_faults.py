@@ -74,6 +74,37 @@ def test_a_foreign_program_that_holds_the_file_is_named_with_its_pid(path):
     open_connector(str(path)).close()
 
 
+def test_a_file_that_this_program_has_open_is_told_so_and_stays_held(file_store, path):
+    with pytest.raises(StoreBusy, match="has it open already") as caught:
+        open_connector(str(path))
+    assert caught.value.pid == os.getpid()
+    assert not others_can_open(path)
+    assert file_store.transaction(put(1)) == 1
+
+
+def test_readers_too_are_locked_in(file_store):
+    """Some of DuckDB's settings hold for one connection only; a reader has one of its own."""
+    import pyarrow
+
+    table_of_mine = pyarrow.table({"a": [1]})
+    assert table_of_mine.num_rows == 1
+    with file_store.lend() as reader:
+        for query in ("select * from table_of_mine", "select * from read_text('/etc/hostname')", "attach '/tmp/x.duckdb' as x", "set threads = 1"):
+            with pytest.raises(duckdb.Error):
+                reader.execute(query)
+    settings = {row["name"]: row["value"] for row in file_store.fetch("select name, value from duckdb_settings()")}
+    assert settings["python_enable_replacements"] == settings["enable_external_access"] == settings["autoload_known_extensions"] == "false"
+    assert settings["lock_configuration"] == "true"
+    assert settings["TimeZone"] in {"UTC", "Etc/UTC"}
+    assert "%" not in settings["max_temp_directory_size"]
+
+
+def test_memory_never_spills_into_the_current_folder():
+    store = open_connector(":memory:")
+    assert store.fetch_one("select value from duckdb_settings() where name = 'temp_directory'") == {"value": ""}
+    store.close()
+
+
 def test_a_file_that_is_no_database_is_told_so_and_left_alone(path):
     path.parent.mkdir()
     path.write_bytes(b"this is no database at all" * 400)
@@ -468,6 +499,24 @@ def test_a_conflict_that_never_ends_is_given_up_with_a_sentence(postgres_store):
     with pytest.raises(StoreError, match="could not serialize access"):
         postgres_store.transaction(work)
     assert 5 <= len(tries) <= 20
+
+
+def test_a_database_with_other_defaults_is_still_durable_and_reads_what_stands(postgres_server, postgres_url):
+    import psycopg
+
+    name = f"hos_{os.urandom(4).hex()}"
+    with psycopg.connect(postgres_server, autocommit=True) as admin:
+        admin.execute(f"create database {name}")
+        admin.execute(f"alter database {name} set synchronous_commit = off")
+        admin.execute(f"alter database {name} set default_transaction_isolation = 'repeatable read'")
+    try:
+        store = open_connector(postgres_server.rsplit("/", 1)[0] + "/" + name)
+        settings = store.transaction(lambda t: t.fetch("select current_setting('synchronous_commit') as a, current_setting('transaction_isolation') as b"))
+        assert settings == [{"a": "on", "b": "read committed"}]
+        store.close()
+    finally:
+        with psycopg.connect(postgres_server, autocommit=True) as admin:
+            admin.execute(f"drop database {name} with (force)")
 
 
 def test_two_programs_exclude_each_other_by_the_lock(postgres_store, postgres_url):

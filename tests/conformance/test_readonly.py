@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
+from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 
 from hishamos.errors import StoreClosed, StoreError, UnsafeSql
 from hishamos.store.connectors import open_connector
-from hishamos.store.migrate import migrate
+from hishamos.store.migrate import migrate, shipped
 from hishamos.store.readonly import grant_views, select
 
 
@@ -172,6 +174,11 @@ def test_no_more_rows_than_the_limit_come_back(store):
     assert ask(store, "select seq from events limit 50", limit=0).num_rows == 0
 
 
+def test_an_answer_that_was_cut_says_so_and_a_whole_one_does_not(store):
+    assert ask(store, "select seq from events", limit=19).schema.metadata == {b"truncated": b"19"}
+    assert not ask(store, "select seq from events", limit=20).schema.metadata
+
+
 BOMBS = [
     "with recursive t(n) as (select cast(1 as bigint) union all select n + 1 from t) select count(*) from t",
     "select count(*) from generate_series(1, 100000) a(i), generate_series(1, 100000) b(i) where sqrt(cast(a.i as double precision) * b.i) < 0",
@@ -192,6 +199,146 @@ def test_a_bomb_is_ended_by_the_time_limit_and_hurts_nobody(store, statement):
     assert time.monotonic() - began < 5
     writer.join()
     assert ask(store, "select message from events where seq = 1").to_pylist() == [{"message": "4"}]
+
+
+@pytest.fixture
+def file_store(tmp_path):
+    connector = open_connector(str(tmp_path / "store.duckdb"))
+    migrate(connector)
+    yield connector
+    connector.close()
+
+
+SMALL = [
+    ("select lpad(cast(i as text), 3, '0') as n from range(2) as t(i)", ["000", "001"]),
+    ("select repeat('-', 3) as n", ["---"]),
+    ("select format('{:>4}|{:.1f}', 'a', 1.25) as n", ["   a|1.2"]),
+    ("select unnest(range(1, 3)) as n", [1, 2]),
+    ("select count(*) as n from range(1000000)", [1000000]),
+    ("select count(*) as n from generate_series(timestamp '2026-01-01', timestamp '2026-01-03', interval '1 day')", [3]),
+]
+
+
+@pytest.mark.parametrize(("statement", "rows"), SMALL, ids=[statement[:40] for statement, _ in SMALL])
+def test_functions_that_can_swell_are_allowed_with_small_sizes(file_store, statement, rows):
+    assert ask(file_store, statement).column("n").to_pylist() == rows
+
+
+SWOLLEN = [
+    "select repeat('x', 1001)",
+    "select repeat('x', seq * 1000000) from events",
+    "select lpad('x', cast(1000000000 as integer))",
+    "select rpad('x', 1000000000, 'y')",
+    "select range(500000000)",
+    "select count(*) from unnest(range(500000000))",
+    "select generate_series(1, 1000, 1), generate_series(-1000000, 1)",
+    "select list_resize([1], 100000000)",
+    "select format('{:100000000}', 1)",
+    "select format('{:{}}', 1, 100000000)",
+    "select format(message, 1) from events",
+    "select printf('%*d', 100000000, 1)",
+    "select printf('%100000000d', 1)",
+    "select '" + "x" * 100_000 + "'",
+]
+
+
+@pytest.mark.parametrize("statement", SWOLLEN, ids=[statement[:40] for statement in SWOLLEN])
+def test_a_few_letters_that_would_fill_the_memory_are_refused_before_they_run(file_store, statement):
+    with pytest.raises(UnsafeSql, match="up to 1000|below 1000|longer than 100000"):
+        ask(file_store, statement)
+
+
+def test_an_answer_too_big_for_the_memory_is_ended(store, monkeypatch):
+    from hishamos.store.connectors.duckdb_file import memory_bytes
+
+    monkeypatch.setattr("hishamos.store.readonly.ANSWER", 100 * 2**20)
+    monkeypatch.setattr("hishamos.store.readonly.HEADROOM", 100 * 2**20 - memory_bytes())
+    swelling = {"duckdb": "select list(i) from range(1000000000) as t(i)", "postgres": "select repeat('x', 10000000) from generate_series(1, 1000)"}
+    with pytest.raises(StoreError, match="too much memory"):
+        ask(store, swelling[store.dialect])
+    assert ask(store, "select count(*) as n from events").to_pylist() == [{"n": 20}]
+
+
+def test_a_question_is_ended_when_the_store_closes(file_store):
+    outcome: list[object] = []
+
+    def work():
+        try:
+            outcome.append(ask(file_store, BOMBS[0], timeout_s=30))
+        except StoreError as error:
+            outcome.append(error)
+
+    asking = threading.Thread(target=work)
+    asking.start()
+    time.sleep(0.5)
+    file_store.close()
+    asking.join(10)
+    assert [type(one) for one in outcome] == [StoreClosed]
+
+
+def test_a_server_that_goes_while_it_answers_is_a_store_error(postgres_url, postgres_server):
+    import psycopg
+
+    connector = open_connector(postgres_url)
+    migrate(connector)
+    grant_views(connector)
+
+    def cut():
+        time.sleep(0.5)
+        with psycopg.connect(postgres_server, autocommit=True) as other:
+            other.execute("select pg_terminate_backend(pid) from pg_stat_activity where query like '%answer limit 778%' and pid <> pg_backend_pid()")
+
+    cutting = threading.Thread(target=cut)
+    cutting.start()
+    with pytest.raises(StoreError) as caught:
+        ask(connector, BOMBS[1], limit=777)
+    cutting.join()
+    assert not isinstance(caught.value, UnsafeSql)
+    assert ask(connector, "select 1 as n").to_pylist() == [{"n": 1}]
+    connector.close()
+
+
+def test_a_missing_reader_role_is_made(postgres_url, postgres_server, monkeypatch):
+    import psycopg
+
+    name = f"hishamos_reader_{postgres_url[-12:]}"
+    monkeypatch.setattr("hishamos.store.readonly.READER", name)
+    connector = open_connector(postgres_url)
+    try:
+        migrate(connector, shipped()[:1])
+        grant_views(connector)
+        assert ask(connector, "select count(*) as n from attempts").to_pylist() == [{"n": 0}]
+    finally:
+        connector.close()
+        with psycopg.connect(postgres_server, autocommit=True) as other:
+            other.execute(f'drop owned by "{name}"')
+            other.execute(f'drop role "{name}"')
+
+
+def test_a_user_who_may_not_make_roles_works_on_and_is_told_when_asking(postgres_server, monkeypatch):
+    import psycopg
+
+    name = f"hos_{os.urandom(4).hex()}"
+    monkeypatch.setattr("hishamos.store.readonly.READER", f"reader_of_{name}")
+    with psycopg.connect(postgres_server, autocommit=True) as admin:
+        admin.execute(f"create role {name} login password '{name}'")
+        admin.execute(f"create schema {name} authorization {name}")
+    parts = urlsplit(postgres_server)
+    place = f"{name}:{name}@{parts.hostname}:{parts.port or 5432}"
+    try:
+        connector = open_connector(urlunsplit(parts._replace(netloc=place, query=f"schema={name}")))
+        migrate(connector)
+        grant_views(connector)
+        with pytest.raises(StoreError, match=f"create role reader_of_{name} nologin") as caught:
+            ask(connector, "select 1")
+        assert not isinstance(caught.value, UnsafeSql)
+        assert connector.fetch_one("select count(*) as n from events") == {"n": 0}
+        connector.close()
+    finally:
+        with psycopg.connect(postgres_server, autocommit=True) as admin:
+            admin.execute(f"drop schema {name} cascade")
+            admin.execute(f"drop owned by {name}")
+            admin.execute(f"drop role {name}")
 
 
 def test_a_statement_nested_too_deeply_is_refused(store):

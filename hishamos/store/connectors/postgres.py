@@ -109,7 +109,8 @@ class PostgresConnector:
     def _prepare(self, address: str, schema: str | None) -> None:
         try:
             with self._driver.connect(address, autocommit=True, connect_timeout=10) as connection:
-                if schema:
+                # Asked first, for only who may make schemas may say "if not exists".
+                if schema and connection.execute("select 1 from pg_namespace where nspname = %s", (schema,)).fetchone() is None:
                     connection.execute(f'create schema if not exists "{schema}"')
         except self._driver.errors.UniqueViolation:
             return  # another process made the schema in the same instant
