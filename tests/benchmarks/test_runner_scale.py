@@ -68,10 +68,10 @@ def test_steps_that_do_nothing(bench, monkeypatch):
     bench.work(identity, runner)
     alone = (time.perf_counter() - begun) / 100
     writes = []
+    insert = "insert into requests (id, verb, answer, made_at) values ($id, 'x', '', $moment)"
     for number in range(50):
         begun = time.perf_counter()
         values = {"id": f"x{number}", "moment": bench.get(identity).created_at}
-        insert = "insert into requests (id, verb, answer, made_at) values ($id, 'x', '', $moment)"
         bench.store.transaction(lambda transaction, values=values: transaction.execute(insert, values))
         writes.append(time.perf_counter() - begun)
     commit = sorted(writes)[25]
