@@ -113,7 +113,12 @@ async def _serve(places: Places, host: Host, address: Path, listener: socket.soc
     server = uvicorn.Server(config)
     # Signals are ours: uvicorn raises one again when it has stopped, and the process would end before its store is closed.
     server.capture_signals = contextlib.nullcontext
-    host.on_leave = lambda: setattr(server, "should_exit", True)
+
+    def leave() -> None:
+        server.should_exit = True
+        application.end_streams()
+
+    host.on_leave = leave
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, host.leave, f"asked to by {number.name}")
     _write(places, host.info)

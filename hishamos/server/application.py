@@ -43,6 +43,12 @@ class Application:
         self.last_request = time.monotonic()
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="verb")
         self._waiting: dict[str, Future[Any]] = {}
+        self._streams: set[asyncio.Event] = set()
+
+    def end_streams(self) -> None:
+        """Let every open stream see that the server is leaving; its client goes on with the next one."""
+        for news in self._streams:
+            news.set()
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -111,7 +117,12 @@ class Application:
                 await _answer(send, 200, answer_adapter(verb.service, verb.name).dump_json(value))
             case "stream":
                 feed = await in_pool(verb.name)
-                await _stream(verb, feed, receive, send, self.host)
+                news = asyncio.Event()
+                self._streams.add(news)
+                try:
+                    await _stream(verb, feed, news, receive, send, self.host)
+                finally:
+                    self._streams.discard(news)
             case "table":
                 table = await in_pool(verb.name + "_table")
                 await _answer(send, 200, await asyncio.to_thread(_arrow, table), ARROW)
@@ -154,9 +165,8 @@ def _validated(verb: Verb, body: bytes) -> dict[str, Any]:
     return {name: getattr(found, name) for name in model.model_fields}
 
 
-async def _stream(verb: Verb, feed: Feed[Any], receive: Receive, send: Send, host: Host) -> None:
+async def _stream(verb: Verb, feed: Feed[Any], news: asyncio.Event, receive: Receive, send: Send, host: Host) -> None:
     loop = asyncio.get_running_loop()
-    news = asyncio.Event()
     feed.on_ready(lambda: _wake(loop, news))
     adapter = answer_adapter(verb.service, verb.name)
     gone = asyncio.ensure_future(_disconnected(receive))
