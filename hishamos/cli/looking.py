@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -136,6 +137,10 @@ def sql_verb(face: Face, *, statement: str, limit: int, timeout: float) -> None:
     from hishamos.cli.tables import rows_table
 
     text = sys.stdin.read() if statement == "-" else statement
-    with face.open() as workspace:
-        rows = frame_rows(workspace.sql(text, limit=limit, timeout_s=timeout))
+    with face.open() as workspace, warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        answer = workspace.sql(text, limit=limit, timeout_s=timeout)
+        if "truncated" in answer.attrs:
+            face.say(f"These are the first {limit} rows, there are more: raise --limit, or narrow the statement.")
+        rows = frame_rows(answer)
         face.show(rows, lambda: (rows_table(rows),) if rows else ("No rows.",))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -13,10 +14,12 @@ def frame(table: pyarrow.Table) -> pandas.DataFrame:
     """Return an Arrow table as a DataFrame.
 
     A column of whole numbers is int64, or the nullable Int64 where a value is missing: money in nano-dollars never becomes a float.
+    An answer that a row limit cut off warns, and holds the limit in ``attrs["truncated"]``.
     """
     import pandas as pd
     import pyarrow as pa
 
+    cut = (table.schema.metadata or {}).get(b"truncated")
     for index, field in enumerate(table.schema):
         if pa.types.is_decimal(field.type) and field.type.scale == 0:
             # A bare sum() over integers is a HUGEINT in DuckDB and numeric in PostgreSQL.
@@ -24,4 +27,7 @@ def frame(table: pyarrow.Table) -> pandas.DataFrame:
     with_gaps = {column for column in table.column_names if pa.types.is_integer(table.schema.field(column).type) and table.column(column).null_count}
     plain = table.to_pandas(integer_object_nulls=True)
     typed: pandas.DataFrame = plain.astype({column: pd.Int64Dtype() for column in with_gaps})
+    if cut:
+        typed.attrs["truncated"] = int(cut)
+        warnings.warn(f"These are the first {int(cut)} rows, there are more: raise limit=, or narrow the statement.", stacklevel=3)
     return typed

@@ -127,6 +127,14 @@ def test_sql_reads_its_statement_from_stdin(terminal, triaged):
     assert json.loads(done.stdout) == [{"one": 1}]
 
 
+def test_sql_says_when_there_are_more_rows_than_its_limit(terminal, triaged):
+    done = terminal.type("sql", "select seq from events", "--limit", "2", "--json")
+    assert len(json.loads(done.stdout)) == 2
+    assert "These are the first 2 rows, there are more" in done.stderr
+    assert "Warning" not in done.stderr
+    assert "there are more" not in terminal.type("sql", "select 1 as one", "--json").stderr
+
+
 def test_a_command_prints_its_answer_and_labels_it(terminal):
     shown = terminal.type("command", "classify_bug", "-i", TEXT, *OFFLINE)
     assert shown.returncode == 0, shown.stderr

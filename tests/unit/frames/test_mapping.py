@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from decimal import Decimal
 
@@ -93,3 +94,12 @@ def test_tables_keep_whole_numbers_whole() -> None:
     found = frame(table)
     assert (str(found["whole"].dtype), str(found["gaps"].dtype), str(found["huge"].dtype)) == ("int64", "Int64", "Int64")
     assert found["huge"][0] == 10**18
+
+
+def test_an_answer_that_a_limit_cut_off_warns(ws: Workspace) -> None:
+    with pytest.warns(UserWarning, match="first 3 rows, there are more"):
+        cut = ws.sql("select n from generate_series(1, 5) as g(n) order by n", limit=3)
+    assert (list(cut["n"]), cut.attrs) == ([1, 2, 3], {"truncated": 3})
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert ws.sql("select n from generate_series(1, 5) as g(n)", limit=5).attrs == {}
