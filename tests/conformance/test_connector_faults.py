@@ -562,6 +562,30 @@ def test_without_the_driver_the_extra_to_install_is_named(monkeypatch):
         open_connector("postgresql://u:s3cret@h/db")
 
 
+def test_a_read_under_way_when_the_store_closes_says_it_is_closed(postgres_store, postgres_server):
+    import psycopg
+
+    outcome: list[object] = []
+
+    def read():
+        try:
+            outcome.append(postgres_store.fetch("select pg_sleep(20)"))
+        except StoreError as error:
+            outcome.append(error)
+
+    reading = threading.Thread(target=read)
+    reading.start()
+    time.sleep(0.3)
+    closing = threading.Thread(target=postgres_store.close)
+    closing.start()
+    time.sleep(0.1)
+    with psycopg.connect(postgres_server, autocommit=True) as other:
+        other.execute("select pg_terminate_backend(pid) from pg_stat_activity where query = 'select pg_sleep(20)'")
+    reading.join(10)
+    closing.join(10)
+    assert [type(one) for one in outcome] == [StoreClosed]
+
+
 def test_a_store_closed_between_two_lines_says_it_is_closed(postgres_store):
     postgres_store._workers.shutdown()
     with pytest.raises(StoreClosed):

@@ -56,6 +56,15 @@ def test_one_that_fails_does_not_hurt_those_submitted_with_it(store):
     assert ids(store) == [1, 2, 3, 4]
 
 
+def test_more_works_than_one_commit_takes_are_all_done_in_order(store):
+    gate = threading.Event()
+    store.submit(lambda t: gate.wait(10))
+    futures = [store.submit(put(number)) for number in range(600)]
+    gate.set()
+    assert [future.result(30) for future in futures] == [1] * 600
+    assert ids(store) == list(range(600))
+
+
 def test_nobody_is_answered_before_another_connection_sees_it(store):
     seen: list[tuple[int, bool]] = []
     futures: list[Future[int]] = []
