@@ -33,7 +33,8 @@ def open(path: str | Path | None = None) -> Workspace:  # noqa: A001 - hishamos.
 
         root = find_root(path)
         if not root.is_dir():
-            raise InvalidInput(what="The workspace's folder does not exist", where=str(root), next=f"Correct its path, or make it first: mkdir -p '{root}'")
+            what = "The workspace must be a folder, this is a file" if root.exists() else "The workspace's folder does not exist"
+            raise InvalidInput(what=what, where=str(root), next=f"Correct its path, or make a folder first: mkdir -p '{root}'")
         workspace = connect(root)
     for opened in on_open:
         opened(workspace)

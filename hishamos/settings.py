@@ -70,7 +70,7 @@ def load(root: Path, lookup: Callable[[str], str | None] = variable) -> Settings
     """
     path = root / FILE
     text = ""
-    if path.is_file():
+    if path.exists():
         try:
             text = path.read_text(encoding="utf-8")
             data = tomllib.loads(text)
@@ -78,6 +78,8 @@ def load(root: Path, lookup: Callable[[str], str | None] = variable) -> Settings
             raise InvalidSettings(problem=f"it is no valid TOML: {error}", where=str(path), next="Mend that line.") from None
         except UnicodeDecodeError as error:
             raise InvalidSettings(problem=f"it is not UTF-8 (byte {error.start})", where=str(path), next="Save it as UTF-8.") from None
+        except OSError as error:
+            raise InvalidSettings(problem=f"it can't be read: {error.strerror}", where=str(path), next="Make it a file that you may read.") from None
     else:
         data = {}
     return _Reader(path, text).settings(root, data, lookup)
@@ -97,6 +99,8 @@ class _Reader:
                 self.fail(f"unknown table [{name}]{nearest_hint(name, known)}", name, "Correct its name, or remove it.")
         workspace = self.record(WorkspaceSettings, "workspace", data.get("workspace", {}))
         self.check_timezone(workspace.timezone)
+        self.check_address("store", workspace.store, ("postgresql", "postgres"), 'Write a file in the workspace, or "postgresql://user@host/db".')
+        self.check_address("broker", workspace.broker, ("redis", "rediss"), 'Write "local", or "redis://host:6379/0".')
         tables = {table: self.table(table, data.get(table, {})) for table in _TABLES}
         providers = self.with_environment(tables["providers"], lookup)
         routes = tables["routes"]
@@ -152,6 +156,11 @@ class _Reader:
             ZoneInfo(name)
         except (ZoneInfoNotFoundError, ValueError):
             self.fail(f"[workspace] timezone: there is no time zone {name!r}", "timezone", 'Write one such as "UTC" or "Africa/Cairo".', "workspace")
+
+    def check_address(self, key: str, value: str, schemes: tuple[str, ...], advice: str) -> None:
+        scheme, found, _ = value.partition("://")
+        if found and scheme not in schemes:
+            self.fail(f"[workspace] {key}: nothing here speaks {scheme}://", key, advice, "workspace")
 
     def check_routes(self, routes: Mapping[str, RouteSettings], providers: Mapping[str, ProviderSettings]) -> None:
         for route in routes.values():

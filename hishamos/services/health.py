@@ -59,5 +59,9 @@ class HealthService(Service):
             raise StoreError(
                 problem="PostgreSQL is backed up by its own tools", where=address, next=f"Run: pg_dump --format=custom --file={target} '{address}'"
             )
-        self.machinery.store.copy_to(target)  # type: ignore[attr-defined]  # a DuckDB file, as the dialect says
+        try:
+            self.machinery.store.copy_to(target)  # type: ignore[attr-defined]  # a DuckDB file, as the dialect says
+        except OSError as error:
+            problem = f"the copy can't be written: {error.strerror}"
+            raise StoreError(problem=problem, where=str(target), next="Choose a folder with room that you may write to.") from None
         return str(target)

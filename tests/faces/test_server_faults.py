@@ -20,7 +20,7 @@ import pytest
 
 import hishamos
 from hishamos.contracts.wire import Places, all_verbs, boot_id
-from hishamos.errors import HishamosError, InvalidInput, ServerUnreachable
+from hishamos.errors import HishamosError, InvalidInput, ServerUnreachable, StoreError
 from hishamos.records.record import now
 from hishamos.records.results import IssueDraft
 from hishamos.records.workspaces import ServerInfo
@@ -133,6 +133,24 @@ def test_a_folder_that_does_not_exist_is_told_and_not_made(workspace_dir: Path, 
     with pytest.raises(InvalidInput, match="projcet"):
         hishamos.open()
     assert not missing.exists()
+    (workspace_dir / "file").touch()
+    with pytest.raises(InvalidInput, match="must be a folder, this is a file"):
+        hishamos.open(workspace_dir / "file")
+
+
+def test_a_backup_is_complete_or_refused_with_a_reason(workspace_dir: Path) -> None:
+    import duckdb
+
+    ws = hishamos.open(workspace_dir)
+    ws.projects.ensure("KEPT")
+    written_to = ws.health.backup("copies/one.duckdb")
+    with duckdb.connect(written_to, read_only=True) as copy:
+        assert copy.execute("select count(*) from work_projects").fetchone() == (1,)
+    with pytest.raises(InvalidInput, match="exists already"):
+        ws.health.backup("copies/one.duckdb")
+    (workspace_dir / "file").touch()
+    with pytest.raises(StoreError, match=r"can't be written.*file/two\.duckdb.*Choose a folder"):
+        ws.health.backup("file/two.duckdb")
 
 
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="needs /proc")

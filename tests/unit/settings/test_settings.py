@@ -50,6 +50,8 @@ def test_providers_are_found_in_the_environment_and_make_the_default_route(tmp_p
         ("[budgets.m]\nlimit_usd = 'much'\n", r"limit_usd: Input should be a valid decimal"),
         ("[prices.'openai/x']\nprice = 'cheap'\n", r"price: Input should be 'free'"),
         ("[workspace\n", r"no valid TOML"),
+        ("[workspace]\nstore = 'mysql://me:secret@host/db'\n", r"store: nothing here speaks mysql://.*line 2.*postgresql://"),
+        ("[workspace]\nbroker = 'amqp://host'\n", r"broker: nothing here speaks amqp://.*line 2"),
         ("[budgets.m]\nlimit_usd = '-1'\n", r"limit_usd: Input should be greater than or equal to 0.*line 2"),
         ("[budgets.m]\nscope = 'projet:X'\nlimit_usd = '1'\n", r"'projet:X' is no scope.*line 2.*project:KEY"),
         ("[prices.'openai/x']\ninput = '-0.1'\n", r"input: Input should be greater than or equal to 0.*line 2"),
@@ -70,6 +72,12 @@ def test_what_is_wrong_is_told_with_its_place(tmp_path: Path, text: str, words: 
 def test_another_encoding_is_told(tmp_path: Path) -> None:
     (tmp_path / "hishamos.toml").write_bytes("# für\n".encode("latin-1"))
     with pytest.raises(InvalidSettings, match="not UTF-8"):
+        load(tmp_path, {}.get)
+
+
+def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+    (tmp_path / "hishamos.toml").mkdir()
+    with pytest.raises(InvalidSettings, match=r"can't be read: Is a directory \(.*hishamos.toml"):
         load(tmp_path, {}.get)
 
 
