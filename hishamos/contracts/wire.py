@@ -22,7 +22,13 @@ NDJSON = "application/x-ndjson"
 ARROW = "application/vnd.apache.arrow.stream"
 
 
-class Hello(Record):
+class Greeting(Record):
+    """Understood across versions: what a newer program adds is passed over, so that the two can say which of them is older."""
+
+    model_config = ConfigDict(extra="ignore")
+
+
+class Hello(Greeting):
     """What a client says first."""
 
     protocol: int
@@ -32,7 +38,7 @@ class Hello(Record):
     fingerprint: str
 
 
-class Welcome(Record):
+class Welcome(Greeting):
     """What the server answers."""
 
     protocol: int

@@ -5,11 +5,15 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Literal
 
+from pydantic import ConfigDict
+
 from hishamos.records.record import Record
 
 
 class ServerInfo(Record):
-    """What ``data/local/server.json`` holds and the handshake confirms."""
+    """What ``data/local/server.json`` holds and the handshake confirms; what a newer program adds is passed over."""
+
+    model_config = ConfigDict(extra="ignore")
 
     pid: int
     host: str

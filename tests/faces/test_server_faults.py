@@ -20,7 +20,7 @@ import pytest
 
 import hishamos
 from hishamos.contracts.wire import Places, all_verbs, boot_id
-from hishamos.errors import HishamosError, InvalidInput, ServerUnreachable, StoreError
+from hishamos.errors import HishamosError, InvalidInput, ProtocolMismatch, ServerUnreachable, StoreError
 from hishamos.records.record import now
 from hishamos.records.results import IssueDraft
 from hishamos.records.workspaces import ServerInfo
@@ -97,6 +97,36 @@ def test_who_follows_a_run_does_not_hold_a_leaving_server_and_goes_on_with_the_n
     assert not follower.is_alive()
     assert seen == sorted(set(seen)), "no event twice"
     assert ws.runs.get(run.id).state == "succeeded"
+
+
+def test_a_client_with_newer_code_has_the_older_server_leave_once(workspace_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    older = hishamos.open(workspace_dir)
+    first = older.health.ping().pid
+    with monkeypatch.context() as patch:
+        patch.setattr("hishamos.remote.requests.code", lambda: ("newer", 2**62))
+        newer = hishamos.open(workspace_dir)
+    second = newer.health.ping().pid
+    assert second != first
+    assert ended(first)
+    assert older.health.ping().pid == second, "the older client goes on with the same server"
+    assert newer.health.ping().pid == second
+
+
+def test_another_protocol_is_told_in_a_sentence(workspace_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pid = hishamos.open(workspace_dir).health.ping().pid
+    monkeypatch.setattr("hishamos.remote.requests.PROTOCOL", 0)
+    with pytest.raises(ProtocolMismatch, match=rf"server \(pid {pid}, HishamOS .*is newer than this program.*pip install -U"):
+        hishamos.open(workspace_dir)
+
+
+def test_what_a_newer_version_adds_to_its_greeting_is_passed_over(workspace_dir: Path) -> None:
+    requests = Requests(workspace_dir)
+    server = requests.server
+    hello = {"protocol": 2, "version": "9", "stamp": 0, "fingerprint": "other", "added_later": True}
+    assert json.loads(requests._post(server, "/v1/hello", json.dumps(hello).encode(), {})[1])["pid"] == server.pid
+    places = Places(workspace_dir)
+    places.info.write_text(json.dumps(json.loads(places.info.read_text()) | {"added_later": 1}))
+    assert hishamos.open(workspace_dir).health.ping().pid == server.pid
 
 
 def test_no_key_goes_to_a_socket_that_lies_in_a_strangers_folder(workspace_dir: Path, tmp_path: Path, stranger: int, monkeypatch: pytest.MonkeyPatch) -> None:
