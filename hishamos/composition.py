@@ -33,7 +33,7 @@ from hishamos.services.providers import ProvidersService
 from hishamos.services.queries import SqlService
 from hishamos.services.results import ResultsService
 from hishamos.services.runs import RunsService
-from hishamos.services.service import ActingRun, Service, acting_run, request_id
+from hishamos.services.service import ActingRun, Service, acting_run, first_try, request_id
 from hishamos.services.workflows import WorkflowsService
 from hishamos.settings import Keys, SettingsSource, find_root
 from hishamos.store.connectors import open_connector
@@ -86,15 +86,19 @@ class Composed:
         self.machinery.gateway.warm()
 
     @contextmanager
-    def request(self, identity: str | None, acting: str | None = None) -> Iterator[None]:
-        """Let changes made inside carry a client-made id; ``acting``: the run and step (``RUN/path``) that a notebook works for."""
-        token = request_id.set(identity)
+    def request(self, identity: str | None, acting: str | None = None, *, first: bool = False) -> Iterator[None]:
+        """Let changes made inside carry a client-made id; ``acting``: the run and step (``RUN/path``) that a notebook works for.
+
+        ``first``: the client has never sent this id before.
+        """
+        token, tried = request_id.set(identity), first_try.set(first)
         run, _, path = (acting or "").partition("/")
         second = acting_run.set(ActingRun(run_id=run, workflow="", step=path) if run else None)
         try:
             yield
         finally:
             acting_run.reset(second)
+            first_try.reset(tried)
             request_id.reset(token)
 
     def busy(self) -> bool:
@@ -216,9 +220,10 @@ def _acting(machinery: Machinery, run: Run, path: str) -> Workspace:
 def _as_run(call: Any, acting: ActingRun, verb: Verb, positions: Iterator[int], path: str, /, *values: Any, **named: Any) -> Any:
     changing = verb.kind in {"change", "wait"}
     identity = f"{acting.run_id}/{path}/{next(positions)}" if changing else None
-    tokens = request_id.set(identity), acting_run.set(acting)
+    tokens = request_id.set(identity), acting_run.set(acting), first_try.set(False)
     try:
         return call(*values, **named)
     finally:
+        first_try.reset(tokens[2])
         acting_run.reset(tokens[1])
         request_id.reset(tokens[0])

@@ -72,6 +72,10 @@ class StoreError(HishamosError):
     """The store failed: {problem} ({where}). {next}"""
 
 
+class DuplicateKey(StoreError):
+    """The store has a row of that key already: {problem} ({where}). {next}"""
+
+
 class StoreBusy(StoreError):
     """Another program holds {path}: {holder}. Close it there or let it connect read-only to a copy (hishamos backup FILE), then try again."""
 

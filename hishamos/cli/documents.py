@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import Enum
-from functools import cache
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def _document(record: Record) -> dict[str, Any]:
 @cache
 def _derived(cls: type) -> tuple[str, ...]:
     own = [base for base in reversed(cls.__mro__) if base.__module__.startswith("hishamos.")]
-    return tuple(name for base in own for name, member in vars(base).items() if isinstance(member, property) and not name.startswith("_"))
+    return tuple(name for base in own for name, member in vars(base).items() if isinstance(member, property | cached_property) and not name.startswith("_"))
 
 
 def frame_rows(frame: pd.DataFrame) -> list[dict[str, Any]]:

@@ -121,6 +121,8 @@ class Batch:
     steps_done: int = 0
     seen: int = 0
     """How many decisions of people the runner has seen."""
+    listen: bool = False
+    """Whether what others asked for has to be read anew: somebody said that there is something, or it is time to look."""
 
     @property
     def empty(self) -> bool:
@@ -179,7 +181,7 @@ class Journal(Protocol):
         ...
 
     def write(self, lease: Lease, batch: Batch) -> Future[Signals]:
-        """Write a batch in one commit and renew the lease; the future fails with ``LeaseLost`` when a newer lease exists."""
+        """Write a batch in one commit and renew the lease if it is due; the future fails with ``LeaseLost`` when a newer lease exists."""
         ...
 
     def decisions(self, run: str) -> Mapping[str, Decided]:

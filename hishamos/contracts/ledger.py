@@ -25,6 +25,8 @@ class CallIntent:
     target: str
     owner: str
     """The process that holds the provider's connection."""
+    fresh: bool = False
+    """Whether the key is new as far as anybody knows, so that the store is asked only when it turns out to be wrong."""
     orphans: Orphans = "retry"
     run_budget_nanos: int | None = None
 
@@ -106,6 +108,13 @@ class Ledger(Protocol):
         ``first``: the process does not hold this call yet, so its key is looked up. Raises ``KeyReused`` for a key that was used
         for another request. An open call whose process died is taken over: its attempts under way become ``orphaned`` at their
         reservation. A cancelled call is opened again.
+        """
+        ...
+
+    def record(self, call: CallIntent, attempt: Attempt, reserve: Reserve, outcome: Outcome | None) -> Future[bool]:
+        """Write a call and its complete attempt in one commit, for what costs nothing and would be answered the same again.
+
+        Gives False, and writes nothing, if the key is known: then :meth:`intend` says what becomes of it.
         """
         ...
 

@@ -68,7 +68,7 @@ class Execution:
 
     def renew(self) -> None:
         """Keep the lease and see what others asked for."""
-        self.post(self._scribe.urge)
+        self.post(self._scribe.listen)
 
     def hand_back(self) -> None:
         """Stop before the next call and queue the run, for the next server."""

@@ -39,9 +39,12 @@ class NodeContext:
         self.rows = book
         self.row_ended = keep
         self._tools, self._node, self._held, self._began = tools, node, held, began
+        self._first = claim.lease.number == 1  # who takes a run over may find its calls
         self._position = 0
 
-    def submit(self, request: ModelRequest, *, command: str | None = None, agent: str | None = None, key: str | None = None) -> Answer[Outcome]:
+    def submit(
+        self, request: ModelRequest, *, command: str | None = None, agent: str | None = None, key: str | None = None, fresh: bool = True
+    ) -> Answer[Outcome]:
         """See the plug."""
         name = key or f"{self.run.id}/{self.path}/{self.attempt}/{self._position}"
         self._position += 1
@@ -49,7 +52,9 @@ class NodeContext:
         if answer is None:
             if self._held:
                 raise Held
-            call = self._tools.gateway.submit(request, key=name, tags=self._tags(command, agent), run_budget_nanos=self.run.budget_nanos)
+            call = self._tools.gateway.submit(
+                request, key=name, tags=self._tags(command, agent), run_budget_nanos=self.run.budget_nanos, fresh=fresh and self._first
+            )
             self._node.calls.append(call)
             answer = self._node.answers[name] = Answer(call.outcome)
         return answer

@@ -60,7 +60,8 @@ def converse(request: ModelRequest, submit: Submit, repairs: int, what: str) -> 
             raise failure_of(outcome)
         if request.output_schema is None:
             return _done(outcome.text, calls)
-        data, problem = read_answer(outcome.text, request.output_schema)
+        # The gateway has held the answer against the schema; what it could not read is told in words that a model can act on.
+        data, problem = (outcome.data, None) if outcome.data is not None else read_answer(outcome.text, request.output_schema)
         if problem is None:
             return _done(data, calls)
         if len(calls) > repairs:

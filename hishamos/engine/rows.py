@@ -28,6 +28,8 @@ class PlannedRow:
     error: HishamosError | None = None
     number: int = 0
     """The attempt number of its key; 0 before it is opened."""
+    first: bool = False
+    """Whether nobody is known to have asked under its key."""
 
     @property
     def wanted(self) -> ModelRequest:
@@ -66,6 +68,7 @@ class RowBook:
         """
         if row.number == 0:
             first = 1 if row.known is None else row.known.attempt + 1
+            row.first = row.known is None and row.key not in self._numbers
             row.number = self._numbers.setdefault(row.key, first)
             self._begun.setdefault(row.key, first)
 

@@ -104,12 +104,14 @@ class Runner:
             (dispatch or self.begin)(run)
         return found
 
-    def ask(self, request: ModelRequest, *, key: str, tags: Tags, repairs: int, what: str) -> Future[Done]:
+    def ask(self, request: ModelRequest, *, key: str, tags: Tags, repairs: int, what: str, fresh: bool = False) -> Future[Done]:
         """Ask a model outside of a run, with repairs; cancelling the future cancels the call under way.
+
+        ``fresh``: the key was made for this very question.
 
         The future fails with what the gateway reports, typed. Raises at once what :meth:`ModelGateway.submit` raises.
         """
-        return _Question(self._tools, request, key, tags, repairs, what).answer
+        return _Question(self._tools, request, key, tags, repairs, what, fresh=fresh).answer
 
     def soon(self, action: Callable[[], object]) -> None:
         """Run something short in the runner's threads."""
@@ -187,7 +189,8 @@ class Runner:
 class _Question:
     """A conversation outside of a run: entered again in the runner's threads as answers come."""
 
-    def __init__(self, tools: Tools, request: ModelRequest, key: str, tags: Tags, repairs: int, what: str) -> None:
+    def __init__(self, tools: Tools, request: ModelRequest, key: str, tags: Tags, repairs: int, what: str, *, fresh: bool) -> None:
+        self._fresh = fresh
         self.answer: Future[Done] = Future()
         self._tools, self._request, self._key, self._tags, self._repairs, self._what = tools, request, key, tags, repairs, what
         self._asked: list[tuple[PendingCall, Answer[Outcome]]] = []
@@ -197,7 +200,7 @@ class _Question:
     def _submit(self, request: ModelRequest, position: int) -> Answer[Outcome]:
         if position == len(self._asked):
             key = self._key if position == 0 else f"{self._key}/{position}"
-            call = self._tools.gateway.submit(request, key=key, tags=self._tags)
+            call = self._tools.gateway.submit(request, key=key, tags=self._tags, fresh=self._fresh)
             self._asked.append((call, Answer(call.outcome)))
         return self._asked[position][1]
 

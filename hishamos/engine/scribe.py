@@ -38,7 +38,7 @@ class Scribe:
         self._post, self._heard, self._ended = post, heard, ended
         self._batch, self._number = Batch(), 1
         self._after: list[Callable[[], None]] = []
-        self._writing = self._urgent = False
+        self._writing = self._urgent = self._listen = False
         self._soft: Timer | None = None
 
     @property
@@ -64,8 +64,12 @@ class Scribe:
         self._after.append(action)
 
     def urge(self) -> None:
-        """Write at the next chance, also when there is nothing to tell: the lease is renewed and what others asked for is heard."""
+        """Write at the next chance."""
         self._urgent = True
+
+    def listen(self) -> None:
+        """Write at the next chance, also when there is nothing to tell: the lease is renewed and what others asked for is heard."""
+        self._urgent = self._listen = True
 
     def conclude(self, change: RunChange) -> None:
         """Let the lease go with the run's next state."""
@@ -86,7 +90,8 @@ class Scribe:
             self._soft = None
         batch, after, self._batch, self._after = self._batch, self._after, Batch(), []
         batch.steps_total, batch.steps_done, batch.seen = self._graph.total, self._graph.finished, self.decisions
-        self._urgent, self._writing = False, True
+        batch.listen = self._listen
+        self._urgent, self._listen, self._writing = False, False, True
         self._number += 1
         written = self._tools.journal.write(self._lease, batch)
         written.add_done_callback(lambda future: self._post(lambda: self._committed(future, batch, after)))

@@ -132,7 +132,9 @@ class StepContext(Protocol):
     memory: dict[str, Any]
     """Kept from one entry to the next of the same attempt, in this process only."""
 
-    def submit(self, request: ModelRequest, *, command: str | None = None, agent: str | None = None, key: str | None = None) -> Answer[Outcome]:
+    def submit(
+        self, request: ModelRequest, *, command: str | None = None, agent: str | None = None, key: str | None = None, fresh: bool = True
+    ) -> Answer[Outcome]:
         """Send a request to a model under the key of this position, or under ``key``; the same key gives the same answer."""
         ...
 

@@ -84,7 +84,9 @@ class Gateway:
         self._warming.daemon = True
         self._warming.start()
 
-    def submit(self, request: ModelRequest, *, key: str, tags: Tags, run_budget_nanos: int | None = None, stream: bool = False) -> PendingCall:
+    def submit(
+        self, request: ModelRequest, *, key: str, tags: Tags, run_budget_nanos: int | None = None, stream: bool = False, fresh: bool = False
+    ) -> PendingCall:
         """See the contract."""
         request_hash = content_hash(request.model_dump(mode="json"))
         while True:
@@ -101,7 +103,7 @@ class Gateway:
             handle = call.join()
             if handle is not None:
                 return handle
-        intent = CallIntent(new_id(16), key, request_hash, request.target, self.owner, run_budget_nanos=run_budget_nanos)
+        intent = CallIntent(new_id(16), key, request_hash, request.target, self.owner, fresh=fresh, run_budget_nanos=run_budget_nanos)
         self._loop.call_soon_threadsafe(self._begin, call, intent, request, tags, stream)
         if handle is None:
             raise RuntimeError("a new call can't have ended")

@@ -20,7 +20,7 @@ from hishamos.gateway.budget_line import BudgetLine
 from hishamos.gateway.causes import Cause, classify
 from hishamos.gateway.costs import bound, cost, estimate, input_bound
 from hishamos.gateway.prices import PriceBook
-from hishamos.gateway.routes import Target
+from hishamos.gateway.routes import OFFLINE, Target
 from hishamos.gateway.trips import Ended, Tried, Trip, failure, output_limit
 from hishamos.records.calls import Attempt, AttemptStatus, CallStatus, Outcome, StreamEvent, Usage
 from hishamos.records.money import Price
@@ -64,8 +64,31 @@ class Meter:
         ask = Reserve(None if price is None else bound(price, input_bound(trip.request), limit), price)
         if trip.cancelled:
             raise TimeoutError
+        if target.provider.kind == OFFLINE.kind and not trip.held:
+            tried = await self._at_once(trip, target, ask, limit)
+            if tried is not None:
+                return tried
         attempt = await self._intend(trip, target, ask)
         self._quote(target.reference, price)
+        tried = await self._attempted(trip, target, attempt, ask, limit)
+        await self._settle(trip, tried, ask)
+        return tried
+
+    async def _at_once(self, trip: Trip, target: Target, ask: Reserve, limit: int) -> Tried | None:
+        """Answer before anything is written, then write all in one commit: nothing is paid, and a repeat is answered the same.
+
+        None if the key is known: nothing was written, and its call may have ended or be another process's.
+        """
+        tried = await self._attempted(trip, target, _attempt(trip, target), ask, limit)
+        self._conclude(trip, tried)
+        if not await answered(self._ledger.record(trip.intent, tried.attempt, ask, tried.outcome)):
+            trip.attempts.pop()
+            return None
+        trip.held, trip.made = True, trip.made + 1
+        return tried
+
+    async def _attempted(self, trip: Trip, target: Target, attempt: Attempt, ask: Reserve, limit: int) -> Tried:
+        """Send the request, read the answer; nothing is written."""
         if trip.texted:
             trip.publish(StreamEvent(kind="restart", model=target.reference))
             trip.texted = False
@@ -73,9 +96,7 @@ class Meter:
         reading, started = _Reading(), time.perf_counter()
         cause, fault = await self._read(trip, target, limit, reading)
         attempt = _completed(trip, attempt, target, reading, cause, fault, ask, limit, started)
-        tried = _tried(target, attempt, reading, cause, fault)
-        await self._settle(trip, tried, ask)
-        return tried
+        return _tried(target, attempt, reading, cause, fault)
 
     async def _intend(self, trip: Trip, target: Target, ask: Reserve) -> Attempt:
         again = False
@@ -90,7 +111,7 @@ class Meter:
                 trip.held, trip.made = True, trip.made + 1
                 if again:
                     self._line.wake()
-                return attempt.model_copy(update={"call_id": verdict.call_id})
+                return attempt.model_copy(update={"call_id": verdict.call_id, "number": verdict.number})
             if isinstance(verdict, Known):
                 raise Ended(verdict.outcome)
             if isinstance(verdict, Abandoned):
@@ -167,17 +188,22 @@ class Meter:
 
     async def _settle(self, trip: Trip, tried: Tried, ask: Reserve) -> None:
         """Commit the attempt, and with it the call's end where this is it."""
-        trip.attempts.append(tried.attempt)
-        if tried.cause is None:
-            tried.outcome = _success(trip, tried)
-        elif tried.attempt.status is AttemptStatus.CANCELLED and not trip.closing:
-            tried.outcome = trip.outcome(CallStatus.CANCELLED)
+        self._conclude(trip, tried)
         done = await answered(self._ledger.settle(tried.attempt, ask, tried.outcome))
         self._line.wake()
         if not done:
             trip.held = False  # another process took the call over; what it makes of it is the answer
             trip.attempts.pop()
             await self._follow(trip, tried.target)
+
+    @staticmethod
+    def _conclude(trip: Trip, tried: Tried) -> None:
+        """Add the attempt to its call, and with it the call's end where this is it."""
+        trip.attempts.append(tried.attempt)
+        if tried.cause is None:
+            tried.outcome = _success(trip, tried)
+        elif tried.attempt.status is AttemptStatus.CANCELLED and not trip.closing:
+            tried.outcome = trip.outcome(CallStatus.CANCELLED)
 
     async def _follow(self, trip: Trip, target: Target) -> None:
         outcome = None

@@ -100,6 +100,8 @@ class Attempt(Record):
     provider: str
     model: str
     """As in the route, ``provider/model``."""
+    number: int = 1
+    """Which attempt of its call it is, from 1."""
     hop: int = 0
     """How many of the route's targets were tried before this one."""
     status: AttemptStatus

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any, Literal
+from functools import cached_property
+from typing import Any, Literal, Self
 
 from pydantic import ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
@@ -52,10 +54,16 @@ class Definition(Record):
     source: str = Field("", exclude=True)
     """Where it was read: a file's path, ``library``, or empty for a Python object. No part of the version."""
 
-    @property
+    @cached_property
     def version(self) -> str:
         """The first 12 hex digits of the content's SHA-256."""
         return content_hash(self.model_dump(mode="json", exclude_defaults=True), 12)
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """Return a copy, with other fields by ``update``; it reckons its own version."""
+        copied = super().model_copy(update=update, deep=deep)
+        copied.__dict__.pop("version", None)
+        return copied
 
     @property
     def reference(self) -> str:

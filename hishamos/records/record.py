@@ -32,7 +32,7 @@ class Failure(Record):
 
 def new_id(length: int = 12) -> str:
     """Return a random identifier of ``length`` characters that people can read aloud (Crockford base 32, 5 bits each)."""
-    return "".join(secrets.choice(_ALPHABET) for _ in range(length))
+    return "".join(_ALPHABET[byte & 31] for byte in secrets.token_bytes(length))
 
 
 def now() -> datetime:

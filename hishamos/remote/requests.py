@@ -52,7 +52,7 @@ class Requests:
         identity = new_id(20)
         for tried in range(1, TRIES + 1):
             try:
-                return self._once(verb, body, identity)
+                return self._once(verb, body, identity, tried)
             except (ConnectionError, http.client.HTTPException, ServerClosing, TimeoutError, FileNotFoundError) as error:
                 self._forget()
                 if tried == TRIES:
@@ -102,10 +102,10 @@ class Requests:
         """Close this thread's connection; the server goes on."""
         self._connections.drop()
 
-    def _once(self, verb: Verb, body: bytes, identity: str) -> Any:
+    def _once(self, verb: Verb, body: bytes, identity: str, tried: int) -> Any:
         server = self.server
         self._hand_over(server)
-        response, data = self._post(server, f"/v1/{verb.service}/{verb.name}", body, _headers(identity))
+        response, data = self._post(server, f"/v1/{verb.service}/{verb.name}", body, _headers(identity, tried))
         if response.getheader("Content-Type") == ARROW:
             return _frame(data)
         return answer_adapter(verb.service, verb.name).validate_json(data)
@@ -117,7 +117,7 @@ class Requests:
         connections = Connections()
         connection = connections.get(server.address.removeprefix("unix:"))
         try:
-            connection.request("POST", f"/v1/{verb.service}/{verb.name}", body, {**_headers(identity), "Content-Type": "application/json"})
+            connection.request("POST", f"/v1/{verb.service}/{verb.name}", body, {**_headers(identity, 0), "Content-Type": "application/json"})
             response = connection.getresponse()
             if response.status != http.HTTPStatus.OK:
                 raise from_wire(json.loads(response.read())["error"])
@@ -196,10 +196,10 @@ def _body(verb: Verb, arguments: dict[str, Any]) -> bytes:
         raise InvalidInput(what=what, where=f"ws.{verb.service}.{verb.name}", next="Pass plain values: text, numbers, lists, dicts.") from None
 
 
-def _headers(identity: str) -> dict[str, str]:
-    """The request's id and, in a notebook that a step executes, the run and step that its calls belong to."""
+def _headers(identity: str, tried: int) -> dict[str, str]:
+    """The request's id, the how manieth time it is sent and, in a notebook that a step executes, the run and step that its calls belong to."""
     acting = os.environ.get("HISHAMOS_ACTING")
-    return {"X-Request-Id": identity, **({"X-Acting": acting} if acting else {})}
+    return {"X-Request-Id": identity, "X-Try": str(tried), **({"X-Acting": acting} if acting else {})}
 
 
 def _frame(data: bytes) -> Any:

@@ -13,6 +13,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any
 
@@ -108,8 +109,9 @@ class Application:
         if self.host.leaving:
             raise ServerClosing
         arguments = _validated(verb, body)
-        identity, acting = _header(scope, b"x-request-id"), _header(scope, b"x-acting")
-        in_pool = partial(self._in_pool, verb, arguments, identity, acting)
+        headers = dict(scope["headers"])
+        identity, acting = _text(headers, b"x-request-id"), _text(headers, b"x-acting")
+        in_pool = partial(self._in_pool, verb, arguments, partial(self.host.serving, identity, acting, first=headers.get(b"x-try") == b"1"))
         match verb.kind:
             case "wait":
                 future = await in_pool(verb.name + "_later")
@@ -131,10 +133,15 @@ class Application:
                 await _answer(send, 200, data)
 
     async def _in_pool(
-        self, verb: Verb, arguments: dict[str, Any], identity: str | None, acting: str | None, method: str, finish: Callable[[Any], Any] | None = None
+        self,
+        verb: Verb,
+        arguments: dict[str, Any],
+        serving: Callable[[], AbstractContextManager[None]],
+        method: str,
+        finish: Callable[[Any], Any] | None = None,
     ) -> Any:
         def work() -> Any:
-            with self.host.serving(identity, acting):
+            with serving():
                 value = getattr(getattr(self.host.workspace, verb.service), method)(**arguments)
                 return finish(value) if finish else value
 
@@ -228,8 +235,9 @@ def _error_body(error: HishamosError, host: Host) -> bytes:
     return host.redacted(json.dumps({"error": to_wire(error)}, default=str)).encode()
 
 
-def _header(scope: dict[str, Any], name: bytes) -> str | None:
-    return next((value.decode() for key, value in scope["headers"] if key == name), None)
+def _text(headers: dict[bytes, bytes], name: bytes) -> str | None:
+    value = headers.get(name)
+    return None if value is None else value.decode()
 
 
 def _arrow(table: Any) -> bytes:

@@ -52,9 +52,9 @@ class Host:
         return self.wanted()
 
     @contextmanager
-    def serving(self, identity: str | None, acting: str | None) -> Iterator[None]:
-        """Let changes made inside carry the client-made id, and calls the run and step they belong to."""
-        with self.composed.request(identity, acting):
+    def serving(self, identity: str | None, acting: str | None, *, first: bool) -> Iterator[None]:
+        """Let changes made inside carry the client-made id (``first``: never sent before), and calls the run and step they belong to."""
+        with self.composed.request(identity, acting, first=first):
             yield
 
     def redacted(self, text: str) -> str:

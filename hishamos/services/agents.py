@@ -47,7 +47,8 @@ class AgentsService(Service):
         from hishamos.records.calls import CallStatus
 
         request = self._request(name, task, data, model)
-        call = self.machinery.models.submit(request, key=call_key(key), tags=tags(self, project, None, name), stream=True)
+        called, fresh = call_key(key)
+        call = self.machinery.models.submit(request, key=called, tags=tags(self, project, None, name), stream=True, fresh=fresh)
         source, feed = call.events(), Feed[StreamEvent]()
 
         def pump() -> None:

@@ -7,7 +7,7 @@ from concurrent.futures import Future
 from hishamos.engine.steptype import Done
 from hishamos.records.calls import CommandResult, ModelRequest, Tags
 from hishamos.records.record import new_id
-from hishamos.services.service import Service, acting_run, request_id
+from hishamos.services.service import Service, acting_run, first_try, request_id
 
 
 def ask(
@@ -26,7 +26,9 @@ def ask(
     ``key``: the caller's idempotency key; without one the request's own id. Raises at once what can be known before anything is sent.
     """
     answer: Future[CommandResult] = Future()
-    question = service.machinery.runner.ask(request, key=call_key(key), tags=tags(service, project, command, agent), repairs=repairs, what=what)
+    called, fresh = call_key(key)
+    belongs = tags(service, project, command, agent)
+    question = service.machinery.runner.ask(request, key=called, tags=belongs, repairs=repairs, what=what, fresh=fresh)
 
     def pass_on(done: Future[Done]) -> None:
         if done.cancelled() or not answer.set_running_or_notify_cancel():
@@ -42,11 +44,12 @@ def ask(
     return answer
 
 
-def call_key(key: str | None) -> str:
-    """Return the idempotency key of a call outside of a run."""
+def call_key(key: str | None) -> tuple[str, bool]:
+    """Return the idempotency key of a call outside of a run, and whether it was made for this very call."""
     if key is not None:
-        return f"key/{key}"
-    return f"call/{request_id.get() or new_id(20)}"
+        return f"key/{key}", False
+    identity = request_id.get()
+    return f"call/{identity or new_id(20)}", identity is None or first_try.get()
 
 
 def tags(service: Service, project: str | None, command: str | None, agent: str | None) -> Tags:

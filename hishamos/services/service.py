@@ -25,6 +25,8 @@ R = TypeVar("R")
 
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 """The client-made id of the changing call that is being served; None for a call in this process."""
+first_try: ContextVar[bool] = ContextVar("first_try", default=False)
+"""Whether the client has never sent this id before: then it needs not be looked up."""
 
 
 @dataclass(frozen=True)
@@ -57,13 +59,15 @@ class Service:
     def change(self, verb: str, answer: type[R], work: Callable[[Transaction], R]) -> R:
         """Run ``work`` in one transaction, once per client-made id; a repeat returns the first answer.
 
+        An id that its client sends for the first time is not looked up: should a repeat overtake it, its row is refused as a second one.
+
         ``verb``: ``service.method``; ``answer``: the type of what ``work`` returns, None included. ``work`` may run twice (see the store).
         """
-        identity = request_id.get()
+        identity, known = request_id.get(), not first_try.get()
         adapter: TypeAdapter[R] = TypeAdapter(answer)
 
         def once(transaction: Transaction) -> R:
-            if identity is not None:
+            if identity is not None and known:
                 row = transaction.fetch_one("select answer from requests where id = $id", {"id": identity})
                 if row is not None:
                     return adapter.validate_json(row["answer"])
@@ -71,7 +75,7 @@ class Service:
             if identity is not None:
                 text = adapter.dump_json(result).decode()
                 values = {"id": identity, "verb": verb, "answer": text, "made_at": now()}
-                transaction.execute("insert into requests (id, verb, answer, made_at) values ($id, $verb, $answer, $made_at)", values)
+                transaction.insert("insert into requests (id, verb, answer, made_at) values ($id, $verb, $answer, $made_at)", values)
             return result
 
         return self.machinery.store.transaction(once)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 from hishamos.contracts.feeds import Feed
 from hishamos.contracts.journal import Batch, Claim, Decided, EventDraft, Lease, MapOptions, Pinned, RowState, RunChange, Signals, StepRow
@@ -25,8 +27,21 @@ SQL = statements("journal")
 INPUTS_AT_ONCE = 5_000
 FEW = 3
 """Up to so many rows are written one by one: DuckDB takes longer to unpack a list than to insert a row or two."""
+_EVENT_NUMBERS: WeakKeyDictionary[Connector, Iterator[int]] = WeakKeyDictionary()
+"""The events' next numbers in a store that this process alone writes."""
+RENEWED = timedelta(seconds=1)
+"""Where one process writes, a lease renewed so lately is not renewed again: the widest row of a run is spared."""
 RESUMABLE = frozenset({RunState.PAUSED, RunState.FAILED, RunState.CANCELLED})
 SETTLED = RUN_ENDED | {RunState.WAITING}
+
+
+@dataclass(frozen=True, slots=True)
+class _Renewed:
+    """A lease's last renewal, and what was heard at it."""
+
+    number: int
+    moment: datetime
+    signals: Signals
 
 
 class StoreJournal:
@@ -40,6 +55,7 @@ class StoreJournal:
         self._clock = clock
         self.history = RunHistory(connector)
         self._watchers = Watchers(self.history.events_after, poll=not self.exclusive)
+        self._renewed: dict[str, _Renewed] = {}
 
     @property
     def exclusive(self) -> bool:
@@ -75,21 +91,16 @@ class StoreJournal:
 
     def write(self, lease: Lease, batch: Batch) -> Future[Signals]:
         """See the port."""
-        until = self._clock() + timedelta(seconds=lease.seconds)
-        renewal = {"run": lease.run, "number": lease.number, "until": until, "total": batch.steps_total, "done": batch.steps_done}
+        moment = self._clock()
 
         def work(transaction: Transaction) -> Signals:
             transaction.lock(f"run:{lease.run}")
-            renewed = transaction.fetch_one(SQL["renew_lease"], renewal)
-            if renewed is None:
-                current = transaction.fetch_one(SQL["run_for_change"], {"id": lease.run})
-                raise LeaseLost(run=lease.run, held=lease.number, current=current["lease_number"] if current else 0)
+            signals = self._renew(transaction, lease, batch, moment)
             if batch.steps:
                 self._write_steps(transaction, lease.run, list(batch.steps.values()))
             if batch.rows:
-                transaction.execute(SQL["upsert_rows"], _row_columns(batch.rows.values()))
+                self._write_rows(transaction, list(batch.rows.values()))
             events = list(batch.events)
-            signals = Signals(renewed["wish"], int(renewed["decisions"]))
             if batch.run is not None and not _overtaken(batch.run.state, signals, batch.seen):
                 change = batch.run
                 signals = replace(signals, changed=True)
@@ -248,20 +259,71 @@ class StoreJournal:
         transaction.execute(SQL["set_state"], values)
         self._record(transaction, run, [EventDraft("run", state.value, moment)])
 
+    def _renew(self, transaction: Transaction, lease: Lease, batch: Batch, moment: datetime) -> Signals:
+        """Renew the lease and hear what others ask for; raises ``LeaseLost`` when a newer lease exists.
+
+        Where this process alone writes, its own lease of a moment ago is still its own, and who asks for something says so.
+        """
+        last = self._renewed.get(lease.run)
+        if last is not None and not batch.listen and batch.run is None and last.number == lease.number and timedelta(0) <= moment - last.moment < RENEWED:
+            return last.signals
+        values = {"until": moment + timedelta(seconds=lease.seconds), "total": batch.steps_total, "done": batch.steps_done}
+        renewed = transaction.fetch_one(SQL["renew_lease"], {"run": lease.run, "number": lease.number, **values})
+        if renewed is None:
+            current = transaction.fetch_one(SQL["run_for_change"], {"id": lease.run})
+            raise LeaseLost(run=lease.run, held=lease.number, current=current["lease_number"] if current else 0)
+        signals = Signals(renewed["wish"], int(renewed["decisions"]))
+        if self.exclusive:
+            ended = batch.run is not None and batch.run.release
+            transaction.after_commit(lambda: self._keep(lease, None if ended else _Renewed(lease.number, moment, signals)))
+        return signals
+
+    def _keep(self, lease: Lease, renewed: _Renewed | None) -> None:
+        if renewed is None:
+            self._renewed.pop(lease.run, None)
+        else:
+            self._renewed[lease.run] = renewed
+
+    def _write_rows(self, transaction: Transaction, rows: list[RowState]) -> None:
+        """Keep how rows ended; what has succeeded stays, also when another map says otherwise later."""
+        if not self.exclusive:
+            transaction.execute(SQL["upsert_rows"], _row_columns(rows))
+            return
+        # DuckDB takes six times as long for an insert that looks for conflicts as for looking first: nobody else writes between the two.
+        if len(rows) > FEW:
+            found = transaction.fetch(SQL["attempts_of_rows"], {"keys": [row.key for row in rows]})
+        else:
+            found = [one for row in rows if (one := transaction.fetch_one(SQL["attempt_of_row"], {"key": row.key})) is not None]
+        known = {row["key"]: row for row in found}
+        for state in rows:
+            columns = {name: values[0] for name, values in _row_columns([state]).items()}
+            before = known.get(state.key)
+            if before is None:
+                transaction.insert(SQL["insert_row"], columns)
+            elif state.attempt >= before["attempt"] and before["state"] != "succeeded":
+                transaction.execute(SQL["update_row"], columns)
+
     def _write_steps(self, transaction: Transaction, run: str, steps: list[StepRow]) -> None:
-        for known, one, many in ((False, "insert_step", "insert_steps"), (True, "update_step", "update_steps")):
-            columns = _step_columns([step for step in steps if step.known is known])
-            if len(columns["path"]) > FEW:
-                transaction.execute(SQL[many], {"run": run, **columns})
-            else:
-                for values in zip(*columns.values(), strict=True):
-                    transaction.execute(SQL[one], {"run": run, **dict(zip(columns, values, strict=True))})
+        columns = _step_columns([step for step in steps if not step.known])
+        rows = [{"run": run, **dict(zip(columns, values, strict=True))} for values in zip(*columns.values(), strict=True)]
+        if rows:
+            transaction.executemany(SQL["insert_step"], rows)
+        columns = _step_columns([step for step in steps if step.known])
+        if len(columns["path"]) > FEW:
+            transaction.execute(SQL["update_steps"], {"run": run, **columns})
+        else:
+            for values in zip(*columns.values(), strict=True):
+                transaction.execute(SQL["update_step"], {"run": run, **dict(zip(columns, values, strict=True))})
         retried = sorted({step.path for step in steps if step.attempt > 1})
         if retried:
             transaction.execute(SQL["outdate_steps"], {"run": run, "path": retried})
 
     def _record(self, transaction: Transaction, run: str, events: Sequence[EventDraft]) -> None:
         if not events:
+            return
+        if self._store.dialect == "duckdb":
+            made = [self._numbered(transaction, run, event) for event in events]
+            transaction.after_commit(lambda: self._watchers.publish(run, made))
             return
         columns = {
             "run": run,
@@ -275,6 +337,17 @@ class StoreJournal:
         }
         made = sorted((event_of(row) for row in transaction.fetch(SQL["insert_events"], columns)), key=lambda event: event.seq)
         transaction.after_commit(lambda: self._watchers.publish(run, made))
+
+    def _numbered(self, transaction: Transaction, run: str, event: EventDraft) -> RunEvent:
+        """Insert an event under the next number; this process alone gives numbers, and a commit that fails leaves a gap."""
+        numbers = _EVENT_NUMBERS.get(self._store)
+        if numbers is None:
+            newest = transaction.fetch_one(SQL["newest_event"])
+            numbers = _EVENT_NUMBERS[self._store] = itertools.count(int(newest["seq"]) + 1 if newest else 1)
+        values = {"run_id": run, "seq": next(numbers), "kind": event.kind, "path": event.path, "state": event.state, "message": event.message}
+        row = {**values, "data": canonical(event.data), "happened_at": event.happened_at}
+        transaction.insert(SQL["insert_event"], row)
+        return event_of(row)
 
 
 def _overtaken(state: RunState, signals: Signals, seen: int) -> bool:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from hishamos.contracts.ledger import Abandoned, CallIntent, Elsewhere, Known, Reserve, Sent, Verdict
-from hishamos.errors import KeyReused
+from hishamos.errors import DuplicateKey, KeyReused
 from hishamos.records.calls import Attempt, AttemptStatus, CallStatus, Outcome
 from hishamos.records.configuration import BudgetSettings
 from hishamos.records.money import Price
@@ -19,18 +20,21 @@ from hishamos.store.statements import statements
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from hishamos.store.connectors import Connector, Transaction
+    from hishamos.store.connectors import Connector, Transaction, Work
 
 SQL = statements("ledger")
+
+T = TypeVar("T")
 
 MONEY = "money"
 """The lock under which money is read and then changed."""
 
 COLUMNS = frozenset(Attempt.model_fields) - {"tags"}
-COMPLETED = (
-    "id", "cause", "error", "input_tokens", "cached_tokens", "cache_write_tokens", "output_tokens", "reasoning_tokens",
-    "usage_source", "cost_nanos", "overrun", "latency_ms", "ttft_ms", "finished_at",
+SENT = (
+    "idempotency_key", "number", "run_id", "step_id", "workflow", "command", "agent", "project", "user_name", "key_prefix",
+    "provider", "model", "hop",
 )  # fmt: skip
+"""What is known of an attempt when it is sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +45,11 @@ class _Held:
     request_hash: str
     owner: str
     outcome: str | None
-    attempts: tuple[Attempt, ...]
+    under_way: str | None
+    """The attempt that is under way, and what is known of it as JSON."""
+    sent: str | None
+    attempts: tuple[Attempt, ...] = ()
+    """The complete ones."""
 
     @property
     def ended(self) -> bool:
@@ -51,6 +59,29 @@ class _Held:
         if self.outcome is None:
             return None
         return Outcome.model_validate_json(self.outcome).model_copy(update={"attempts": self.attempts, "reused": True})
+
+    def left_behind(self) -> tuple[Attempt, Reserve]:
+        facts = json.loads(self.sent or "{}")
+        price, bound, tags = facts.pop("price"), facts.pop("reserved_nanos"), json.loads(facts.pop("tags"))
+        attempt = Attempt(id=self.under_way or "", call_id=self.id, status=AttemptStatus.SENT, tags=tags, **facts)
+        return attempt, Reserve(bound, None if price is None else Price.model_validate_json(price))
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where an attempt stands: its call, its number, the attempts before it."""
+
+    call_id: str
+    number: int
+    earlier: tuple[Attempt, ...] = ()
+    new: bool = False
+    """The call has no row yet."""
+    adopt: bool = False
+    """The call's row is another process's."""
+
+    @property
+    def sent(self) -> Sent:
+        return Sent(self.call_id, self.number, self.earlier)
 
 
 class StoreLedger:
@@ -75,20 +106,41 @@ class StoreLedger:
         """See the port."""
         timezone = self._timezone()
 
-        def work(transaction: Transaction) -> Verdict:
-            transaction.lock(MONEY)
-            return self._intend(transaction, call, attempt, reserve, first, timezone)
+        def intended(asked: CallIntent) -> Work[Verdict]:
+            def work(transaction: Transaction) -> Verdict:
+                transaction.lock(MONEY)
+                return self._intend(transaction, asked, attempt, reserve, first, timezone)
 
-        return self._store.submit(work)
+            return work
+
+        return self._boldly(intended, call)
+
+    def record(self, call: CallIntent, attempt: Attempt, reserve: Reserve, outcome: Outcome | None) -> Future[bool]:
+        """See the port."""
+        opening, row = _opening(call, call.id, None), _row(attempt, reserve, outcome)
+
+        def recorded(asked: CallIntent) -> Work[bool]:
+            def work(transaction: Transaction) -> bool:
+                transaction.lock(MONEY)
+                if not asked.fresh and transaction.fetch_one(SQL["call_by_key"], {"key": call.key}) is not None:
+                    return False
+                transaction.insert(SQL["insert_call"], opening)
+                transaction.insert(SQL["insert_attempt"], row)
+                return True
+
+            return work
+
+        return self._boldly(recorded, call)
 
     def settle(self, attempt: Attempt, reserve: Reserve, outcome: Outcome | None) -> Future[bool]:
         """See the port."""
-        values = _completed(attempt, outcome)
+        values = _row(attempt, reserve, outcome)
 
         def work(transaction: Transaction) -> bool:
             transaction.lock(MONEY)
-            if not transaction.execute(SQL["complete_attempt"], values):
+            if not transaction.execute(SQL["end_sending"], {"call_id": attempt.call_id, "id": attempt.id}):
                 return False
+            transaction.insert(SQL["insert_attempt"], values)
             self.accounts.settle(transaction, attempt, reserve.bound_nanos or 0)
             return True
 
@@ -102,7 +154,7 @@ class StoreLedger:
             transaction.lock(MONEY)
             held = _held(transaction, call.key)
             if held is None:
-                transaction.execute(SQL["insert_call"], _opening(call, outcome.call_id, text))
+                transaction.insert(SQL["insert_call"], _opening(call, outcome.call_id, text))
                 return True
             elsewhere = held.owner != call.owner and self._alive(transaction, held.owner)
             if held.ended or elsewhere:
@@ -128,10 +180,11 @@ class StoreLedger:
 
         def work(transaction: Transaction) -> int:
             transaction.lock(MONEY)
-            dead = [row for row in transaction.fetch(SQL["attempts_under_way"], {"owner": owner}) if not self._alive(transaction, row["call_owner"])]
-            for row in dead:
-                self._orphan(transaction, row)
-                transaction.execute(SQL["release_call"], {"id": row["call_id"], "owner": row["call_owner"]})
+            found = [_Held(**row) for row in transaction.fetch(SQL["calls_under_way"], {"owner": owner})]
+            dead = [held for held in found if not self._alive(transaction, held.owner)]
+            for held in dead:
+                self._orphan(transaction, held)
+                transaction.execute(SQL["release_call"], {"id": held.id, "owner": held.owner})
             return len(dead)
 
         return self._store.submit(work)
@@ -217,29 +270,55 @@ class StoreLedger:
         return int(row["open"]) if row else 0
 
     def _intend(self, transaction: Transaction, call: CallIntent, attempt: Attempt, ask: Reserve, first: bool, timezone: str) -> Verdict:
-        held = None
-        if first:
-            held = _held(transaction, call.key)
-            verdict = None if held is None else self._take_over(transaction, call, held)
-            if verdict is not None:
-                return verdict
-        elif self._shared and transaction.fetch_one(SQL["call_is_mine"], {"id": call.id, "owner": call.owner}) is None:
-            return Elsewhere(owner="")
+        place = self._place(transaction, call, first=first)
+        if not isinstance(place, _Place):
+            return place
         obstacle = self.accounts.admit(transaction, call, attempt, ask, timezone)
         if obstacle is not None:
             return obstacle
-        sent = Sent(call_id=call.id, number=1)
-        if held is not None:
-            transaction.execute(SQL["adopt_call"], {"id": held.id, "owner": call.owner})
-            earlier = _attempts(transaction, held.id)
-            sent = Sent(call_id=held.id, number=len(earlier) + 1, earlier=earlier)
-        elif first:
-            transaction.execute(SQL["insert_call"], _opening(call, call.id, None))
+        under_way = {"under_way": attempt.id, "sent": _text_of_sent(attempt.model_copy(update={"number": place.number}), ask)}
+        if place.new:
+            transaction.insert(SQL["insert_call"], {**_opening(call, call.id, None), **under_way})
         else:
-            sent = Sent(call_id=call.id, number=len(transaction.fetch(SQL["numbers_of_call"], {"call_id": call.id})) + 1)
-        transaction.execute(SQL["insert_attempt"], _sent(call, sent, attempt, ask))
+            if place.adopt:
+                transaction.execute(SQL["adopt_call"], {"id": place.call_id, "owner": call.owner})
+            if not transaction.execute(SQL["send_again"], {"id": place.call_id, "owner": call.owner, **under_way}):
+                return Elsewhere(owner="")
         self.accounts.reserve(transaction, attempt, ask.bound_nanos or 0)
-        return sent
+        return place.sent
+
+    def _boldly(self, work: Callable[[CallIntent], Work[T]], call: CallIntent) -> Future[T]:
+        """Submit the work; where its key was taken for new and is not, once more, and now it is looked up."""
+        if not call.fresh:
+            return self._store.submit(work(call))
+        answer: Future[T] = Future()
+
+        def pass_on(done: Future[T]) -> None:
+            error = done.exception()
+            if isinstance(error, DuplicateKey) and first.pop():
+                self._store.submit(work(replace(call, fresh=False))).add_done_callback(pass_on)
+            elif error is not None:
+                answer.set_exception(error)
+            else:
+                answer.set_result(done.result())
+
+        first = [False, True]
+        self._store.submit(work(call)).add_done_callback(pass_on)
+        return answer
+
+    def _place(self, transaction: Transaction, call: CallIntent, *, first: bool) -> Verdict | _Place:
+        """Return where the call's next attempt stands, or why there is none."""
+        if not first:
+            row = transaction.fetch_one(SQL["made_of_call"], {"call_id": call.id})
+            return _Place(call.id, (row["made"] if row else 0) + 1)
+        held = None if call.fresh else _held(transaction, call.key)
+        if held is None:
+            return _Place(call.id, 1, new=True)
+        verdict = self._take_over(transaction, call, held)
+        if verdict is not None:
+            return verdict
+        earlier = _attempts(transaction, held.id)
+        return _Place(held.id, len(earlier) + 1, earlier, adopt=True)
 
     def _take_over(self, transaction: Transaction, call: CallIntent, held: _Held) -> Verdict | None:
         """Return what the known call's state says, or None if this process is to go on with it."""
@@ -250,8 +329,7 @@ class StoreLedger:
             return None if outcome.status is CallStatus.CANCELLED else Known(outcome)
         if held.owner != call.owner and self._alive(transaction, held.owner):
             return Elsewhere(owner=held.owner)
-        for sent in transaction.fetch(SQL["sent_of_call"], {"call_id": held.id}):
-            self._orphan(transaction, sent)
+        self._orphan(transaction, held)
         if call.orphans == "retry":
             return None
         attempts = _attempts(transaction, held.id)
@@ -260,19 +338,16 @@ class StoreLedger:
         transaction.execute(SQL["adopt_call"], {"id": held.id, "owner": call.owner})
         return Abandoned(call_id=held.id, attempts=attempts)
 
-    def _orphan(self, transaction: Transaction, row: Mapping[str, Any]) -> None:
-        """Complete an attempt whose process died at its reservation."""
-        attempt = attempt_of(row).model_copy(
-            update={
-                "status": AttemptStatus.ORPHANED,
-                "cause": "owner_died",
-                "usage_source": "estimated",
-                "cost_nanos": row["reserved_nanos"],
-                "finished_at": now(),
-            }
-        )
-        if transaction.execute(SQL["complete_attempt"], _completed(attempt, None)):
-            self.accounts.settle(transaction, attempt, row["reserved_nanos"] or 0)
+    def _orphan(self, transaction: Transaction, held: _Held) -> bool:
+        """Complete at its reservation the attempt that a process left under way when it died."""
+        if held.under_way is None or not transaction.execute(SQL["end_sending"], {"call_id": held.id, "id": held.under_way}):
+            return False
+        attempt, reserve = held.left_behind()
+        facts = {"cause": "owner_died", "usage_source": "estimated", "cost_nanos": reserve.bound_nanos, "finished_at": now()}
+        attempt = attempt.model_copy(update={"status": AttemptStatus.ORPHANED, **facts})
+        transaction.insert(SQL["insert_attempt"], _row(attempt, reserve, None))
+        self.accounts.settle(transaction, attempt, reserve.bound_nanos or 0)
+        return True
 
     def _alive(self, transaction: Transaction, owner: str) -> bool:
         if not self._shared or not owner:
@@ -283,8 +358,6 @@ class StoreLedger:
 
 def attempt_of(row: Mapping[str, Any]) -> Attempt:
     """Return a ledger row as a record."""
-    import json
-
     return Attempt(**{name: row[name] for name in COLUMNS}, tags=json.loads(row["tags"]))
 
 
@@ -298,45 +371,33 @@ def _held(transaction: Transaction, key: str) -> _Held | None:
         return None
     rows = transaction.fetch(SQL["attempts_of_call"], {"call_id": row["id"]})
     text = row["outcome"] or (rows[-1]["outcome"] if rows else None)
-    return _Held(row["id"], row["request_hash"], row["owner"], text, tuple(attempt_of(found) for found in rows))
+    return _Held(**{**row, "outcome": text}, attempts=tuple(attempt_of(found) for found in rows))
 
 
 def _opening(call: CallIntent, call_id: str, outcome: str | None) -> dict[str, Any]:
     values = {"id": call_id, "key": call.key, "request_hash": call.request_hash, "target": call.target, "owner": call.owner}
-    return {**values, "outcome": outcome, "opened_at": now()}
+    return {**values, "outcome": outcome, "opened_at": now(), "under_way": None, "sent": None}
 
 
 def _text(outcome: Outcome) -> str:
     return outcome.model_dump_json(exclude={"attempts", "reused"}, exclude_defaults=True)
 
 
-def _completed(attempt: Attempt, outcome: Outcome | None) -> dict[str, Any]:
-    values: dict[str, Any] = {name: getattr(attempt, name) for name in COMPLETED}
-    return {**values, "status": attempt.status.value, "outcome": None if outcome is None else _text(outcome)}
+def _row(attempt: Attempt, ask: Reserve, outcome: Outcome | None) -> dict[str, Any]:
+    """Return a complete attempt as the ledger's row."""
+    values: dict[str, Any] = {name: getattr(attempt, name) for name in COLUMNS}
+    facts = {"status": attempt.status.value, "tags": canonical(attempt.tags), "outcome": None if outcome is None else _text(outcome)}
+    return {**values, **facts, **_promise(ask)}
 
 
-def _sent(call: CallIntent, sent: Sent, attempt: Attempt, ask: Reserve) -> dict[str, Any]:
-    return {
-        "id": attempt.id,
-        "call_id": sent.call_id,
-        "idempotency_key": call.key,
-        "number": sent.number,
-        "run_id": attempt.run_id,
-        "step_id": attempt.step_id,
-        "workflow": attempt.workflow,
-        "command": attempt.command,
-        "agent": attempt.agent,
-        "project": attempt.project,
-        "user_name": attempt.user_name,
-        "key_prefix": attempt.key_prefix,
-        "provider": attempt.provider,
-        "model": attempt.model,
-        "hop": attempt.hop,
-        "price": None if ask.price is None else ask.price.model_dump_json(exclude_none=True),
-        "reserved_nanos": ask.bound_nanos,
-        "started_at": attempt.started_at,
-        "tags": canonical(attempt.tags),
-    }
+def _promise(ask: Reserve) -> dict[str, Any]:
+    return {"price": None if ask.price is None else ask.price.model_dump_json(exclude_none=True), "reserved_nanos": ask.bound_nanos}
+
+
+def _text_of_sent(attempt: Attempt, ask: Reserve) -> str:
+    """Return what is known of an attempt when it is sent; tags and price are texts in the text, as they are in the row."""
+    facts = {**{name: getattr(attempt, name) for name in SENT}, **_promise(ask)}
+    return json.dumps({**facts, "tags": canonical(attempt.tags), "started_at": attempt.started_at.isoformat()}, ensure_ascii=False)
 
 
 def _identity(row: Mapping[str, Any]) -> str:

@@ -33,7 +33,7 @@ class StoreWork:
             "data": None if result.data is None else canonical(result.data),
             "action_items": canonical(list(result.action_items)),
         }
-        transaction.execute(SQL["insert_result"], values)
+        transaction.insert(SQL["insert_result"], values)
         return result
 
     def result(self, identity: str) -> Result:

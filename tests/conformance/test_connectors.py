@@ -56,6 +56,34 @@ def test_one_that_fails_does_not_hurt_those_submitted_with_it(store):
     assert ids(store) == [1, 2, 3, 4]
 
 
+def test_an_inserted_row_is_seen_by_whatever_the_transaction_reads(store):
+    store.transaction(lambda t: t.execute("create view kept as select id, text from notes"))
+
+    def work(t):
+        t.insert(INSERT, {"id": 1, "text": "a"})
+        t.insert(INSERT, {"id": 2, "text": "b"})
+        seen = [t.fetch_one("select text from notes where id = $id", {"id": number}) for number in (3, 2)]
+        t.insert(INSERT, {"id": 3, "text": "c"})
+        return seen, t.execute("update notes set text = 'z' where id = $id", {"id": 3}), t.fetch("select id from kept order by id")
+
+    seen, changed, rows = store.transaction(work)
+    assert seen == [None, {"text": "b"}]
+    assert changed == 1
+    assert [row["id"] for row in rows] == [1, 2, 3]
+    assert store.fetch_one("select text from notes where id = 3") == {"text": "z"}
+
+
+def test_one_insert_that_fails_does_not_hurt_those_written_with_it(store):
+    gate = threading.Event()
+    first = store.submit(lambda t: gate.wait(10))
+    members = [store.submit(lambda t, number=number: t.insert(INSERT, {"id": number, "text": "x"})) for number in (1, 2, 2, *range(3, 40))]
+    gate.set()
+    first.result(10)
+    outcomes = [member.exception(10) for member in members]
+    assert [index for index, error in enumerate(outcomes) if error] in ([1], [2])
+    assert ids(store) == list(range(1, 40))
+
+
 def test_more_works_than_one_commit_takes_are_all_done_in_order(store):
     gate = threading.Event()
     store.submit(lambda t: gate.wait(10))

@@ -50,7 +50,8 @@ def attempt(of: CallIntent, **facts: Any) -> Attempt:
 
 def intend(ledger: StoreLedger, of: CallIntent, bound: int | None = 1000, *, first: bool = True, **facts: Any) -> tuple[Verdict, Attempt]:
     draft = attempt(of, **facts)
-    return ledger.intend(of, draft, Reserve(bound, None), first=first).result(10), draft
+    verdict = ledger.intend(of, draft, Reserve(bound, None), first=first).result(10)
+    return verdict, draft.model_copy(update={"number": verdict.number}) if isinstance(verdict, Sent) else draft
 
 
 def settle(ledger: StoreLedger, of: CallIntent, draft: Attempt, cost: int | None, bound: int = 1000, *, last: bool = True, **facts: Any) -> bool:
@@ -383,3 +384,30 @@ def test_the_view_shows_sent_rows_without_a_cost(ledger: StoreLedger, store: Con
     intend(ledger, call(key))
     [row] = store.fetch("select idempotency_key, status, cost_nanos, usage_source, finished_at from attempts")
     assert tuple(row.values()) == (key, "sent", None, None, None)
+
+
+def test_a_key_taken_for_new_is_looked_up_when_it_is_not(ledger: StoreLedger, store: Connector):
+    mine = call("k")
+    _, draft = intend(ledger, mine)
+    settle(ledger, mine, draft, 7)
+    known, _ = intend(ledger, call("k", fresh=True))
+    assert isinstance(known, Known)
+    assert isinstance(intend(ledger, call("new", fresh=True))[0], Sent)
+    with pytest.raises(KeyReused):
+        intend(ledger, call("k", request="other", fresh=True))
+    assert store.fetch("select count(*) as n from ledger_calls")[0]["n"] == 2
+
+
+@pytest.mark.parametrize("fresh", [True, False])
+def test_what_costs_nothing_is_recorded_in_one_commit_once(ledger: StoreLedger, store: Connector, fresh: bool):
+    def record(of: CallIntent) -> bool:
+        done = attempt(of, status=AttemptStatus.SUCCEEDED, cost_nanos=0, finished_at=now())
+        outcome = Outcome(call_id=of.id, key=of.key, status=CallStatus.SUCCEEDED, text="free")
+        return ledger.record(of, done, Reserve(0, None), outcome).result(10)
+
+    assert record(call("k", fresh=fresh))
+    assert not record(call("k", fresh=fresh))
+    known, _ = intend(ledger, call("k"))
+    assert isinstance(known, Known)
+    assert known.outcome.text == "free"
+    assert store.fetch("select status, number from attempts") == [{"status": "succeeded", "number": 1}]

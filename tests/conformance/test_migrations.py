@@ -21,9 +21,10 @@ ONE_ROW = {
     1: "insert into ledger_owners (owner, seen_at) values ('kept', current_timestamp)",
     2: "insert into journal_events (run_id, seq, kind, message, data, happened_at) values ('kept', 1, 'k', 'm', '{}', current_timestamp)",
     3: "insert into work_projects (key, name, issues_made, created_at) values ('kept', 'n', 0, current_timestamp)",
+    5: "insert into ledger_calls (id, key, request_hash, target, owner, opened_at) values ('kept', 'k', 'h', 't', 'o', current_timestamp)",
     4: "insert into requests (id, verb, answer, made_at) values ('kept', 'v', 'a', current_timestamp)",
 }
-KEPT = {1: "ledger_owners where owner", 2: "journal_events where run_id", 3: "work_projects where key", 4: "requests where id"}
+KEPT = {1: "ledger_owners where owner", 2: "journal_events where run_id", 3: "work_projects where key", 4: "requests where id", 5: "ledger_calls where id"}
 
 
 @pytest.fixture(params=["duckdb", "postgres"])
@@ -80,6 +81,20 @@ def test_every_earlier_version_comes_to_the_same_and_keeps_its_rows(store, versi
         assert store.fetch_one(f"select count(*) as n from {KEPT[number]} = 'kept'") == {"n": 1}
     assert [row["number"] for row in store.fetch("select number from migrations order by number")] == list(range(1, NEWEST + 1))
     fresh.close()
+
+
+def test_what_was_under_way_in_an_older_store_is_orphaned_at_its_reservation(store):
+    migrate(store, shipped()[:4])
+    columns = "id, call_id, idempotency_key, number, provider, model, hop, status, reserved_nanos, cost_nanos, overrun, started_at, tags"
+    for identity, status, cost in (("a", "sent", "null"), ("b", "succeeded", "3")):
+        values = f"'{identity}', 'c', 'k', 1, 'toy', 'toy/m', 0, '{status}', 7, {cost}, false, current_timestamp, '{{}}'"
+        store.transaction(lambda t, values=values: t.execute(f"insert into ledger_attempts ({columns}) values ({values})"))
+    balance = "values ('b', 'workspace', 'total', current_timestamp, current_timestamp, 3, 7, false)"
+    store.transaction(lambda t: t.execute(f"insert into ledger_balances {balance}"))
+    migrate(store)
+    rows = store.fetch("select id, status, cost_nanos, usage_source from attempts order by id")
+    assert [tuple(row.values()) for row in rows] == [("a", "orphaned", 7, "estimated"), ("b", "succeeded", 3, None)]
+    assert store.fetch("select committed_nanos, reserved_nanos from ledger_balances") == [{"committed_nanos": 10, "reserved_nanos": 0}]
 
 
 def test_every_migration_has_a_row_to_keep_in_these_tests():

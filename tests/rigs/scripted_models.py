@@ -46,7 +46,9 @@ class ScriptedModels:
         self._lock = threading.Lock()
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="scripted")
 
-    def submit(self, request: ModelRequest, *, key: str, tags: Tags, run_budget_nanos: int | None = None, stream: bool = False) -> ScriptedCall:
+    def submit(
+        self, request: ModelRequest, *, key: str, tags: Tags, run_budget_nanos: int | None = None, stream: bool = False, fresh: bool = False
+    ) -> ScriptedCall:
         with self._lock:
             if key in self.requests and content_hash(self.requests[key].model_dump(mode="json")) != content_hash(request.model_dump(mode="json")):
                 raise KeyReused(key=key)

@@ -66,7 +66,7 @@ class RowStep(StepType[RowInputs]):
 
         def submit(request: ModelRequest) -> Answer[Outcome]:
             key = f"row/{plan.key}/{plan.number}/{len(asked)}"
-            asked.append(context.submit(request, command=command.reference, agent=command.agent, key=key))
+            asked.append(context.submit(request, command=command.reference, agent=command.agent, key=key, fresh=plan.first))
             return asked[-1]
 
         try:

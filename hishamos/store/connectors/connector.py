@@ -23,6 +23,13 @@ class Transaction(Protocol):
         """Run one statement and return how many rows it changed."""
         ...
 
+    def insert(self, sql: str, values: Parameters) -> None:
+        """Add one row by a plain ``insert into t (…) values (…)``, at the latest with the commit.
+
+        An engine may write it together with the commit's equal inserts; whatever this transaction reads shows it.
+        """
+        ...
+
     def executemany(self, sql: str, rows: Sequence[Parameters]) -> None:
         """Run one ``insert … values (…)`` for many rows, in as few statements as possible."""
         ...

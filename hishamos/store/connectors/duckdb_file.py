@@ -19,9 +19,10 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 import duckdb
 import psutil
 
-from hishamos.errors import HishamosError, StoreBusy, StoreClosed, StoreError
+from hishamos.errors import DuplicateKey, HishamosError, StoreBusy, StoreClosed, StoreError
 from hishamos.store.connectors.connector import Parameters, Row, Transaction, Work, call_back
-from hishamos.store.connectors.parameters import chosen, many_values, plain_row
+from hishamos.store.connectors.parameters import chosen, plain_row
+from hishamos.store.connectors.waiting import WaitingInserts, together
 
 if TYPE_CHECKING:
     import pyarrow
@@ -245,7 +246,7 @@ class DuckDBConnector:
         try:
             self._session.execute("begin transaction")
             answers = [work(transaction) for work, _ in group]
-            transaction.check(self.address)
+            transaction.complete(self.address)
             self._session.execute("commit")
         except BaseException as error:
             self._roll_back(error)
@@ -292,6 +293,7 @@ class _Session:
         self.connection = connection
         self.lock = threading.Lock()
         self._parsed: dict[str, duckdb.Statement] = {}
+        self._tables: dict[str, bool] = {}
 
     def execute(self, sql: str, parameters: Parameters | None = None) -> duckdb.DuckDBPyConnection:
         statement = self._parsed.get(sql)
@@ -303,6 +305,13 @@ class _Session:
                 self._parsed.clear()
             statement = self._parsed[sql] = found[0]
         return self.connection.execute(statement, chosen(sql, parameters))
+
+    def is_table(self, name: str) -> bool:
+        """Whether a name is a table and no view; asked once, for migrations never turn one into the other."""
+        if name not in self._tables:
+            sql = "select count(*) from duckdb_tables() where table_name = $name"
+            self._tables[name] = bool(self.execute(sql, {"name": name}).fetchall()[0][0])
+        return self._tables[name]
 
     def rows(self, sql: str, parameters: Parameters | None) -> list[Row]:
         answer = self.execute(sql, parameters)
@@ -322,18 +331,25 @@ class _DuckDBTransaction:
     def __init__(self, session: _Session) -> None:
         self._session = session
         self._failed = False
+        self._waiting = WaitingInserts(session.is_table)
         self.callbacks: list[Callable[[], None]] = []
 
     def execute(self, sql: str, parameters: Parameters | None = None) -> int:
+        self._write_waiting(sql, parameters)
         with self._noting_failure():
             changed: int = self._session.execute(sql, parameters).rowcount
         return max(0, changed)
 
+    def insert(self, sql: str, values: Parameters) -> None:
+        if not self._waiting.add(sql, values):
+            self.execute(sql, values)
+
     def executemany(self, sql: str, rows: Sequence[Parameters]) -> None:
-        for text, values in many_values(sql, rows):
+        for text, values in together(sql, rows) if rows else ():
             self.execute(text, values)
 
     def fetch(self, sql: str, parameters: Parameters | None = None) -> list[Row]:
+        self._write_waiting(sql, parameters)
         with self._noting_failure():
             return self._session.rows(sql, parameters)
 
@@ -341,10 +357,18 @@ class _DuckDBTransaction:
         rows = self.fetch(sql, parameters)
         return rows[0] if rows else None
 
-    def check(self, address: str) -> None:
-        """Refuse to commit after a failure that a work swallowed: some errors end DuckDB's transaction, some don't, PostgreSQL's all do."""
+    def complete(self, address: str) -> None:
+        """Write what waits; refuse to commit after a failure that a work swallowed: some errors end DuckDB's transaction, PostgreSQL's all do."""
+        if not self._failed:
+            self._write_waiting()
         if self._failed:
             raise StoreError(problem="a statement failed, so nothing was committed", where=address, next="See: hishamos server logs")
+
+    def _write_waiting(self, sql: str | None = None, parameters: Parameters | None = None) -> None:
+        for insert, rows in self._waiting.due(sql, parameters):
+            for text, values in together(insert, rows):
+                with self._noting_failure():
+                    self._session.execute(text, values)
 
     @contextlib.contextmanager
     def _noting_failure(self) -> Iterator[None]:
@@ -444,7 +468,8 @@ def _typed(address: str, error: BaseException) -> BaseException:
     text = str(error)
     if "o space left" in text or "disk quota" in text.lower() or "Could not write" in text:
         return StoreError(problem="the disk is full", where=address, next="Free some space, then repeat the call; nothing was half written.")
-    return StoreError(problem=_first_line(text), where=address, next="See: hishamos server logs")
+    kind = DuplicateKey if isinstance(error, duckdb.ConstraintException) and "uplicate key" in text else StoreError
+    return kind(problem=_first_line(text), where=address, next="See: hishamos server logs")
 
 
 def _first_line(text: str) -> str:

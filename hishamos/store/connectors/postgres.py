@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
-from hishamos.errors import CommitUnknown, StoreClosed, StoreError
+from hishamos.errors import CommitUnknown, DuplicateKey, StoreClosed, StoreError
 from hishamos.store.connectors.connector import Parameters, Row, Transaction, Work, call_back
 from hishamos.store.connectors.parameters import chosen, many_values, percent_style, plain_row
 
@@ -91,6 +91,8 @@ class PostgresConnector:
     def _typed(self, error: Exception) -> StoreError:
         if self._closed:
             return StoreClosed()
+        if isinstance(error, self._driver.errors.UniqueViolation):
+            return DuplicateKey(problem=str(error).strip(), where=self.address, next="See: hishamos server logs")
         return StoreError(problem=str(error).strip(), where=self.address, next="Check that PostgreSQL runs; see: hishamos server logs")
 
     def size_bytes(self) -> int | None:
@@ -178,6 +180,9 @@ class _PostgresTransaction:
 
     def execute(self, sql: str, parameters: Parameters | None = None) -> int:
         return max(0, self._connection.execute(percent_style(sql), chosen(sql, parameters)).rowcount)
+
+    def insert(self, sql: str, values: Parameters) -> None:
+        self.execute(sql, values)
 
     def executemany(self, sql: str, rows: Sequence[Parameters]) -> None:
         for text, values in many_values(sql, rows):

@@ -25,7 +25,7 @@ select
     run_id, cast(coalesce(sum(cost_nanos), 0) as bigint) as cost_nanos,
     cast(sum(case when cost_nanos is null and status <> 'sent' then 1 else 0 end) as bigint) as unpriced,
     count(distinct call_id) as calls, count(*) as attempts, max(case when provider = 'offline' then 1 else 0 end) as offline
-from ledger_attempts
+from ledger_all
 where run_id in (select unnest(cast($ids as text[])))
 group by run_id;
 
@@ -38,7 +38,7 @@ select
     step_id, cast(coalesce(sum(cost_nanos), 0) as bigint) as cost_nanos,
     cast(sum(case when cost_nanos is null and status <> 'sent' then 1 else 0 end) as bigint) as unpriced,
     count(distinct call_id) as calls, count(*) as attempts
-from ledger_attempts
+from ledger_all
 where run_id = $run and step_id in (select unnest(cast($paths as text[])))
 group by step_id;
 
@@ -47,7 +47,7 @@ select
     cast(coalesce(sum(cost_nanos), 0) as bigint) as cost_nanos,
     cast(coalesce(sum(case when cost_nanos is null and status <> 'sent' then 1 else 0 end), 0) as bigint) as unpriced,
     count(distinct call_id) as calls, count(*) as attempts
-from ledger_attempts
+from ledger_all
 where run_id = $run and (step_id = $path or step_id like $below escape '\');
 
 -- name: steps_of_run
@@ -71,7 +71,7 @@ select seq, run_id, kind, path, state, message, data, happened_at
 from journal_events where run_id = $run and seq > $after order by seq limit $limit;
 
 -- name: calls_of_run
-select * from ledger_attempts where run_id = $run order by started_at, call_id, number limit $limit;
+select * from ledger_all where run_id = $run order by started_at, call_id, number limit $limit;
 
 -- name: last_event
 select coalesce(max(seq), 0) as seq from journal_events where run_id = $run;

@@ -56,19 +56,6 @@ insert into journal_steps (
     $reused, $not_judged, $started_at, $finished_at
 );
 
--- name: insert_steps
-insert into journal_steps (
-    run_id, path, attempt, position, parent, item, first, latest, type, state, input_hash, inputs, output, error, waiting_for, model,
-    reused, not_judged, started_at, finished_at
-)
-select
-    $run, unnest(cast($path as text[])), unnest(cast($attempt as bigint[])), unnest(cast($position as text[])),
-    unnest(cast($parent as text[])), unnest(cast($item as bigint[])), unnest(cast($first as bigint[])), true,
-    unnest(cast($type as text[])), unnest(cast($state as text[])), unnest(cast($input_hash as text[])), unnest(cast($inputs as text[])),
-    unnest(cast($output as text[])), unnest(cast($error as text[])), unnest(cast($waiting_for as text[])), unnest(cast($model as text[])),
-    unnest(cast($reused as boolean[])), unnest(cast($not_judged as text[])), unnest(cast($started_at as timestamptz[])),
-    unnest(cast($finished_at as timestamptz[]));
-
 -- name: update_step
 update journal_steps set
     state = $state, input_hash = $input_hash, inputs = $inputs, output = $output, error = $error, waiting_for = $waiting_for, model = $model,
@@ -94,6 +81,13 @@ update journal_steps set latest = false
 where run_id = $run and latest and path in (select unnest(cast($path as text[])))
     and attempt < (select max(n.attempt) from journal_steps n where n.run_id = $run and n.path = journal_steps.path);
 
+-- name: newest_event
+select coalesce(max(seq), 0) as seq from journal_events;
+
+-- name: insert_event
+insert into journal_events (run_id, seq, kind, path, state, message, data, happened_at)
+values ($run_id, $seq, $kind, $path, $state, $message, $data, $happened_at);
+
 -- name: insert_events
 insert into journal_events (run_id, seq, kind, path, state, message, data, happened_at)
 select $run, nextval('journal_event_numbers'), e.kind, e.path, e.state, e.message, e.data, e.happened_at
@@ -114,6 +108,18 @@ select
 on conflict (key) do update set
     attempt = excluded.attempt, state = excluded.state, output = excluded.output, model = excluded.model, not_judged = excluded.not_judged
 where excluded.attempt >= map_rows.attempt and map_rows.state <> 'succeeded';
+
+-- name: attempt_of_row
+select key, attempt, state from map_rows where key = $key;
+
+-- name: attempts_of_rows
+select key, attempt, state from map_rows where key in (select unnest(cast($keys as text[])));
+
+-- name: insert_row
+insert into map_rows (key, attempt, state, output, model, not_judged) values ($key, $attempt, $state, $output, $model, $not_judged);
+
+-- name: update_row
+update map_rows set attempt = $attempt, state = $state, output = $output, model = $model, not_judged = $not_judged where key = $key;
 
 -- name: rows_by_key
 select key, attempt, state, output, model, not_judged from map_rows where key in (select unnest(cast($keys as text[])));

@@ -1,15 +1,18 @@
 -- name: call_by_key
-select id, request_hash, owner, outcome from ledger_calls where key = $key;
+select id, request_hash, owner, outcome, under_way, sent from ledger_calls where key = $key;
 
 -- name: insert_call
-insert into ledger_calls (id, key, request_hash, target, owner, outcome, opened_at)
-values ($id, $key, $request_hash, $target, $owner, $outcome, $opened_at);
+insert into ledger_calls (id, key, request_hash, target, owner, outcome, opened_at, under_way, sent)
+values ($id, $key, $request_hash, $target, $owner, $outcome, $opened_at, $under_way, $sent);
 
 -- name: adopt_call
 update ledger_calls set owner = $owner, outcome = null where id = $id;
 
--- name: call_is_mine
-select id from ledger_calls where id = $id and owner = $owner;
+-- name: send_again
+update ledger_calls set under_way = $under_way, sent = $sent where id = $id and owner = $owner;
+
+-- name: end_sending
+update ledger_calls set under_way = null, sent = null where id = $call_id and under_way = $id;
 
 -- name: end_call
 update ledger_calls set owner = $owner, outcome = $outcome where id = $id;
@@ -17,22 +20,19 @@ update ledger_calls set owner = $owner, outcome = $outcome where id = $id;
 -- name: insert_attempt
 insert into ledger_attempts (
     id, call_id, idempotency_key, number, run_id, step_id, workflow, command, agent, project, user_name, key_prefix, provider, model, hop,
-    status, price, reserved_nanos, overrun, started_at, tags
+    status, cause, error, input_tokens, cached_tokens, cache_write_tokens, output_tokens, reasoning_tokens, usage_source, price,
+    reserved_nanos, cost_nanos, overrun, latency_ms, ttft_ms, started_at, finished_at, tags, outcome
 ) values (
-    $id, $call_id, $idempotency_key, $number, $run_id, $step_id, $workflow, $command, $agent, $project, $user_name, $key_prefix,
-    $provider, $model, $hop, 'sent', $price, $reserved_nanos, false, $started_at, $tags
+    $id, $call_id, $idempotency_key, $number, $run_id, $step_id, $workflow, $command, $agent, $project, $user_name, $key_prefix, $provider, $model, $hop,
+    $status, $cause, $error, $input_tokens, $cached_tokens, $cache_write_tokens, $output_tokens, $reasoning_tokens, $usage_source, $price,
+    $reserved_nanos, $cost_nanos, $overrun, $latency_ms, $ttft_ms, $started_at, $finished_at, $tags, $outcome
 );
-
--- name: complete_attempt
-update ledger_attempts
-set status = $status, cause = $cause, error = $error, input_tokens = $input_tokens, cached_tokens = $cached_tokens,
-    cache_write_tokens = $cache_write_tokens, output_tokens = $output_tokens, reasoning_tokens = $reasoning_tokens,
-    usage_source = $usage_source, cost_nanos = $cost_nanos, overrun = $overrun, latency_ms = $latency_ms, ttft_ms = $ttft_ms,
-    finished_at = $finished_at, outcome = $outcome
-where id = $id and status = 'sent';
 
 -- name: attempts_of_call
 select * from ledger_attempts where call_id = $call_id order by number, started_at;
+
+-- name: made_of_call
+select cast(count(*) as bigint) as made from ledger_attempts where call_id = $call_id;
 
 -- name: limits
 select name, scope, period, limit_nanos, hard from ledger_budgets order by name;
@@ -55,7 +55,7 @@ select
     cast(coalesce(sum(case when status <> 'sent' then cost_nanos end), 0) as bigint),
     cast(coalesce(sum(case when status = 'sent' then reserved_nanos end), 0) as bigint),
     false
-from ledger_attempts
+from ledger_all
 where started_at >= $starts_at and started_at < $ends_at
   and ($kind = 'workspace' or ($kind = 'project' and project = $subject) or ($kind = 'user' and user_name = $subject)
        or ($kind = 'key' and key_prefix = $subject) or ($kind = 'workflow' and workflow = $subject) or ($kind = 'run' and run_id = $subject));
@@ -73,7 +73,7 @@ where scope in ('workspace', $project, $user_name, $key_prefix, $workflow, $run)
 
 -- name: sum_of_balance
 select cast(coalesce(sum(cost_nanos), 0) as bigint) as committed
-from ledger_attempts
+from ledger_all
 where status <> 'sent' and started_at >= $starts_at and started_at < $ends_at
   and ($kind = 'workspace' or ($kind = 'project' and project = $subject) or ($kind = 'user' and user_name = $subject)
        or ($kind = 'key' and key_prefix = $subject) or ($kind = 'workflow' and workflow = $subject) or ($kind = 'run' and run_id = $subject));
@@ -103,15 +103,8 @@ delete from ledger_balances where budget = $name;
 -- name: reopen_balances
 update ledger_balances set closed = false where budget = $name;
 
--- name: attempts_under_way
-select a.*, c.owner as call_owner from ledger_attempts a join ledger_calls c on c.id = a.call_id
-where a.status = 'sent' and c.owner <> $owner;
-
--- name: numbers_of_call
-select number from ledger_attempts where call_id = $call_id;
-
--- name: sent_of_call
-select * from ledger_attempts where call_id = $call_id and status = 'sent';
+-- name: calls_under_way
+select id, request_hash, owner, outcome, under_way, sent from ledger_calls where under_way is not null and owner <> $owner;
 
 -- name: release_call
 update ledger_calls set owner = '' where id = $id and owner = $owner;
@@ -136,10 +129,10 @@ insert into ledger_prices (model, since, source, kinds, noted_at) values ($model
 select model, since, source, kinds from ledger_prices where model = $model order by noted_at desc;
 
 -- name: open_calls
-select cast(count(distinct call_id) as bigint) as open from ledger_attempts where status = 'sent';
+select cast(count(*) as bigint) as open from ledger_calls where under_way is not null;
 
 -- name: attempts_newest_first
-select * from ledger_attempts
+select * from ledger_all
 where (cast($run as text) is null or run_id = $run) and (cast($model as text) is null or model = $model) and (cast($project as text) is null or project = $project)
   and started_at >= $since
 order by started_at desc, id
@@ -166,7 +159,7 @@ from (
         substr(cast(timezone($timezone, started_at) as text), 1, 10) as day,
         substr(cast(timezone($timezone, started_at) as text), 1, 13) || ':00' as hour,
         substr(cast(timezone($timezone, started_at) as text), 1, 7) as month
-    from ledger_attempts a
+    from ledger_all a
     where started_at >= $since and started_at < $until and (cast($run as text) is null or run_id = $run) and (cast($project as text) is null or project = $project)
 ) as spent
 {grouping};
@@ -179,11 +172,11 @@ select
     cast(coalesce(sum(cost_nanos), 0) as bigint) as cost_nanos,
     cast(percentile_cont(0.5) within group (order by case when status = 'succeeded' then latency_ms end) as double precision) as p50_ms,
     cast(percentile_cont(0.95) within group (order by case when status = 'succeeded' then latency_ms end) as double precision) as p95_ms
-from ledger_attempts
+from ledger_all
 where started_at >= $since
 group by provider;
 
 -- name: last_error
-select error, cause from ledger_attempts
+select error, cause from ledger_all
 where provider = $provider and cause is not null and started_at >= $since
 order by started_at desc limit 1;
