@@ -107,6 +107,8 @@ class RowState:
     output: Any = None
     model: str | None = None
     not_judged: tuple[str, ...] = ()
+    new: bool = False
+    """Whether the workspace knows nothing of the key yet, as far as anybody knows."""
 
 
 @dataclass(slots=True)

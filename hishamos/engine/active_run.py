@@ -192,7 +192,9 @@ class Execution:
         node.shown = _shown(node, filled)
         if not kind.composite or node.limit_s is not None:
             self._limit(node)
-        self._changed(node, event=node.parent is None)
+        # A map over a table has thousands of rows: each is written once, when it has ended; what it is asking stands in the ledger.
+        if not node.quiet or node.attempt > 1:
+            self._changed(node, event=node.parent is None)
         return None
 
     def _context(self, node: Node) -> NodeContext:

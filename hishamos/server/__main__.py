@@ -105,6 +105,7 @@ async def _serve(places: Places, host: Host, address: Path, listener: socket.soc
         lifespan="off",
         ws="none",
         access_log=False,
+        proxy_headers=False,
         log_config=None,
         timeout_graceful_shutdown=GRACE_S,
         timeout_keep_alive=3600,

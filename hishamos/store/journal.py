@@ -16,12 +16,13 @@ from hishamos.contracts.journal import Batch, Claim, Decided, EventDraft, Lease,
 from hishamos.errors import LeaseLost, RunHeld, UnknownName, WrongState
 from hishamos.records.record import Failure, canonical, now
 from hishamos.records.runs import RUN_CHANGES, RUN_ENDED, Run, RunEvent, RunState, StepState
+from hishamos.store.bold import unless_known
 from hishamos.store.history import RunHistory, event_of, run_of
 from hishamos.store.statements import statements
 from hishamos.store.watchers import Watchers
 
 if TYPE_CHECKING:
-    from hishamos.store.connectors import Connector, Row, Transaction
+    from hishamos.store.connectors import Connector, Row, Transaction, Work
 
 SQL = statements("journal")
 INPUTS_AT_ONCE = 5_000
@@ -92,6 +93,7 @@ class StoreJournal:
     def write(self, lease: Lease, batch: Batch) -> Future[Signals]:
         """See the port."""
         moment = self._clock()
+        careful = False
 
         def work(transaction: Transaction) -> Signals:
             transaction.lock(f"run:{lease.run}")
@@ -99,7 +101,7 @@ class StoreJournal:
             if batch.steps:
                 self._write_steps(transaction, lease.run, list(batch.steps.values()))
             if batch.rows:
-                self._write_rows(transaction, list(batch.rows.values()))
+                self._write_rows(transaction, list(batch.rows.values()), careful=careful)
             events = list(batch.events)
             if batch.run is not None and not _overtaken(batch.run.state, signals, batch.seen):
                 change = batch.run
@@ -118,7 +120,12 @@ class StoreJournal:
             self._record(transaction, lease.run, events)
             return signals
 
-        return self._store.submit(work)
+        def again() -> Work[Signals]:
+            nonlocal careful
+            careful = True
+            return work
+
+        return unless_known(self._store, work, again)
 
     def decisions(self, run: str) -> Mapping[str, Decided]:
         """See the port."""
@@ -284,16 +291,20 @@ class StoreJournal:
         else:
             self._renewed[lease.run] = renewed
 
-    def _write_rows(self, transaction: Transaction, rows: list[RowState]) -> None:
-        """Keep how rows ended; what has succeeded stays, also when another map says otherwise later."""
+    def _write_rows(self, transaction: Transaction, rows: list[RowState], *, careful: bool) -> None:
+        """Keep how rows ended; what has succeeded stays, also when another map says otherwise later.
+
+        ``careful``: believe nobody who says that a key is new.
+        """
         if not self.exclusive:
             transaction.execute(SQL["upsert_rows"], _row_columns(rows))
             return
         # DuckDB takes six times as long for an insert that looks for conflicts as for looking first: nobody else writes between the two.
-        if len(rows) > FEW:
-            found = transaction.fetch(SQL["attempts_of_rows"], {"keys": [row.key for row in rows]})
+        asked = [row for row in rows if careful or not row.new]
+        if len(asked) > FEW:
+            found = transaction.fetch(SQL["attempts_of_rows"], {"keys": [row.key for row in asked]})
         else:
-            found = [one for row in rows if (one := transaction.fetch_one(SQL["attempt_of_row"], {"key": row.key})) is not None]
+            found = [one for row in asked if (one := transaction.fetch_one(SQL["attempt_of_row"], {"key": row.key})) is not None]
         known = {row["key"]: row for row in found}
         for state in rows:
             columns = {name: values[0] for name, values in _row_columns([state]).items()}

@@ -9,12 +9,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from hishamos.contracts.ledger import Abandoned, CallIntent, Elsewhere, Known, Reserve, Sent, Verdict
-from hishamos.errors import DuplicateKey, KeyReused
+from hishamos.errors import KeyReused
 from hishamos.records.calls import Attempt, AttemptStatus, CallStatus, Outcome
 from hishamos.records.configuration import BudgetSettings
 from hishamos.records.money import Price
 from hishamos.records.record import canonical, nanos, now
 from hishamos.store.accounts import Accounts
+from hishamos.store.bold import unless_known
 from hishamos.store.statements import statements
 
 if TYPE_CHECKING:
@@ -288,23 +289,9 @@ class StoreLedger:
         return place.sent
 
     def _boldly(self, work: Callable[[CallIntent], Work[T]], call: CallIntent) -> Future[T]:
-        """Submit the work; where its key was taken for new and is not, once more, and now it is looked up."""
         if not call.fresh:
             return self._store.submit(work(call))
-        answer: Future[T] = Future()
-
-        def pass_on(done: Future[T]) -> None:
-            error = done.exception()
-            if isinstance(error, DuplicateKey) and first.pop():
-                self._store.submit(work(replace(call, fresh=False))).add_done_callback(pass_on)
-            elif error is not None:
-                answer.set_exception(error)
-            else:
-                answer.set_result(done.result())
-
-        first = [False, True]
-        self._store.submit(work(call)).add_done_callback(pass_on)
-        return answer
+        return unless_known(self._store, work(call), lambda: work(replace(call, fresh=False)))
 
     def _place(self, transaction: Transaction, call: CallIntent, *, first: bool) -> Verdict | _Place:
         """Return where the call's next attempt stands, or why there is none."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from hishamos.text.concepts import strengths
 from hishamos.text.words import STOP_WORDS, listed, words
@@ -60,6 +61,7 @@ def _advertisement(text: str, letters: list[str]) -> float:
     return score - 0.2 * sum(trouble.get(name, 0.0) for name in _DIFFICULTY)
 
 
+@lru_cache(maxsize=65536)
 def gibberish(word: str) -> bool:
     """Return whether one normalised word looks typed without sense: one letter repeated, keyboard or alphabet runs, no vowel, long consonant runs."""
     if _REPEATED.search(word):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 
 from hishamos.text.words import STOP_WORDS, stems, words
 
@@ -60,9 +61,15 @@ def piece_terms(text: str, sizes: tuple[int, ...] = (3, 4)) -> dict[str, float]:
     return counted(word[i : i + size] for word in padded for size in sizes for i in range(max(1, len(word) - size + 1)))
 
 
+@lru_cache(maxsize=1024)
+def _words_and_pieces(text: str) -> tuple[Mapping[str, float], Mapping[str, float]]:
+    return word_terms(text), piece_terms(text)
+
+
 def likeness(first: str, second: str) -> float:
     """Return how alike two short texts are, 0 to 1: the mean cosine of their words and of their pieces, without idf."""
-    return (_cosine(word_terms(first), word_terms(second)) + _cosine(piece_terms(first), piece_terms(second))) / 2
+    (words_a, pieces_a), (words_b, pieces_b) = _words_and_pieces(first), _words_and_pieces(second)
+    return (_cosine(words_a, words_b) + _cosine(pieces_a, pieces_b)) / 2
 
 
 def counted(terms: Iterable[str]) -> dict[str, float]:

@@ -74,10 +74,10 @@ class RowStep(StepType[RowInputs]):
         except HishamosError as error:
             if context.rows().again(plan, sent=not asked or not all(_was_stored(one) for one in asked)):
                 return self._ask(context, plan)
-            context.row_ended(RowState(plan.key, plan.number, "refused" if isinstance(error, BudgetRefused) else "failed"))
+            context.row_ended(RowState(plan.key, plan.number, "refused" if isinstance(error, BudgetRefused) else "failed", new=plan.first))
             raise
         if isinstance(result, Done):
-            context.row_ended(RowState(plan.key, plan.number, "succeeded", result.output, result.model, result.not_judged))
+            context.row_ended(RowState(plan.key, plan.number, "succeeded", result.output, result.model, result.not_judged, new=plan.first))
         return result
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 from hishamos.text.words import normalise
 
@@ -16,12 +17,13 @@ def glosses(values: Sequence[str], *texts: str) -> dict[str, str]:
     """Return for each value what the texts say of it, empty where they say nothing; an earlier text wins over a later one."""
     found = dict.fromkeys(values, "")
     for text in texts:
-        for value, gloss in _read(values, text).items():
+        for value, gloss in _read(tuple(values), text).items():
             found[value] = found[value] or gloss
     return found
 
 
-def _read(values: Sequence[str], text: str) -> dict[str, str]:
+@lru_cache(maxsize=512)
+def _read(values: tuple[str, ...], text: str) -> Mapping[str, str]:
     if not text:
         return {}
     marks: list[tuple[int, int, str]] = []
@@ -42,7 +44,7 @@ def _read(values: Sequence[str], text: str) -> dict[str, str]:
 
 def poles(name: str, description: str) -> tuple[str, str]:
     """Return what speaks for true and what for false, of a boolean field's name and description."""
-    told = _read(["true", "false", "yes", "no"], description)
+    told = _read(("true", "false", "yes", "no"), description)
     for_true = told.get("true") or told.get("yes") or ""
     for_false = told.get("false") or told.get("no") or ""
     if not for_true and not for_false:
