@@ -11,8 +11,8 @@ from hishamos.engine.node import Node
 from hishamos.engine.timers import Timer
 from hishamos.engine.tools import Tools
 
-SOFT_S = 0.02
-"""How long a change that others do not wait for may wait for company before it is written."""
+SOFT_S = 0.1
+"""How long a change that others do not wait for may wait for company before it is written. Nothing paid hangs on it: the ledger has the answers."""
 
 
 class Scribe:

@@ -67,7 +67,7 @@ def test_added_to_one_row_of_a_map(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
     from hishamos.composition import open_in_process
 
-    rows, blocks = 60, 4
+    rows, blocks = 40, 10
     with Simulator() as simulator:
         (tmp_path / "hishamos.toml").write_text(f'[providers.openai]\nkind = "openai"\napi_key = "env:OPENAI_API_KEY"\napi_base = "{simulator.url}/v1"\n')
         (tmp_path / "commands").mkdir()
