@@ -36,6 +36,7 @@ from hishamos.services.runs import RunsService
 from hishamos.services.service import ActingRun, Service, acting_run, first_try, request_id
 from hishamos.services.workflows import WorkflowsService
 from hishamos.settings import Keys, SettingsSource, find_root
+from hishamos.store.cached_answers import StoreCache
 from hishamos.store.connectors import open_connector
 from hishamos.store.journal import StoreJournal
 from hishamos.store.ledger import StoreLedger
@@ -153,7 +154,7 @@ def _assemble(root: Path, settings: SettingsSource, keys: Keys, connector: Any, 
     def workspace_for(run: Run, path: str) -> Workspace:
         return _acting(holder[0], run, path)
 
-    gateway = Gateway(ledger, settings, keys.resolve, owner="")
+    gateway = Gateway(ledger, settings, keys.resolve, owner="", cache=StoreCache(connector))
     runner = Runner(journal, gateway, settings=lambda: settings().workspace, workspace_for=workspace_for, notebook=notebooks.execute)
     gateway.owner = runner.owner
     gateway.start()

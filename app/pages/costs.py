@@ -63,11 +63,12 @@ def page() -> None:
 
 
 def _metrics(total: pd.DataFrame) -> None:
-    real = int(total["attempts"].sum() - total["offline"].sum())
+    offline, cached = int(total["offline"].sum()), int(total["cached"].sum())
+    real = int(total["attempts"].sum()) - offline - cached
     cells = st.columns(5)
     cells[0].metric("Spend", money(int(total["cost_nanos"].sum())), border=True)
     cells[1].metric("Unpriced attempts", count(int(total["unpriced"].sum())), border=True)
-    cells[2].metric("Attempts", count(real), border=True, help=f"{count(int(total['offline'].sum()))} more were offline.")
+    cells[2].metric("Attempts", count(real), border=True, help=f"{count(offline)} more were offline, {count(cached)} from the cache.")
     cells[3].metric("Failed", share(int(total["failed"].sum()), real), border=True)
     cells[4].metric("Fell back", share(int(total["fell_back"].sum()), real), border=True)
 
@@ -92,7 +93,7 @@ def _spent(row: dict[str, Any]) -> str:
     """Say what a group cost; what is offline or unpriced is no 0."""
     if row["offline"] == row["attempts"]:
         return "offline"
-    if row["unpriced"] == row["attempts"] - row["offline"]:
+    if row["unpriced"] and row["unpriced"] == row["attempts"] - row["offline"] - row["cached"]:
         return "unpriced"
     return money(int(row["cost_nanos"])) + (f" + {row['unpriced']} unpriced" if row["unpriced"] else "")
 

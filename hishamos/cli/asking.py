@@ -37,9 +37,10 @@ def ask_verb(face: Face, *, agent: str, text: str, model: str | None, project: s
 @inputs_option
 @click.option("--model", metavar="NAME", help="A model, route or policy instead of the command's own.")
 @click.option("--project", metavar="KEY", help="The project that the call belongs to.")
+@click.option("--fresh", is_flag=True, help="Ask anew although the cache has an answer.")
 @click.option("--preview", is_flag=True, help="Print the text that would be sent, and send nothing.")
 @pass_face
-def command_verb(face: Face, *, name: str, inputs: tuple[str, ...], model: str | None, project: str | None, preview: bool) -> None:
+def command_verb(face: Face, *, name: str, inputs: tuple[str, ...], model: str | None, project: str | None, fresh: bool, preview: bool) -> None:
     """Run a command once. Ctrl-C cancels the call."""
     from hishamos.cli.watching import waiting
 
@@ -51,7 +52,7 @@ def command_verb(face: Face, *, name: str, inputs: tuple[str, ...], model: str |
             face.show({"command": definition.reference, "text": text}, lambda: (_literal(text),))
             return
         with waiting(face, f"{name} is running"):
-            answer = workspace.commands.run(name, values, model=model, project=project)
+            answer = workspace.commands.run(name, values, model=model, project=project, fresh=fresh)
         _show(face, answer)
 
 
@@ -67,6 +68,8 @@ def _show(face: Face, answer: CommandResult) -> None:
         parts.append(f"{len(answer.attempts)} attempts")
     if answer.not_judged:
         parts.append(f"not judged offline: {', '.join(answer.not_judged)}")
+    if answer.cached:
+        parts.append(state_label("cached"))
     if answer.status != "succeeded":
         parts.insert(0, state_label(answer.status))
     face.show(answer, lambda: (_literal(_body(answer)),), then="  ".join(parts))

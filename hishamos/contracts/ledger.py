@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal, Protocol
 
 from hishamos.records.calls import Attempt, Outcome
@@ -97,6 +98,30 @@ class Abandoned:
 
 
 Verdict = Sent | Known | Elsewhere | Full | Refused | Abandoned
+
+
+@dataclass(frozen=True, slots=True)
+class CachedAnswer:
+    """An answer that was given before, and the attempt that paid for it."""
+
+    attempt_id: str
+    call_id: str
+    provider: str
+    model: str
+    text: str
+    made_at: datetime
+
+
+class Cache(Protocol):
+    """Answers that may be given again, by the hash of everything that can change them. Thread-safe."""
+
+    def find(self, key: str) -> CachedAnswer | None:
+        """Return the latest answer under a key, however old; reads the store in the calling thread."""
+        ...
+
+    def keep(self, key: str, attempt_id: str) -> Future[None]:
+        """Let a successful attempt's answer be found under a key, instead of an earlier one's."""
+        ...
 
 
 class Ledger(Protocol):

@@ -40,11 +40,21 @@ class Commands(Protocol):
         ...
 
     @verb("models.call", kind="wait")
-    def run(self, name: str, inputs: Mapping[str, Any], *, model: str | None = None, key: str | None = None, project: str | None = None) -> CommandResult:
+    def run(
+        self,
+        name: str,
+        inputs: Mapping[str, Any],
+        *,
+        model: str | None = None,
+        key: str | None = None,
+        project: str | None = None,
+        fresh: bool = False,
+    ) -> CommandResult:
         """Run a command once and return its answer.
 
         ``model``: a model, route or policy; left out, the command's own, its agent's, then the workspace's route.
         ``key``: an idempotency key; left out, the request's own id, so that a call repeated after a lost connection is not paid twice.
+        ``fresh``: ask anew where the command's ``cache`` would allow an earlier answer; the new one takes its place.
         Raises ``InvalidInput``, ``UnknownName``, ``NoProvider``, ``CallFailed``, ``BudgetRefused``, ``OutputInvalid``.
         """
         ...
@@ -257,7 +267,7 @@ class LedgerService(Protocol):
 
         Columns: the groups, ``calls``, ``attempts``, ``succeeded``, ``failed``, ``fell_back`` (attempts that were not a call's first
         target), ``input_tokens``, ``output_tokens``, ``cost_nanos`` (int64), ``unpriced``, ``p50_ms``, ``p95_ms``. Offline answers
-        cost 0 and count in no success rate: they are counted in ``offline`` only.
+        cost 0 and count in no success rate: they are counted in ``offline`` only; answers given again by the cache in ``cached`` only.
         """
         ...
 

@@ -30,6 +30,7 @@ def command_request(command: CommandDefinition, agent: AgentDefinition | None, v
         messages=tuple(messages),
         output_schema=None if command.output is None else fill(command.output, values, f"{where}, output"),
         max_output_tokens=command.max_output_tokens or (agent.max_output_tokens if agent else None),
+        cache=command.cache,
     )
 
 

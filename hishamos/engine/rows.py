@@ -99,5 +99,5 @@ class RowBook:
             request = command_request(command, self._agent, values, self._target)
         except HishamosError as error:
             return PlannedRow(error=error)
-        identity = [command.version, request.model_dump(mode="json"), command.repairs, self._options.key, self._options.nonce]
+        identity = [command.version, request.identity(), command.repairs, self._options.key, self._options.nonce]
         return PlannedRow(key=content_hash(identity, 40), request=request)

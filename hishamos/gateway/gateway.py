@@ -8,13 +8,14 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 
-from hishamos.contracts.ledger import CallIntent, Ledger
+from hishamos.contracts.ledger import Cache, CallIntent, Ledger
 from hishamos.contracts.models import PendingCall
 from hishamos.errors import HishamosError, KeyReused, ServerClosing
 from hishamos.gateway import routes
 from hishamos.gateway.adapters.plug import AdapterFactory
 from hishamos.gateway.adapters.registry import Adapters
 from hishamos.gateway.answers import check_schema
+from hishamos.gateway.cache import Cached
 from hishamos.gateway.ladder import Fallback, Limits, Retry
 from hishamos.gateway.meter import Meter, answered
 from hishamos.gateway.pending import SharedCall
@@ -38,7 +39,8 @@ class Gateway:
     """How models are called (:class:`hishamos.contracts.models.ModelGateway`).
 
     ``ledger``: where calls and money are kept; ``settings``: the configuration in force; ``keys``: resolves a key's reference
-    (``env:NAME``); ``owner``: this process, a name that no other process ever has; ``adapters``: further kinds of providers.
+    (``env:NAME``); ``owner``: this process, a name that no other process ever has; ``adapters``: further kinds of providers;
+    ``cache``: where answers that may be given again are looked for.
     """
 
     def __init__(
@@ -48,6 +50,7 @@ class Gateway:
         keys: Callable[[str], str | None],
         owner: str,
         adapters: dict[str, AdapterFactory] | None = None,
+        cache: Cache | None = None,
     ) -> None:
         self._ledger, self._settings, self._keys, self.owner = ledger, settings, keys, owner
         self.prices = PriceBook(settings)
@@ -63,7 +66,8 @@ class Gateway:
         self._beating: Future[None] | None = None
         self._warming: threading.Timer | None = None
         meter = Meter(ledger, self.prices, self._adapters)
-        self._ladder = Fallback(Retry(Limits(meter, self.standing)), meter, self.standing, self._chain)
+        ladder = Fallback(Retry(Limits(meter, self.standing)), meter, self.standing, self._chain)
+        self._ladder = ladder if cache is None else Cached(ladder, cache, ledger)
 
     def start(self) -> None:
         """Start the loop, take over what a dead process left, make the store's budgets those of the configuration."""
@@ -88,7 +92,7 @@ class Gateway:
         self, request: ModelRequest, *, key: str, tags: Tags, run_budget_nanos: int | None = None, stream: bool = False, fresh: bool = False
     ) -> PendingCall:
         """See the contract."""
-        request_hash = content_hash(request.model_dump(mode="json"))
+        request_hash = content_hash(request.identity())
         while True:
             with self._lock:
                 if self._closing:

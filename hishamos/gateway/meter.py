@@ -79,7 +79,7 @@ class Meter:
 
         None if the key is known: nothing was written, and its call may have ended or be another process's.
         """
-        tried = await self._attempted(trip, target, _attempt(trip, target), ask, limit)
+        tried = await self._attempted(trip, target, attempt_of(trip, target), ask, limit)
         self._conclude(trip, tried)
         if not await answered(self._ledger.record(trip.intent, tried.attempt, ask, tried.outcome)):
             trip.attempts.pop()
@@ -102,7 +102,7 @@ class Meter:
         again = False
         while True:
             settled = self._line.settled
-            attempt = _attempt(trip, target)
+            attempt = attempt_of(trip, target)
             verdict = await answered(self._ledger.intend(trip.intent, attempt, ask, first=not trip.held))
             if isinstance(verdict, Sent):
                 if not trip.held:
@@ -254,7 +254,8 @@ def _verdict(reading: _Reading) -> Cause | None:
     return None if reason in COMPLETE else causes.INCOMPLETE
 
 
-def _attempt(trip: Trip, target: Target) -> Attempt:
+def attempt_of(trip: Trip, target: Target) -> Attempt:
+    """Return the attempt that a call makes at a target, not sent yet."""
     tags = trip.tags
     return Attempt(
         id=new_id(16),

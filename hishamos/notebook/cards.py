@@ -111,7 +111,7 @@ def command_result_card(result: CommandResult) -> str:
     if hops:
         body += "<div>" + "; ".join(f"{markup.text(hop.model)} failed ({markup.text(hop.cause)})" for hop in hops) + "</div>"
     name = result.command or result.agent or "answer"
-    facts = (result.model or "", money(result.cost_nanos), "reused" if result.reused else "")
+    facts = (result.model or "", money(result.cost_nanos), "reused" if result.reused else "from the cache" if result.cached else "")
     return markup.card(markup.head(name, *facts, state=result.status, offline=result.offline), body, f"{len(result.attempts)} attempts")
 
 

@@ -11,6 +11,8 @@ from pydantic import Field
 
 from hishamos.records.record import Failure, Record, usd
 
+CachePolicy = Literal["never", "1h", "7d", "forever"]
+
 
 class Message(Record):
     """One message of a conversation."""
@@ -47,6 +49,14 @@ class ModelRequest(Record):
     """JSON Schema that the answer must satisfy; None for text."""
     max_output_tokens: int | None = Field(None, gt=0)
     temperature: float | None = Field(None, ge=0, le=2)
+    cache: CachePolicy = "never"
+    """How old an answer to exactly this question may be to be given again for nothing."""
+    refresh: bool = False
+    """Ask anew although the cache may have an answer; the new one takes its place."""
+
+    def identity(self) -> dict[str, Any]:
+        """Return what can change the answer, as plain data: two requests that differ in it are different requests."""
+        return self.model_dump(mode="json", exclude={"cache", "refresh"})
 
 
 class Usage(Record):
@@ -197,6 +207,11 @@ class CommandResult(Record):
     def offline(self) -> bool:
         """Whether the offline model answered: not a real answer."""
         return bool(self.model and self.model.startswith("offline/"))
+
+    @property
+    def cached(self) -> bool:
+        """Whether an earlier answer to exactly this question was given again, for nothing."""
+        return bool(self.attempts) and all(attempt.status is AttemptStatus.CACHED for attempt in self.attempts)
 
     @property
     def cost_usd(self) -> Decimal | None:

@@ -9,6 +9,7 @@ from typing import Any, Literal, Self
 
 from pydantic import ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
+from hishamos.records.calls import CachePolicy
 from hishamos.records.record import Record, content_hash
 
 ParameterType = Literal["string", "text", "integer", "number", "boolean", "choice", "date", "list", "object", "file"]
@@ -88,7 +89,7 @@ class CommandDefinition(Definition):
     parameters: dict[str, Parameter] = {}
     output: dict[str, Any] | None = None
     """JSON Schema of the answer; its strings are templates. None for plain text."""
-    cache: Literal["never", "1h", "7d", "forever"] = "never"
+    cache: CachePolicy = "never"
     examples: tuple[Example, ...] = ()
     repairs: int = Field(2, ge=0, le=5)
     """How often an answer that does not satisfy ``output`` is sent back to the model."""

@@ -45,16 +45,34 @@ class CommandsService(Service):
         request = self._request(self.get(name), inputs, None)[0]
         return "\n\n".join(message.content for message in request.messages)
 
-    def run(self, name: str, inputs: Mapping[str, Any], *, model: str | None = None, key: str | None = None, project: str | None = None) -> CommandResult:
+    def run(
+        self,
+        name: str,
+        inputs: Mapping[str, Any],
+        *,
+        model: str | None = None,
+        key: str | None = None,
+        project: str | None = None,
+        fresh: bool = False,
+    ) -> CommandResult:
         """See the contract."""
-        return self.run_later(name, inputs, model=model, key=key, project=project).result()
+        return self.run_later(name, inputs, model=model, key=key, project=project, fresh=fresh).result()
 
     def run_later(
-        self, name: str, inputs: Mapping[str, Any], *, model: str | None = None, key: str | None = None, project: str | None = None
+        self,
+        name: str,
+        inputs: Mapping[str, Any],
+        *,
+        model: str | None = None,
+        key: str | None = None,
+        project: str | None = None,
+        fresh: bool = False,
     ) -> Future[CommandResult]:
         """The answer of :meth:`run`, at once as a future; cancelling it cancels the call."""
         command = self.get(name)
         request, agent = self._request(command, inputs, model)
+        if fresh:
+            request = request.model_copy(update={"refresh": True})
         what = f"command {command.name}"
         return ask(self, request, key=key, project=project, command=command.reference, agent=agent.name if agent else None, repairs=command.repairs, what=what)
 

@@ -16,8 +16,8 @@ from hishamos.contracts.journal import Batch, Claim, Decided, EventDraft, Lease,
 from hishamos.errors import LeaseLost, RunHeld, UnknownName, WrongState
 from hishamos.records.record import Failure, canonical, now
 from hishamos.records.runs import RUN_CHANGES, RUN_ENDED, Run, RunEvent, RunState, StepState
-from hishamos.store.bold import unless_known
 from hishamos.store.history import RunHistory, event_of, run_of
+from hishamos.store.new_keys import unless_known
 from hishamos.store.statements import statements
 from hishamos.store.watchers import Watchers
 

@@ -15,7 +15,7 @@ from hishamos.records.configuration import BudgetSettings
 from hishamos.records.money import Price
 from hishamos.records.record import canonical, nanos, now
 from hishamos.store.accounts import Accounts
-from hishamos.store.bold import unless_known
+from hishamos.store.new_keys import unless_known
 from hishamos.store.statements import statements
 
 if TYPE_CHECKING:

@@ -16,6 +16,7 @@ import pytest
 
 import hishamos
 from hishamos.remote.requests import Requests
+from tests.rigs.simulator import Simulator
 
 pytestmark = [pytest.mark.benchmark, pytest.mark.timeout(600)]
 PROCESSES, EACH, TURNS_S = 8, 300, 20
@@ -110,6 +111,22 @@ def test_first_answer_ping_and_offline_command(workspace_dir: Path) -> None:
     ws.commands.run("classify_bug", inputs, model="offline/extractive")
     command = median_ms(lambda: ws.commands.run("classify_bug", inputs, model="offline/extractive"), 100)
     print(f"\nfirst client to first answer {first:.2f} s; ping p50 {ping:.2f} ms; offline command p50 {command:.1f} ms")
+    Requests(workspace_dir).stop()
+
+
+def test_a_cached_answer(workspace_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-simulated-0123456789")
+    with Simulator() as simulator:
+        (workspace_dir / "hishamos.toml").write_text(f'[providers.openai]\nkind = "openai"\napi_key = "env:OPENAI_API_KEY"\napi_base = "{simulator.url}/v1"\n')
+        (workspace_dir / "commands").mkdir()
+        command = "name: say\ndescription: Say it.\nparameters: {text: {type: text}}\ntemplate: '{{ text }}'\ncache: 1h\n"
+        (workspace_dir / "commands" / "say.yaml").write_text(command)
+        ws = hishamos.open(workspace_dir)
+        for _ in range(5):
+            ws.commands.run("say", {"text": "hello"}, model="openai/gpt-4.1-mini")
+        hit = median_ms(lambda: ws.commands.run("say", {"text": "hello"}, model="openai/gpt-4.1-mini"), 100)
+        assert len(simulator.book()) == 1
+    print(f"\ncache hit from a warm client p50 {hit:.1f} ms; ping p50 {median_ms(ws.health.ping, 200):.2f} ms")
     Requests(workspace_dir).stop()
 
 

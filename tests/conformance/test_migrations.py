@@ -22,9 +22,17 @@ ONE_ROW = {
     2: "insert into journal_events (run_id, seq, kind, message, data, happened_at) values ('kept', 1, 'k', 'm', '{}', current_timestamp)",
     3: "insert into work_projects (key, name, issues_made, created_at) values ('kept', 'n', 0, current_timestamp)",
     5: "insert into ledger_calls (id, key, request_hash, target, owner, opened_at) values ('kept', 'k', 'h', 't', 'o', current_timestamp)",
+    6: "insert into cache_entries (key, attempt_id, made_at) values ('kept', 'a', current_timestamp)",
     4: "insert into requests (id, verb, answer, made_at) values ('kept', 'v', 'a', current_timestamp)",
 }
-KEPT = {1: "ledger_owners where owner", 2: "journal_events where run_id", 3: "work_projects where key", 4: "requests where id", 5: "ledger_calls where id"}
+KEPT = {
+    1: "ledger_owners where owner",
+    2: "journal_events where run_id",
+    3: "work_projects where key",
+    4: "requests where id",
+    5: "ledger_calls where id",
+    6: "cache_entries where key",
+}
 
 
 @pytest.fixture(params=["duckdb", "postgres"])

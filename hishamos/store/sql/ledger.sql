@@ -147,6 +147,7 @@ select
     cast(coalesce(sum(case when provider <> 'offline' and status in ('failed', 'incomplete', 'orphaned') then 1 else 0 end), 0) as bigint) as failed,
     cast(coalesce(sum(case when hop > 0 then 1 else 0 end), 0) as bigint) as fell_back,
     cast(coalesce(sum(case when provider = 'offline' then 1 else 0 end), 0) as bigint) as offline,
+    cast(coalesce(sum(case when status = 'cached' then 1 else 0 end), 0) as bigint) as cached,
     cast(coalesce(sum(input_tokens), 0) as bigint) as input_tokens,
     cast(coalesce(sum(output_tokens), 0) as bigint) as output_tokens,
     cast(coalesce(sum(cost_nanos), 0) as bigint) as cost_nanos,
@@ -173,7 +174,7 @@ select
     cast(percentile_cont(0.5) within group (order by case when status = 'succeeded' then latency_ms end) as double precision) as p50_ms,
     cast(percentile_cont(0.95) within group (order by case when status = 'succeeded' then latency_ms end) as double precision) as p95_ms
 from ledger_all
-where started_at >= $since
+where started_at >= $since and status <> 'cached'
 group by provider;
 
 -- name: last_error
