@@ -164,6 +164,10 @@ class _Reader:
 
     def check_routes(self, routes: Mapping[str, RouteSettings], providers: Mapping[str, ProviderSettings]) -> None:
         for route in routes.values():
+            for model in route.weights:
+                if model not in route.models:
+                    problem = f"[routes.{route.name}] weights: {model!r} is none of its models{nearest_hint(model, list(route.models))}"
+                    self.fail(problem, model, "Weigh only what stands in models.", f"routes.{route.name}")
             for model in (*route.models, *route.on_context_overflow, *route.on_content_policy):
                 provider = model.partition("/")[0]
                 if "/" not in model:

@@ -112,6 +112,16 @@ class CachedAnswer:
     made_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Record:
+    """How a model did of late."""
+
+    succeeded: int
+    failed: int
+    p50_ms: float | None
+    """The median time of its answers."""
+
+
 class Cache(Protocol):
     """Answers that may be given again, by the hash of everything that can change them. Thread-safe."""
 
@@ -160,6 +170,10 @@ class Ledger(Protocol):
 
     def recover(self, owner: str) -> Future[int]:
         """Orphan the attempts that dead processes left under way; returns their number. ``owner``: the process that asks."""
+        ...
+
+    def records(self, since: datetime) -> Mapping[str, Record]:
+        """Return how each model did since a moment, by ``provider/model``; reads the store in the calling thread."""
         ...
 
     def beat(self, owner: str) -> Future[None]:

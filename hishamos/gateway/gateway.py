@@ -16,6 +16,7 @@ from hishamos.gateway.adapters.plug import AdapterFactory
 from hishamos.gateway.adapters.registry import Adapters
 from hishamos.gateway.answers import check_schema
 from hishamos.gateway.cache import Cached
+from hishamos.gateway.choice import Choice
 from hishamos.gateway.ladder import Fallback, Limits, Retry
 from hishamos.gateway.meter import Meter, answered
 from hishamos.gateway.pending import SharedCall
@@ -55,6 +56,7 @@ class Gateway:
         self._ledger, self._settings, self._keys, self.owner = ledger, settings, keys, owner
         self.prices = PriceBook(settings)
         self.standing = Standing()
+        self._choice = Choice(self.prices, ledger)
         self._adapters = Adapters(adapters)
         self._calls: dict[str, SharedCall] = {}
         self._trips: dict[SharedCall, Trip] = {}
@@ -177,6 +179,7 @@ class Gateway:
             return stored
         if request.output_schema is not None:
             check_schema(request.output_schema)
+        plan = await self._choice.arrange(plan, request, call.key)
         trip = Trip(
             intent=replace(intent, orphans=plan.route.orphans),
             request=request,

@@ -274,8 +274,12 @@ def attempt_of(trip: Trip, target: Target) -> Attempt:
         hop=trip.hop,
         status=AttemptStatus.SENT,
         started_at=now(),
-        tags=tags.model_dump(include={"issue", "notebook", "cell", "git_commit"}, exclude_none=True),
+        tags={**tags.model_dump(include={"issue", "notebook", "cell", "git_commit"}, exclude_none=True), **_chosen(trip)},
     )
+
+
+def _chosen(trip: Trip) -> dict[str, str]:
+    return {} if trip.plan.reason is None else {"choice": trip.plan.reason}
 
 
 def _completed(

@@ -63,6 +63,20 @@ class PriceBook:
         return _bundled_price(model, name if provider and provider.api_base else kind, rest)
 
 
+def input_limit(model: str, provider: ProviderSettings) -> int | None:
+    """Return the most input tokens that a model takes, as far as litellm's map knows; None where nobody says."""
+    if provider.kind in FREE_KINDS or provider.api_base:
+        return None  # a server of one's own has limits of its own
+    name = model.partition("/")[2]
+    entries, _ = bundled()
+    for key in (f"{provider.kind}/{name}", name):
+        entry = entries.get(key)
+        if entry is not None and (key != name or entry.get("litellm_provider") == provider.kind):
+            found = entry.get("max_input_tokens")
+            return found if isinstance(found, int) else None
+    return None
+
+
 def _declared(model: str, own: PriceSettings) -> Price | None:
     if own.price == "free":
         return Price(model=model, since=now().date(), source="free", input=Decimal(0), output=Decimal(0))

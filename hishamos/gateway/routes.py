@@ -41,6 +41,8 @@ class Plan:
 
     route: RouteSettings
     targets: tuple[Target, ...]
+    reason: str | None = None
+    """Why they stand in this order, where it is not the route's own."""
 
 
 def plan(target: str, settings: Settings, keys: Keys) -> Plan:
@@ -49,6 +51,8 @@ def plan(target: str, settings: Settings, keys: Keys) -> Plan:
     ready, problem = usable(route.models, settings, keys, target)
     if not ready:
         raise problem or NoProvider(target=target, line=OFFLINE_LINE)
+    if target in POLICIES and len(ready) > 1:
+        ready = tuple(found for found in ready if found.provider.kind != OFFLINE.kind)  # free, and no answer of a model
     return Plan(route, ready)
 
 
@@ -61,7 +65,9 @@ def route_of(target: str, settings: Settings) -> RouteSettings:
     if target == DEFAULT_ROUTE.name:
         return DEFAULT_ROUTE
     if target in POLICIES:
-        raise UnknownName(kind="route", name=target, hint=" (a policy, and no policy can choose yet)", next="Name a model or a route.")
+        default = settings.routes.get(DEFAULT_ROUTE.name, DEFAULT_ROUTE)
+        models = dict.fromkeys(model for route in (default, *settings.routes.values()) for model in route.models)
+        return default.model_copy(update={"name": target, "models": tuple(models), "choose": target})
     raise UnknownName.among("route", target, [*settings.routes, DEFAULT_ROUTE.name], "Name a model (provider/model) or a route of hishamos.toml.")
 
 
@@ -106,4 +112,5 @@ def names(settings: Settings, keys: Keys) -> list[str]:
         if usable(route.models, settings, keys, route.name)[0]:
             found[route.name] = None
         models |= dict.fromkeys(target.reference for target in ready)
-    return [*found, *models, *([] if OFFLINE_MODEL in models else [OFFLINE_MODEL])]
+    policies = POLICIES if models else ()
+    return [*found, *policies, *models, *([] if OFFLINE_MODEL in models else [OFFLINE_MODEL])]

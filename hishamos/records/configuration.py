@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -56,6 +56,10 @@ class RouteSettings(Record):
     max_output_tokens: int = Field(2048, gt=0)
     orphans: Literal["retry", "fail", "ask"] = "retry"
     on_broken_stream: Literal["restart", "keep", "fail"] = "restart"
+    choose: Literal["order", "cheapest", "fastest", "best value", "weighted"] = "order"
+    """Which model is asked first; the others follow in the same order when it fails."""
+    weights: dict[str, Annotated[float, Field(ge=0)]] = {}
+    """By model, for ``weighted``; one that is left out weighs 1, one of weight 0 is asked last."""
 
 
 class PriceSettings(Record):

@@ -8,7 +8,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from hishamos.contracts.ledger import Abandoned, CallIntent, Elsewhere, Known, Reserve, Sent, Verdict
+from hishamos.contracts.ledger import Abandoned, CallIntent, Elsewhere, Known, Record, Reserve, Sent, Verdict
 from hishamos.errors import KeyReused
 from hishamos.records.calls import Attempt, AttemptStatus, CallStatus, Outcome
 from hishamos.records.configuration import BudgetSettings
@@ -20,6 +20,7 @@ from hishamos.store.statements import statements
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import datetime
 
     from hishamos.store.connectors import Connector, Transaction, Work
 
@@ -189,6 +190,11 @@ class StoreLedger:
             return len(dead)
 
         return self._store.submit(work)
+
+    def records(self, since: datetime) -> Mapping[str, Record]:
+        """See the port."""
+        rows = self._store.fetch(SQL["records_of_models"], {"since": since})
+        return {row["model"]: Record(int(row["succeeded"]), int(row["failed"]), row["p50_ms"]) for row in rows}
 
     def beat(self, owner: str) -> Future[None]:
         """See the port."""

@@ -18,7 +18,7 @@ import pytest
 
 import hishamos
 from hishamos.contracts.wire import PROTOCOL, Hello, Places, Welcome, all_verbs
-from hishamos.errors import InvalidSettings, NoProvider, ServerUnreachable, StoreBusy, StoreTooNew, UnknownName
+from hishamos.errors import InvalidSettings, NoProvider, ServerUnreachable, StoreBusy, StoreError, StoreTooNew, UnknownName
 from hishamos.records.results import IssueDraft
 from hishamos.remote.requests import Requests
 from tests.rigs.simulator import Simulator
@@ -191,9 +191,11 @@ def test_a_repeated_change_gives_the_first_answer(workspace_dir: Path) -> None:
     create = all_verbs()["issues", "create"]
     hishamos.open(workspace_dir).projects.ensure("DEMO")
     body = json.dumps({"project": "DEMO", "drafts": [IssueDraft(title="once").model_dump(mode="json")]}).encode()
-    first = requests._once(create, body, "the-same-id-0123")
-    again = requests._once(create, body, "the-same-id-0123")
+    first = requests._once(create, body, "the-same-id-0123", tried=1)
+    again = requests._once(create, body, "the-same-id-0123", tried=2)
     assert first == again
+    with pytest.raises(StoreError):  # a first try that its own repeat has overtaken
+        requests._once(create, body, "the-same-id-0123", tried=1)
     assert len(hishamos.open(workspace_dir).issues.list(project="DEMO")) == 1
 
 

@@ -181,3 +181,13 @@ group by provider;
 select error, cause from ledger_all
 where provider = $provider and cause is not null and started_at >= $since
 order by started_at desc limit 1;
+
+-- name: records_of_models
+select
+    model,
+    cast(sum(case when status = 'succeeded' then 1 else 0 end) as bigint) as succeeded,
+    cast(sum(case when status in ('failed', 'incomplete', 'orphaned') then 1 else 0 end) as bigint) as failed,
+    cast(percentile_cont(0.5) within group (order by case when status = 'succeeded' then latency_ms end) as double precision) as p50_ms
+from ledger_attempts
+where started_at >= $since and status <> 'cached'
+group by model;

@@ -1,0 +1,108 @@
+"""Which of a route's models is asked first, and why: by order, by price, by speed, by value, by weight."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import timedelta
+
+from hishamos.contracts.ledger import Ledger, Record
+from hishamos.errors import InvalidInput
+from hishamos.gateway.costs import cost, estimate
+from hishamos.gateway.prices import PriceBook, input_limit
+from hishamos.gateway.routes import Plan, Target
+from hishamos.records.calls import ModelRequest, Usage
+from hishamos.records.record import now, usd
+
+OF_LATE = timedelta(hours=24)
+REREAD_S = 10.0
+LEAST = 3
+"""From so many answers on, a model's record says something of it."""
+RELIABLE = 0.9
+BYTES_A_TOKEN = 8
+"""No tokenizer makes so few tokens of prose; a prompt counted this way is certainly as long."""
+Ranked = tuple[tuple[float, ...], str]
+
+
+class Choice:
+    """Puts a plan's targets in the order in which they are to be asked. Records are read from the ledger every ten seconds at most."""
+
+    def __init__(self, prices: PriceBook, ledger: Ledger) -> None:
+        self._prices, self._ledger = prices, ledger
+        self._records: Mapping[str, Record] = {}
+        self._read_at = -REREAD_S
+
+    async def arrange(self, plan: Plan, request: ModelRequest, key: str) -> Plan:
+        """Return the plan in order, with the reason; raises :class:`InvalidInput` when the prompt is too long for every model."""
+        plan = _that_take_it(plan, request)
+        how = plan.route.choose
+        if how == "order" or len(plan.targets) < 2:
+            return plan
+        if how in ("fastest", "best value"):
+            await self._reread()
+        rank: Callable[[Target], Ranked] = {
+            "cheapest": lambda target: self._by_price(plan, target, request),
+            "fastest": self._by_speed,
+            "best value": lambda target: self._by_value(plan, target, request),
+            "weighted": lambda target: _by_weight(plan, target, key),
+        }[how]
+        places = {target.reference: place for place, target in enumerate(plan.targets)}
+        ranked = sorted(((*rank(target), target) for target in plan.targets), key=lambda found: (found[0], places[found[2].reference]))
+        words = ", ".join(f"{target.reference} {why}" for _, why, target in ranked[:3])
+        return replace(plan, targets=tuple(target for _, _, target in ranked), reason=f"{how}: {words}")
+
+    def _by_price(self, plan: Plan, target: Target, request: ModelRequest) -> Ranked:
+        """The estimate for this very prompt, with an answer as long as it may be; what has no price comes last."""
+        price = self._prices.price(target.reference)
+        if price is None:
+            return (1.0, 0.0), "unpriced"
+        answer = request.max_output_tokens or plan.route.max_output_tokens
+        nanos = cost(price, Usage(input=estimate(request, "").input, output=answer))
+        return (0.0, float(nanos)), f"{usd(nanos):f} USD"
+
+    def _by_speed(self, target: Target) -> Ranked:
+        """The median of its answers' times; who has too few answers comes after those who have."""
+        record = self._records.get(target.reference)
+        if record is None or record.p50_ms is None or record.succeeded < LEAST:
+            return (1.0, 0.0), "not measured"
+        return (0.0, record.p50_ms), f"{record.p50_ms:.0f} ms"
+
+    def _by_value(self, plan: Plan, target: Target, request: ModelRequest) -> Ranked:
+        """The cheapest of those that answer nine times out of ten; who has too few answers counts as one of them."""
+        record = self._records.get(target.reference)
+        made = 0 if record is None else record.succeeded + record.failed
+        share = 1.0 if record is None or made < LEAST else record.succeeded / made
+        (unpriced, nanos), words = self._by_price(plan, target, request)
+        return (0.0 if share >= RELIABLE else 1.0, unpriced, nanos), words if share >= RELIABLE else f"{words}, answers {share:.0%}"
+
+    async def _reread(self) -> None:
+        if time.monotonic() - self._read_at >= REREAD_S:
+            self._read_at = time.monotonic()
+            self._records = await asyncio.get_running_loop().run_in_executor(None, self._ledger.records, now() - OF_LATE)
+
+
+def _by_weight(plan: Plan, target: Target, key: str) -> Ranked:
+    """A draw by weights that is the same for the same key: a call that is entered again asks the same model."""
+    weight = plan.route.weights.get(target.reference, 1.0)
+    digest = hashlib.sha256(f"{key}\n{target.reference}".encode()).digest()
+    draw = (int.from_bytes(digest[:8], "big") + 1) / (2**64 + 1)
+    # Efraimidis and Spirakis 2006: sorted by u^(1/w), each comes first as often as its share of the weights.
+    return (-(draw ** (1 / weight)) if weight > 0 else 1.0,), f"weight {weight:g}"
+
+
+def _that_take_it(plan: Plan, request: ModelRequest) -> Plan:
+    """Leave out the models whose longest input is certainly shorter than the prompt."""
+    least = sum(len(message.content.encode()) for message in request.messages) // BYTES_A_TOKEN
+    limits = {target.reference: input_limit(target.reference, target.provider) for target in plan.targets}
+    fitting = tuple(target for target in plan.targets if (limit := limits[target.reference]) is None or least <= limit)
+    if fitting or plan.route.on_context_overflow:
+        return replace(plan, targets=fitting or plan.targets)
+    largest, most = max(((name, limit) for name, limit in limits.items() if limit is not None), key=lambda found: found[1])
+    raise InvalidInput(
+        what=f"the prompt has more than {least:,} tokens; the longest input is {most:,} tokens, of {largest}",
+        where=f"route {plan.route.name}",
+        next="Shorten the input, or give the route a model with a longer context or on_context_overflow. Nothing was sent.",
+    )
