@@ -120,7 +120,7 @@ def test_weights_are_shares_and_the_same_call_draws_the_same(opened):
 
 
 def test_a_policy_chooses_among_the_models_of_all_routes(opened):
-    house, adapter = opened()
+    house, _ = opened()
     free = {"toy/gift": PriceSettings(model="toy/gift", price="free")}
     routes = {**house.settings.routes, "more": RouteSettings(name="more", models=("toy/gift", "offline/extractive"))}
     house.settings = house.settings.model_copy(update={"routes": routes, "prices": {**house.settings.prices, **free}})
