@@ -68,6 +68,8 @@ class Runner:
             clock=clock,
         )
         self._executions: dict[str, Execution] = {}
+        self._taking: dict[str, int] = {}
+        """How many threads are about to take a run: it is not left alone though nobody works on it yet."""
         self._lock = threading.Lock()
         self._closed = False
         self._tick = 0
@@ -99,7 +101,7 @@ class Runner:
         """Have every run worked on that is queued, or that a dead process left running; returns their ids."""
         found = self._tools.journal.abandoned(self.owner, queued=queued)
         with self._lock:  # after a sleep of the machine the leases of runs at work here look expired too
-            found = [run for run in found if run not in self._executions]
+            found = [run for run in found if run not in self._executions and run not in self._taking]
         for run in found:
             (dispatch or self.begin)(run)
         return found
@@ -142,6 +144,17 @@ class Runner:
         self._tools.pool.shutdown(wait=True, cancel_futures=True)
 
     def _begin(self, run: str, answer: Future[RunState]) -> None:
+        with self._lock:
+            self._taking[run] = self._taking.get(run, 0) + 1
+        try:
+            self._take(run, answer)
+        finally:
+            with self._lock:
+                self._taking[run] -= 1
+                if not self._taking[run]:
+                    del self._taking[run]
+
+    def _take(self, run: str, answer: Future[RunState]) -> None:
         try:
             claim = self._tools.journal.claim(run, self.owner, self._tools.lease_s)
         except RunHeld as error:

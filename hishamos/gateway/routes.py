@@ -112,5 +112,5 @@ def names(settings: Settings, keys: Keys) -> list[str]:
         if usable(route.models, settings, keys, route.name)[0]:
             found[route.name] = None
         models |= dict.fromkeys(target.reference for target in ready)
-    policies = POLICIES if models else ()
+    policies = POLICIES if sum(not model.startswith(f"{OFFLINE.name}/") for model in models) > 1 else ()
     return [*found, *policies, *models, *([] if OFFLINE_MODEL in models else [OFFLINE_MODEL])]

@@ -31,7 +31,7 @@ FEW = 3
 _EVENT_NUMBERS: WeakKeyDictionary[Connector, Iterator[int]] = WeakKeyDictionary()
 """The events' next numbers in a store that this process alone writes."""
 RENEWED = timedelta(seconds=1)
-"""Where one process writes, a lease renewed so lately is not renewed again: the widest row of a run is spared."""
+"""Where one process writes, a lease renewed so lately (and a third of its time at most) is not renewed again: a run's widest row is spared."""
 RESUMABLE = frozenset({RunState.PAUSED, RunState.FAILED, RunState.CANCELLED})
 SETTLED = RUN_ENDED | {RunState.WAITING}
 
@@ -272,7 +272,8 @@ class StoreJournal:
         Where this process alone writes, its own lease of a moment ago is still its own, and who asks for something says so.
         """
         last = self._renewed.get(lease.run)
-        if last is not None and not batch.listen and batch.run is None and last.number == lease.number and timedelta(0) <= moment - last.moment < RENEWED:
+        lately = min(RENEWED, timedelta(seconds=lease.seconds / 3))
+        if last is not None and not batch.listen and batch.run is None and last.number == lease.number and timedelta(0) <= moment - last.moment < lately:
             return last.signals
         values = {"until": moment + timedelta(seconds=lease.seconds), "total": batch.steps_total, "done": batch.steps_done}
         renewed = transaction.fetch_one(SQL["renew_lease"], {"run": lease.run, "number": lease.number, **values})

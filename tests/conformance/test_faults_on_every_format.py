@@ -1,0 +1,168 @@
+"""The same faults on the OpenAI, Anthropic and Gemini wire formats, whole and streamed: outcome, ledger and the provider's own book."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+
+import pytest
+
+from hishamos.records.calls import CallStatus, Tags
+from tests.rigs.gateways import MODELS, House, build, provider, request, settings_for
+from tests.rigs.simulator import Simulator
+
+KINDS = ("openai", "anthropic", "gemini")
+STREAMED = ("openai", "anthropic")
+"""Gemini is asked for whole answers, for litellm hides the cut-off end of its streams."""
+SPARE = "spare/gpt-4.1-nano"
+Open = Callable[..., House]
+Ask = Callable[..., object]
+
+
+@pytest.fixture(scope="module")
+def simulator() -> Iterator[Simulator]:
+    with Simulator() as running:
+        yield running
+
+
+@pytest.fixture
+def opened(simulator: Simulator) -> Iterator[Open]:
+    simulator.clear()
+    houses: list[House] = []
+
+    def make(kind: str, *, spare: bool = True, **changes: object) -> House:
+        limits = {name: changes.pop(name) for name in ("timeout_s", "idle_timeout_s") if name in changes}
+        first = provider(kind, simulator.url, **limits)
+        second = provider("openai", simulator.url, name="spare")
+        houses.append(build(settings_for(first, second, models=(MODELS[kind], SPARE) if spare else (MODELS[kind],), **changes)))
+        return houses[-1]
+
+    yield make
+    for house in houses:
+        house.close()
+
+
+def scripted(simulator: Simulator, kind: str, *acts: dict, then: dict | None = None) -> None:
+    simulator.script(MODELS[kind].partition("/")[2], *acts, then=then)
+
+
+def ask(house: House, *, stream: bool, **changes: object):
+    return house.ask(stream=stream, timeout=60, **changes)
+
+
+def hops(house: House) -> list[tuple[str, str, str | None]]:
+    return [(row["provider"], row["status"], row["cause"]) for row in house.rows()]
+
+
+both = pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+every = pytest.mark.parametrize("kind", KINDS)
+
+
+@both
+@every
+def test_d1_a_rate_limit_is_waited_for(opened: Open, simulator: Simulator, kind: str, stream: bool):
+    scripted(simulator, kind, {"status": 429, "retry_after": 1})
+    house = opened(kind, spare=False)
+    outcome = ask(house, stream=stream)
+    book = simulator.book()
+    assert (outcome.status, [entry["status"] for entry in book]) == (CallStatus.SUCCEEDED, [429, 200])
+    assert all(after["started"] - before["started"] >= 1 for before, after in pairwise(book))
+    assert [(status, cause) for _, status, cause in hops(house)] == [("failed", "rate_limit"), ("succeeded", None)]
+    assert house.rows()[0]["cost_nanos"] == 0
+
+
+@both
+@every
+def test_d2_d3_an_overloaded_provider_is_left_for_the_next(opened: Open, simulator: Simulator, kind: str, stream: bool):
+    scripted(simulator, kind, {"status": 503}, {"status": 529}, then={"status": 500})
+    house = opened(kind)
+    outcome = ask(house, stream=stream)
+    assert (outcome.status, outcome.model) == (CallStatus.SUCCEEDED, SPARE)
+    assert [(provider, status) for provider, status, _ in hops(house)] == [(kind, "failed")] * 3 + [("spare", "succeeded")]
+    assert {cause for _, status, cause in hops(house) if status == "failed"} <= {"overloaded", "server_error"}
+    assert all(row["cost_nanos"] == 0 for row in house.rows() if row["status"] == "failed")
+
+
+@both
+@every
+def test_d4_a_refused_key_is_left_at_once(opened: Open, simulator: Simulator, kind: str, stream: bool):
+    scripted(simulator, kind, then={"status": 401, "message": "invalid api key"})
+    house = opened(kind)
+    assert ask(house, stream=stream).model == SPARE
+    assert hops(house) == [(kind, "failed", "authentication"), ("spare", "succeeded", None)]
+
+
+@both
+@every
+def test_d5_a_prompt_that_is_too_long_takes_its_own_chain(opened: Open, simulator: Simulator, kind: str, stream: bool):
+    scripted(simulator, kind, then={"status": 400, "message": "prompt is too long: 9 tokens, maximum context length is 8"})
+    house = opened(kind, spare=False)
+    outcome = ask(house, stream=stream)
+    assert (outcome.status, outcome.error.facts["cause"], len(simulator.book())) == (CallStatus.FAILED, "context_overflow", 1)
+    house.settings = house.settings.model_copy(
+        update={"routes": {"default": house.settings.routes["default"].model_copy(update={"on_context_overflow": (SPARE,)})}}
+    )
+    assert ask(house, stream=stream, key="second").model == SPARE
+
+
+@both
+@every
+def test_d7_silence_is_ended_by_our_own_limits(opened: Open, simulator: Simulator, kind: str, stream: bool):
+    scripted(simulator, kind, then={"hang": True})
+    house = opened(kind, timeout_s=0.6, attempts=2)
+    house.ask(target=SPARE)
+    started = time.monotonic()
+    outcome = ask(house, stream=stream)
+    assert (outcome.status, outcome.model) == (CallStatus.SUCCEEDED, SPARE)
+    assert time.monotonic() - started < 0.6 + 1.0
+    [timed_out] = [row for row in house.rows() if row["status"] == "failed"]
+    assert (timed_out["cause"], timed_out["usage_source"]) == ("timeout", "estimated")
+    assert timed_out["cost_nanos"] == timed_out["reserved_nanos"] > 0, "it may have been billed: counted at its reservation"
+
+
+BROKEN = {"cut": "cut_after", "no finish": "no_finish", "stall": "stall_after", "malformed": "malformed_after"}
+BEGUN = {"openai": 2, "anthropic": 4}
+"""By so many events a stream has given text: Anthropic's begins with two that hold none."""
+
+
+@pytest.mark.parametrize("how", BROKEN)
+@pytest.mark.parametrize("kind", STREAMED)
+def test_d8_d9_a_broken_stream_is_no_success_and_doubles_no_text(opened: Open, simulator: Simulator, kind: str, how: str):
+    words = "one two three four five six seven eight nine ten eleven twelve"
+    scripted(simulator, kind, {BROKEN[how]: BEGUN[kind], "text": words}, then={"text": words})
+    house = opened(kind, spare=False, idle_timeout_s=0.6)
+    house.gateway.submit(request("warm up", target=SPARE), key="warm", tags=Tags()).outcome.result(30)
+    pending = house.gateway.submit(request(), key="k", tags=Tags(), stream=True)
+    events = pending.events()
+    outcome = pending.outcome.result(30)
+    assert (outcome.status, outcome.text) == (CallStatus.SUCCEEDED, words)
+    first = next(row for row in house.rows() if row["provider"] == kind)
+    assert (first["status"], first["usage_source"]) == ("incomplete", "estimated" if how != "no finish" else first["usage_source"])
+    assert first["cost_nanos"] > 0
+    shown = ""
+    for event in events.take()[0]:
+        shown = "" if event.kind == "restart" else shown + (event.text if event.kind == "text" else "")
+    assert shown == words
+
+
+@pytest.mark.parametrize("policy", ["keep", "fail"])
+@pytest.mark.parametrize("kind", STREAMED)
+def test_d8_a_broken_stream_is_kept_or_fails_as_declared(opened: Open, simulator: Simulator, kind: str, policy: str):
+    scripted(simulator, kind, then={"cut_after": BEGUN[kind], "text": "one two three four five six seven eight nine"})
+    house = opened(kind, spare=False, on_broken_stream=policy)
+    outcome = ask(house, stream=True)
+    assert outcome.status is (CallStatus.INCOMPLETE if policy == "keep" else CallStatus.FAILED)
+    assert (outcome.text.startswith("one two"), len(simulator.book())) == (policy == "keep", 1)
+    assert house.rows()[0]["status"] == "incomplete"
+
+
+@pytest.mark.parametrize("act", [{"garbled": True}, {"html": True}, {"empty": True}], ids=["garbled", "html", "empty"])
+@every
+def test_d10_garbage_is_tried_once_more_and_then_left(opened: Open, simulator: Simulator, kind: str, act: dict):
+    scripted(simulator, kind, then=act)
+    house = opened(kind)
+    outcome = ask(house, stream=False)
+    assert (outcome.status, outcome.model) == (CallStatus.SUCCEEDED, SPARE)
+    assert [provider for provider, *_ in hops(house)] == [kind, kind, "spare"]
+    assert {cause for _, status, cause in hops(house) if status == "failed"} == {"garbled"}
