@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -101,6 +102,8 @@ def _serve(face: Face, command: list[str], folder: Path, root: str, *, path: str
     url = f"http://127.0.0.1:{port}{path}"
     # A token travels in the environment: everybody on the machine sees the command line.
     environment = {**os.environ, "HISHAMOS_WORKSPACE": root, **({"JUPYTER_TOKEN": token} if token else {})}
+    # Who ends this process by a signal ends the window too: it would keep its port, and nobody would know of it.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     process = subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
     try:
         _answered(process, port, command[2])

@@ -254,3 +254,14 @@ def test_a_window_opens_on_loopback_and_ends_with_ctrl_c(terminal, verb):
     assert urllib.request.urlopen(document["url"], timeout=20).status == 200
     code, _, err = terminal.interrupt(opened)
     assert code == 0, err
+
+
+def test_a_window_that_is_ended_by_a_signal_leaves_no_server_behind(terminal):
+    import psutil
+
+    opened = terminal.start("console", "--no-browser", "--json")
+    assert opened.stdout is not None
+    window = psutil.Process(json.loads(opened.stdout.readline())["pid"])
+    opened.terminate()
+    assert opened.wait(20) == 0
+    assert not window.is_running() or window.status() == psutil.STATUS_ZOMBIE
