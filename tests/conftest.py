@@ -24,6 +24,18 @@ for _name in CLEARED:
 RIGS = Path(__file__).parent / "rigs"
 
 
+MOST_PROCESSES = 4
+"""The tests start servers, kernels and browsers of their own: more at once than this are slower, not faster."""
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """The whole suite runs in several processes, for it waits more than it computes; single files, benchmarks, ``-s`` and a debugger in this one."""
+    whole = config.args_source is pytest.Config.ArgsSource.TESTPATHS and config.option.markexpr == "not chaos and not benchmark"
+    if not whole or config.option.keyword or config.option.capture == "no" or config.option.usepdb or config.option.collectonly:
+        return 0
+    return min(max(os.cpu_count() or 1, 2), MOST_PROCESSES)
+
+
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """No key of the developer's own, and no workspace by name, reaches a test."""
