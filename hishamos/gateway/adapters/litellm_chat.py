@@ -6,11 +6,12 @@ import asyncio
 import logging
 import os
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING, Any
 
 from hishamos.gateway.adapters.faults import fault_of
 from hishamos.gateway.adapters.plug import AdapterEvent, AdapterRequest, Fault, Finish, Text, Used
+from hishamos.gateway.adapters.unlogged import unlogged
 from hishamos.records.calls import Usage
 from hishamos.records.record import canonical
 
@@ -39,6 +40,8 @@ class LitellmAdapter:
         self._import = threading.Lock()
         self._module: ModuleType | None = None
         self._schemas: dict[tuple[str, str], bool] = {}
+        self._log: Callable[[dict[str, Any]], Any] = dict
+        """Makes the log object of one call, once litellm is there."""
 
     async def stream(self, request: AdapterRequest) -> AsyncIterator[AdapterEvent]:
         """See the plug."""
@@ -46,10 +49,11 @@ class LitellmAdapter:
         arguments = self._arguments(litellm, request)
         try:
             if request.stream and request.provider.kind not in WHOLE:
-                async for event in _pieces(await litellm.acompletion(**arguments, stream=True, stream_options={"include_usage": True})):
+                arguments |= {"stream": True, "stream_options": {"include_usage": True}}
+                async for event in _pieces(await litellm.acompletion(**arguments, litellm_logging_obj=self._log(arguments))):
                     yield event
             else:
-                for event in _whole(await litellm.acompletion(**arguments)):
+                for event in _whole(await litellm.acompletion(**arguments, litellm_logging_obj=self._log(arguments))):
                     yield event
         except (Fault, asyncio.CancelledError, GeneratorExit):
             raise
@@ -76,6 +80,7 @@ class LitellmAdapter:
                 litellm.telemetry = False
                 litellm.suppress_debug_info = True
                 litellm.drop_params = True
+                self._log = unlogged()
                 self._module = litellm
             return self._module
 
