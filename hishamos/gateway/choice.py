@@ -14,6 +14,7 @@ from hishamos.errors import InvalidInput
 from hishamos.gateway.costs import cost, estimate
 from hishamos.gateway.prices import PriceBook, input_limit
 from hishamos.gateway.routes import Plan, Target
+from hishamos.gateway.tokens import count
 from hishamos.records.calls import ModelRequest, Usage
 from hishamos.records.record import now, usd
 
@@ -22,8 +23,8 @@ REREAD_S = 10.0
 LEAST = 3
 """From so many answers on, a model's record says something of it."""
 RELIABLE = 0.9
-BYTES_A_TOKEN = 8
-"""No tokenizer makes so few tokens of prose; a prompt counted this way is certainly as long."""
+MARGIN = 1.5
+"""Other tokenizers make fewer tokens of a text than the one we count with, at most so many times. In between, the provider says what fits."""
 Ranked = tuple[tuple[float, ...], str]
 
 
@@ -37,7 +38,7 @@ class Choice:
 
     async def arrange(self, plan: Plan, request: ModelRequest, key: str) -> Plan:
         """Return the plan in order, with the reason; raises :class:`InvalidInput` when the prompt is too long for every model."""
-        plan = _that_take_it(plan, request)
+        plan = await _that_take_it(plan, request)
         how = plan.route.choose
         if how == "order" or len(plan.targets) < 2:
             return plan
@@ -52,7 +53,8 @@ class Choice:
         places = {target.reference: place for place, target in enumerate(plan.targets)}
         ranked = sorted(((*rank(target), target) for target in plan.targets), key=lambda found: (found[0], places[found[2].reference]))
         words = ", ".join(f"{target.reference} {why}" for _, why, target in ranked[:3])
-        return replace(plan, targets=tuple(target for _, _, target in ranked), reason=f"{how}: {words}")
+        reason = "; ".join(part for part in (f"{how}: {words}", plan.reason) if part)
+        return replace(plan, targets=tuple(target for _, _, target in ranked), reason=reason)
 
     def _by_price(self, plan: Plan, target: Target, request: ModelRequest) -> Ranked:
         """The estimate for this very prompt, with an answer as long as it may be; what has no price comes last."""
@@ -93,16 +95,25 @@ def _by_weight(plan: Plan, target: Target, key: str) -> Ranked:
     return (-(draw ** (1 / weight)) if weight > 0 else 1.0,), f"weight {weight:g}"
 
 
-def _that_take_it(plan: Plan, request: ModelRequest) -> Plan:
-    """Leave out the models whose longest input is certainly shorter than the prompt."""
-    least = sum(len(message.content.encode()) for message in request.messages) // BYTES_A_TOKEN
+async def _that_take_it(plan: Plan, request: ModelRequest) -> Plan:
+    """Leave out the models whose longest input is certainly shorter than the prompt, and say so."""
     limits = {target.reference: input_limit(target.reference, target.provider) for target in plan.targets}
-    fitting = tuple(target for target in plan.targets if (limit := limits[target.reference]) is None or least <= limit)
+    known = {name: limit for name, limit in limits.items() if limit is not None}
+    texts = [message.content for message in request.messages]
+    if not known or sum(len(text.encode()) for text in texts) <= min(known.values()):  # no token is shorter than a byte
+        return plan
+    most = int(max(known.values()) * MARGIN)
+    counted = await asyncio.get_running_loop().run_in_executor(None, count, texts, most)
+    if counted is None:
+        return plan
+    short = {name: limit for name, limit in known.items() if counted > limit * MARGIN}
+    fitting = tuple(target for target in plan.targets if target.reference not in short)
     if fitting or plan.route.on_context_overflow:
-        return replace(plan, targets=fitting or plan.targets)
-    largest, most = max(((name, limit) for name, limit in limits.items() if limit is not None), key=lambda found: found[1])
+        words = ", ".join(f"{name} takes {limit:,} tokens" for name, limit in short.items())
+        return replace(plan, targets=fitting or plan.targets, reason=f"passed over: {words}" if short and fitting else None)
+    largest, limit = max(short.items(), key=lambda found: found[1])
     raise InvalidInput(
-        what=f"the prompt has more than {least:,} tokens; the longest input is {most:,} tokens, of {largest}",
+        what=f"the prompt has {'more than ' if counted > most else ''}{counted:,} tokens; the longest input is {limit:,} tokens, of {largest}",
         where=f"route {plan.route.name}",
         next="Shorten the input, or give the route a model with a longer context or on_context_overflow. Nothing was sent.",
     )

@@ -84,9 +84,9 @@ class Gateway:
         """Take over the configuration's budgets; to be called with the new settings whenever ``hishamos.toml`` was read again."""
         self._ledger.sync_budgets(settings.budgets)
 
-    def warm(self) -> None:
-        """Import in the background what the configured providers need, once the first clients were served. Answers at once."""
-        self._warming = threading.Timer(WARM_AFTER_S, self._warm)
+    def warm(self, then: Callable[[], None]) -> None:
+        """Import in the background what the configured providers need, once the first clients were served, ``then`` call. Answers at once."""
+        self._warming = threading.Timer(WARM_AFTER_S, self._warm, [then])
         self._warming.daemon = True
         self._warming.start()
 
@@ -229,9 +229,10 @@ class Gateway:
             await asyncio.sleep(BEAT_S)
             await answered(self._ledger.beat(self.owner))
 
-    def _warm(self) -> None:
+    def _warm(self, then: Callable[[], None]) -> None:
         bundled()
         settings = self._settings()
         for provider in settings.providers.values():
             if provider.kind != "offline":
                 self._adapters.of(provider.kind).warm()
+        then()

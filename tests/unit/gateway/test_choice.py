@@ -152,7 +152,27 @@ def test_a_model_whose_context_is_too_short_is_passed_over():
     house = known("openai/gpt-4", "openai/gpt-4.1")
     try:
         assert house.ask("word " * 20).model == "openai/gpt-4"
-        assert house.ask("word " * 40_000).model == "openai/gpt-4.1"
+        outcome = house.ask("word " * 40_000)
+        assert outcome.model == "openai/gpt-4.1"
+        assert outcome.attempts[0].tags["choice"] == "passed over: openai/gpt-4 takes 8,192 tokens"
+    finally:
+        house.close()
+
+
+@pytest.mark.parametrize("text", ["        " * 16_000, "السلام عليكم ورحمة الله وبركاته " * 1_500, "\n" * 100_000], ids=["indented", "greetings", "lines"])
+def test_a_long_text_of_few_tokens_is_asked_of_the_model_that_it_fits(text: str):
+    house = known("openai/gpt-4")
+    try:
+        assert len(text.encode()) > 8 * 8_192
+        assert house.ask(text).model == "openai/gpt-4"
+    finally:
+        house.close()
+
+
+def test_what_lies_between_two_tokenizers_is_the_providers_to_say():
+    house = known("openai/gpt-4")
+    try:
+        assert house.ask("word " * 10_000).model == "openai/gpt-4"
     finally:
         house.close()
 
