@@ -17,6 +17,7 @@ from hishamos.gateway.adapters.registry import Adapters
 from hishamos.gateway.answers import check_schema
 from hishamos.gateway.cache import Cached
 from hishamos.gateway.choice import Choice
+from hishamos.gateway.circuit import Breaker, Circuits
 from hishamos.gateway.ladder import Fallback, Limits, Retry
 from hishamos.gateway.meter import Meter, answered
 from hishamos.gateway.pending import SharedCall
@@ -56,6 +57,7 @@ class Gateway:
         self._ledger, self._settings, self._keys, self.owner = ledger, settings, keys, owner
         self.prices = PriceBook(settings)
         self.standing = Standing()
+        self.circuits = Circuits()
         self._choice = Choice(self.prices, ledger)
         self._adapters = Adapters(adapters)
         self._calls: dict[str, SharedCall] = {}
@@ -68,7 +70,7 @@ class Gateway:
         self._beating: Future[None] | None = None
         self._warming: threading.Timer | None = None
         meter = Meter(ledger, self.prices, self._adapters)
-        ladder = Fallback(Retry(Limits(meter, self.standing)), meter, self.standing, self._chain)
+        ladder = Fallback(Retry(Limits(Breaker(meter, self.circuits), self.standing)), meter, self.standing, self.circuits, self._chain)
         self._ladder = ladder if cache is None else Cached(ladder, cache, ledger)
 
     def start(self) -> None:
@@ -84,7 +86,7 @@ class Gateway:
         """Take over the configuration's budgets; to be called with the new settings whenever ``hishamos.toml`` was read again."""
         self._ledger.sync_budgets(settings.budgets)
 
-    def warm(self, then: Callable[[], None]) -> None:
+    def warm(self, then: Callable[[], None] = lambda: None) -> None:
         """Import in the background what the configured providers need, once the first clients were served, ``then`` call. Answers at once."""
         self._warming = threading.Timer(WARM_AFTER_S, self._warm, [then])
         self._warming.daemon = True
@@ -125,7 +127,7 @@ class Gateway:
 
     def providers(self) -> list[ProviderStatus]:
         """Return the providers with their state; asks nobody but servers on this machine."""
-        return statuses(self._settings(), self._keys, self.standing)
+        return statuses(self._settings(), self._keys, self.standing, self.circuits)
 
     @property
     def open_calls(self) -> int:

@@ -6,30 +6,22 @@ import asyncio
 import random
 import time
 from collections.abc import Callable
-from typing import Protocol
 
 from hishamos.errors import CallFailed, ServerClosing
 from hishamos.gateway import causes
 from hishamos.gateway.causes import Action, Cause
+from hishamos.gateway.circuit import CircuitOpen, Circuits
 from hishamos.gateway.costs import estimate
 from hishamos.gateway.meter import Meter
 from hishamos.gateway.routes import Target
 from hishamos.gateway.standing import RECHECK_S, Standing
-from hishamos.gateway.trips import Ended, Tried, Trip, output_limit
+from hishamos.gateway.trips import Ended, Rung, Tried, Trip, output_limit
 from hishamos.records.calls import CallStatus, Outcome
 
 FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 8.0
 PATIENCE_S = 20.0
 """A longer Retry-After is not waited for where the route has another target."""
-
-
-class Rung(Protocol):
-    """Takes a call to one target, by way of the rung below."""
-
-    async def climb(self, trip: Trip, target: Target) -> Tried:
-        """Return what came of it; raises :class:`Ended` where the call has ended below."""
-        ...
 
 
 class Limits:
@@ -64,10 +56,14 @@ class Retry:
         self._below = below
 
     async def climb(self, trip: Trip, target: Target) -> Tried:
-        """Return the last try's result."""
+        """Return the last try's result; raises :class:`CircuitOpen`, with that result if there is one, where the target is not asked."""
         tries = 0
+        tried: Tried | None = None
         while True:
-            tried = await self._below.climb(trip, target)
+            try:
+                tried = await self._below.climb(trip, target)
+            except CircuitOpen:
+                raise CircuitOpen(tried) from None
             tries += 1
             if tried.cause is None or not self._again(trip, tried, tried.cause, tries):
                 return tried
@@ -89,8 +85,8 @@ class Retry:
 class Fallback:
     """The next target, or another chain, by cause."""
 
-    def __init__(self, below: Rung, meter: Meter, standing: Standing, chain: Callable[[Trip, tuple[str, ...]], tuple[Target, ...]]) -> None:
-        self._below, self._meter, self._standing, self._chain = below, meter, standing, chain
+    def __init__(self, below: Rung, meter: Meter, standing: Standing, circuits: Circuits, chain: Callable[[Trip, tuple[str, ...]], tuple[Target, ...]]) -> None:
+        self._below, self._meter, self._standing, self._circuits, self._chain = below, meter, standing, circuits, chain
 
     async def answer(self, trip: Trip) -> Outcome:
         """Return the call's outcome, durable; raises ``ServerClosing`` where the process leaves before it."""
@@ -103,18 +99,26 @@ class Fallback:
                 raise ServerClosing from None
             if trip.cancelled:
                 return await self._meter.end(trip, trip.outcome(CallStatus.CANCELLED))
-            error = causes.call_failed(trip.intent.target, "the request's deadline passed", "deadline", len(trip.attempts), _deadline_advice(trip))
+            reason = "; ".join(("the request's deadline passed", *trip.passed_over.values()))
+            error = causes.call_failed(trip.intent.target, reason, "deadline", len(trip.attempts), _deadline_advice(trip))
             return await self._meter.end(trip, trip.outcome(CallStatus.FAILED, error=error))
 
     async def _climb(self, trip: Trip) -> Outcome:
         waiting = self._in_order(trip.plan.targets)
+        resting: list[Target] = []
+        hops: dict[str, int] = {}
         chained: set[Action] = set()
         last: Tried | None = None
-        while waiting and trip.left() > 0 and not trip.over():
-            target = waiting.pop(0)
+        while (waiting or resting) and trip.left() > 0 and not trip.over():
+            target = waiting.pop(0) if waiting else await self._first_of(trip, resting)
             trip.waiting_targets = len(waiting)
-            last = await self._below.climb(trip, target)
-            trip.hop += 1
+            trip.hop = hops.setdefault(target.reference, len(hops))
+            try:
+                last = await self._below.climb(trip, target)
+            except CircuitOpen as refused:
+                last = refused.last or last
+                resting.append(target)
+                continue
             if last.outcome is not None:
                 self._standing.clear(target)
                 return last.outcome
@@ -130,7 +134,15 @@ class Fallback:
             if cause.action in (Action.LARGER, Action.OTHER_POLICY):
                 waiting = [] if cause.action in chained else self._other_chain(trip, cause.action)
                 chained.add(cause.action)
+                resting.clear()
         return await self._meter.end(trip, _failed(trip, last))
+
+    async def _first_of(self, trip: Trip, resting: list[Target]) -> Target:
+        """Wait within the deadline until one of the targets whose circuits are open may be asked; take it out of them."""
+        async with trip.scope():
+            target = await self._circuits.wait(resting)
+        resting.remove(target)
+        return target
 
     def _in_order(self, targets: tuple[Target, ...]) -> list[Target]:
         """Return the targets without those whose key was refused; if none is left, those that may be asked again."""

@@ -279,7 +279,9 @@ def attempt_of(trip: Trip, target: Target) -> Attempt:
 
 
 def _chosen(trip: Trip) -> dict[str, str]:
-    return {} if trip.plan.reason is None else {"choice": trip.plan.reason}
+    """Return why this model is asked, where it is not simply the route's first."""
+    reasons = [*([trip.plan.reason] if trip.plan.reason else []), *trip.passed_over.values()]
+    return {"choice": "; ".join(reasons)} if reasons else {}
 
 
 def _completed(

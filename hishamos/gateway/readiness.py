@@ -6,6 +6,7 @@ import socket
 from urllib.parse import urlsplit
 
 from hishamos.errors import KeyWithheld
+from hishamos.gateway.circuit import Circuits
 from hishamos.gateway.destinations import VARIABLES, check_destination, is_loopback
 from hishamos.gateway.routes import KEYLESS, OFFLINE, OFFLINE_MODEL, Keys
 from hishamos.gateway.standing import Standing
@@ -16,9 +17,9 @@ CONNECT_S = 0.3
 OLLAMA = "http://127.0.0.1:11434"
 
 
-def statuses(settings: Settings, keys: Keys, standing: Standing) -> list[ProviderStatus]:
+def statuses(settings: Settings, keys: Keys, standing: Standing, circuits: Circuits) -> list[ProviderStatus]:
     """Return every configured or found provider with its state, and the offline one."""
-    found = [_status(provider, settings, keys, standing) for provider in settings.providers.values()]
+    found = [_failing(_status(provider, settings, keys, standing), circuits) for provider in settings.providers.values()]
     if OFFLINE.name not in settings.providers:
         found.append(ProviderStatus(name=OFFLINE.name, kind=OFFLINE.kind, state="offline", models=(OFFLINE_MODEL,)))
     return found
@@ -32,6 +33,14 @@ def _status(provider: ProviderSettings, settings: Settings, keys: Keys, standing
         return status.model_copy(update={"state": "offline", "models": (OFFLINE_MODEL,)})
     state, advice = _state(provider, keys, standing)
     return status.model_copy(update={"state": state, "advice": advice})
+
+
+def _failing(status: ProviderStatus, circuits: Circuits) -> ProviderStatus:
+    opened = tuple(circuit for circuit in circuits.statuses() if circuit.state != "closed" and circuit.model.startswith(f"{status.name}/"))
+    if not opened or status.state != "ready":
+        return status.model_copy(update={"circuits": opened})
+    words = "; ".join(f"{circuit.model} failed {circuit.failures} times in a row ({circuit.cause})" for circuit in opened)
+    return status.model_copy(update={"circuits": opened, "state": "failing", "advice": f"{words}. It is asked again by itself; see the last error."})
 
 
 def _state(provider: ProviderSettings, keys: Keys, standing: Standing) -> tuple[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from hishamos.contracts.ledger import CallIntent
 from hishamos.errors import HishamosError, to_wire
@@ -63,6 +63,8 @@ class Trip:
     """Targets tried before the present one."""
     waiting_targets: int = 0
     """Targets that have not been tried yet."""
+    passed_over: dict[str, str] = field(default_factory=dict)
+    """Models that were not asked since the last attempt, and why."""
     texted: bool = False
     cancelled: bool = False
     closing: bool = False
@@ -110,6 +112,14 @@ class Trip:
             error=None if error is None else failure(error),
             not_judged=tried.not_judged if tried and keeps else (),
         )
+
+
+class Rung(Protocol):
+    """Takes a call to one target, by way of the rung below."""
+
+    async def climb(self, trip: Trip, target: Target) -> Tried:
+        """Return what came of it; raises :class:`Ended` where the call has ended below."""
+        ...
 
 
 def output_limit(trip: Trip) -> int:

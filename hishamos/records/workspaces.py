@@ -58,17 +58,33 @@ class Health(Record):
     month_unpriced: int = 0
 
 
+class CircuitStatus(Record):
+    """Whether a model is asked: a circuit opens after failures in a row, and after a pause one call tries it."""
+
+    model: str
+    state: Literal["closed", "open", "half-open"]
+    failures: int = 0
+    """In a row."""
+    cause: str | None = None
+    """Of the last failure."""
+    retry_in_s: float | None = None
+    """In how many seconds a call may try it again; None at once, or while one does."""
+
+
 class ProviderStatus(Record):
     """A provider, what is known of its key, and how it has done of late."""
 
     name: str
     kind: str
-    state: Literal["ready", "no key", "misconfigured", "unreachable", "offline"]
+    state: Literal["ready", "no key", "misconfigured", "unreachable", "failing", "offline"]
+    """``failing``: the circuit of one of its models is open."""
     key: str | None = None
     """Where the key comes from (``env:OPENAI_API_KEY``), never the key."""
     api_base: str | None = None
     models: tuple[str, ...] = ()
     """The models of it that routes name."""
+    circuits: tuple[CircuitStatus, ...] = ()
+    """Those of its models that are not asked just now."""
     attempts: int = 0
     failed: int = 0
     p50_ms: float | None = None
