@@ -9,10 +9,11 @@ from parts.foot import foot
 
 PAGES = {
     "Observe": [
-        st.Page("pages/home.py", title="Home", icon=":material/home:", default=True),
-        st.Page("pages/runs.py", title="Runs", icon=":material/play_circle:"),
-        st.Page("pages/run.py", title="Run", visibility="hidden"),
-        st.Page("pages/costs.py", title="Costs", icon=":material/payments:"),
+        st.Page("views/home.py", title="Home", icon=":material/home:", default=True),
+        st.Page("views/runs.py", title="Runs", icon=":material/play_circle:"),
+        st.Page("views/run.py", title="Run", visibility="hidden"),
+        st.Page("views/costs.py", title="Costs", icon=":material/payments:"),
+        st.Page("views/providers.py", title="Providers", icon=":material/hub:"),
     ],
 }
 

@@ -18,6 +18,10 @@ STATE_COLOURS = {
     "incomplete": "red",
     "cancelled": "gray",
     "orphaned": "violet",
+    "ready": "green",
+    "failing": "orange",
+    "misconfigured": "red",
+    "unreachable": "red",
 }
 
 

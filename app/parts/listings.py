@@ -32,7 +32,7 @@ def runs_table(runs: Sequence[Run], key: str) -> None:
     ]
     chosen = _table(rows, key, right=["Time", "Steps", "Attempts", "Spend"])
     if chosen is not None:
-        st.switch_page("pages/run.py", query_params={"run": runs[chosen].id})
+        st.switch_page("views/run.py", query_params={"run": runs[chosen].id})
 
 
 def steps_table(steps: Sequence[Step], key: str) -> Step | None:

@@ -26,6 +26,11 @@ STATES: dict[str, tuple[str, str, str]] = {
     "offline": ("⌁", "offline model, not a real answer", "muted"),
     "unpriced": ("?", "unpriced", "muted"),
     "reused": ("↺", "reused", "muted"),
+    "ready": ("✓", "ready", "green"),
+    "failing": ("⚠", "failing, left alone for a while", "amber"),
+    "no key": ("·", "no key", "muted"),
+    "misconfigured": ("✕", "misconfigured", "red"),
+    "unreachable": ("✕", "unreachable", "red"),
 }
 """State to sign, word and colour; never colour alone."""
 

@@ -29,7 +29,7 @@ def ask_verb(face: Face, *, agent: str, text: str, model: str | None, project: s
     with face.open() as workspace:
         with waiting(face, f"{agent} is working"):
             answer = workspace.agents.ask(agent, task, model=model, project=project)
-        _show(face, answer)
+        show_answer(face, answer)
 
 
 @click.command("command", cls=Verb)
@@ -53,10 +53,11 @@ def command_verb(face: Face, *, name: str, inputs: tuple[str, ...], model: str |
             return
         with waiting(face, f"{name} is running"):
             answer = workspace.commands.run(name, values, model=model, project=project, fresh=fresh)
-        _show(face, answer)
+        show_answer(face, answer)
 
 
-def _show(face: Face, answer: CommandResult) -> None:
+def show_answer(face: Face, answer: CommandResult) -> None:
+    """Print an answer with its model, cost and time; exit code 1 where it is no whole one."""
     from hishamos.charts.formats import duration, state_label
     from hishamos.cli.tables import spend
 

@@ -12,7 +12,10 @@ from hishamos.cli.face import Face, FinishedWith, pass_face
 from hishamos.cli.verbs import Verb
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from hishamos.records.runs import Run, Step
+    from hishamos.records.workspaces import ProviderStatus
 
 STATES = ("queued", "running", "paused", "waiting", "succeeded", "failed", "cancelled")
 SHOWN_STEPS = 40
@@ -86,32 +89,49 @@ def _run_parts(run: Run, steps: list[Step], calls: list[Any], results: list[Any]
 
 
 @click.command("providers", cls=Verb)
+@click.option("--test", metavar="NAME", help="Make one tiny call to this provider or model, and show what came of it.")
 @pass_face
-def providers_verb(face: Face) -> None:
+def providers_verb(face: Face, *, test: str | None) -> None:
     """List the providers that are configured or found, and how they did in the last 24 hours."""
-    from hishamos.charts.formats import count, duration, missing, money
-    from hishamos.cli.tables import table
+    from hishamos.cli.asking import show_answer
+    from hishamos.cli.watching import waiting
 
     with face.open() as workspace:
+        if test is not None:
+            with waiting(face, f"asking {test}"):
+                answer = workspace.providers.test(test)
+            show_answer(face, answer)
+            return
         found = workspace.providers.list()
-        columns = ("Provider", "Kind", "State", "Key", "Models", "Attempts", "Failed", "p50", "p95", "Spend", "Next")
-        rows = [
-            (
-                one.name,
-                one.kind,
-                one.state,
-                one.key or missing(),
-                ", ".join(one.models) or missing(),
-                count(one.attempts),
-                count(one.failed),
-                duration(None if one.p50_ms is None else one.p50_ms / 1000),
-                duration(None if one.p95_ms is None else one.p95_ms / 1000),
-                "offline" if one.kind == "offline" else money(one.cost_nanos),
-                one.advice,
-            )
-            for one in found
-        ]
-        face.show(found, lambda: (table("Providers", columns, rows, right=("Attempts", "Failed", "p50", "p95", "Spend")),))
+        face.show(found, lambda: _providers(found))
+
+
+def _providers(found: Sequence[ProviderStatus]) -> list[Any]:
+    from hishamos.charts.formats import count, duration, missing, money
+    from hishamos.cli.tables import state, table
+
+    def seconds(milliseconds: float | None) -> str:
+        return duration(None if milliseconds is None else milliseconds / 1000)
+
+    figures = ("Attempts", "Failed", "p50", "p95", "First piece", "Spend")
+    rows = [
+        (
+            one.name,
+            state(one.state),
+            one.key or missing(),
+            ", ".join(model.partition("/")[2] for model in one.models) or missing(),
+            count(one.attempts),
+            count(one.failed),
+            seconds(one.p50_ms),
+            seconds(one.p95_ms),
+            seconds(one.ttft_ms),
+            "offline" if one.kind == "offline" else money(one.cost_nanos),
+        )
+        for one in found
+    ]
+    notes = [f"{one.name}: {one.advice}" for one in found if one.advice]
+    notes += [f"{one.name}, last error: {one.last_error}" for one in found if one.last_error]
+    return [table("Providers, last 24 hours", ("Provider", "State", "Key", "Models", *figures), rows, right=figures), *([""] if notes else []), *notes]
 
 
 @click.command("doctor", cls=Verb)

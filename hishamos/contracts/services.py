@@ -381,6 +381,15 @@ class Providers(Protocol):
         """Return the configured and found providers with their state and how they did in the last 24 hours."""
         ...
 
+    @verb("models.call", kind="wait")
+    def test(self, name: str) -> CommandResult:
+        """Make one tiny call, and return its answer. It stands in the ledger and under the budgets as any other.
+
+        ``name``: a model (``provider/model``), or a provider: then the first model of it that a route names. Raises ``CallFailed`` with the
+        provider's reason.
+        """
+        ...
+
     @verb("providers.read")
     def models(self) -> List[str]:
         """Return the names a request may use: routes, policies, configured models."""

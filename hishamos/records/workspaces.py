@@ -89,6 +89,8 @@ class ProviderStatus(Record):
     failed: int = 0
     p50_ms: float | None = None
     p95_ms: float | None = None
+    ttft_ms: float | None = None
+    """Until the first piece of an answer, median."""
     cost_nanos: int = 0
     last_error: str | None = None
     advice: str = ""

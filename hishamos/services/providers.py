@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 from builtins import list as List  # noqa: N812 - every contract has a verb named list
+from concurrent.futures import Future
 from datetime import timedelta
 
 from hishamos.contracts.services import Providers
+from hishamos.errors import InvalidInput, UnknownName
+from hishamos.records.calls import CommandResult, Message, ModelRequest
 from hishamos.records.record import now
 from hishamos.records.workspaces import Finding, ProviderStatus
+from hishamos.services.questions import ask
 from hishamos.services.service import Service, implements
 from hishamos.store import spend as questions
 
 OF_LATE = timedelta(hours=24)
+TRIAL = "Answer with the one word: ready"
+TRIAL_TOKENS = 256
+"""The answer has one or two; the rest is room for a model that thinks first."""
 
 
 @implements(Providers)
@@ -24,12 +31,34 @@ class ProvidersService(Service):
         found = []
         for status in self.machinery.gateway.providers():
             row = figures.get(status.name, {})
-            facts = {name: row[name] for name in ("attempts", "failed", "cost_nanos", "p50_ms", "p95_ms") if row.get(name) is not None}
+            facts = {name: row[name] for name in ("attempts", "failed", "cost_nanos", "p50_ms", "p95_ms", "ttft_ms") if row.get(name) is not None}
             found.append(status.model_copy(update={**facts, "last_error": questions.last_error(self.machinery.store, status.name, since)}))
         return found
 
     def models(self) -> List[str]:
         return [*self.machinery.gateway.targets()]
+
+    def test(self, name: str) -> CommandResult:
+        return self.test_later(name).result()
+
+    def test_later(self, name: str) -> Future[CommandResult]:
+        """The answer of :meth:`test`, at once as a future."""
+        request = ModelRequest(target=self._model(name), messages=(Message(role="user", content=TRIAL),), max_output_tokens=TRIAL_TOKENS)
+        return ask(self, request, key=None, project=None, command=None, agent=None, repairs=0, what=f"test of {request.target}")
+
+    def _model(self, name: str) -> str:
+        """Return the model that a test of ``name`` asks: itself, or the first that the routes name of a provider."""
+        if "/" in name:
+            return name
+        known = {status.name: status for status in self.machinery.gateway.providers()}
+        if name not in known:
+            raise UnknownName.among("provider", name, list(known), "See: hishamos providers")
+        if known[name].state in ("no key", "misconfigured"):
+            raise InvalidInput(what=f"{name}: {known[name].state}", where="test of a provider", next=known[name].advice)
+        if not known[name].models:
+            advice = f"Name a model: hishamos providers --test {name}/MODEL"
+            raise InvalidInput(what=f"no route names a model of {name}", where="test of a provider", next=advice)
+        return known[name].models[0]
 
     def diagnose(self) -> List[Finding]:
         settings = self.machinery.settings()

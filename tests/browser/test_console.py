@@ -37,6 +37,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def console(folder: Path) -> Iterator[str]:
+    yield from serve(folder)
+
+
+def serve(folder: Path) -> Iterator[str]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -71,7 +75,7 @@ def page(chromium_path: str) -> Iterator[Page]:
 
 
 def test_every_page_shows_the_run(console: str, page: Page) -> None:
-    for path, words in {"/": "triage_bugs", "/runs": "2 runs", "/costs": "Attempts"}.items():
+    for path, words in {"/": "triage_bugs", "/runs": "2 runs", "/costs": "Attempts", "/providers": "First piece"}.items():
         page.goto(console + path)
         page.get_by_text(words).first.wait_for(timeout=20_000)
         assert page.get_by_text("Traceback").count() == 0
@@ -118,9 +122,24 @@ def test_nonsense_in_the_address_is_a_sentence(console: str, page: Page, query: 
     assert page.get_by_text("Traceback").count() == 0
 
 
+def test_any_page_can_be_the_first_address_of_a_new_console(folder: Path, page: Page) -> None:
+    for url in serve(folder):
+        page.goto(f"{url}/costs?by=command")
+        page.get_by_text("Observe").first.wait_for(timeout=20_000)  # the router's navigation
+        page.get_by_role("heading", name="Costs").wait_for(timeout=20_000)
+
+
+def test_a_provider_is_tested_with_one_tiny_call(console: str, page: Page, folder: Path) -> None:
+    page.goto(f"{console}/providers")
+    page.get_by_role("button", name="Test").first.click(timeout=20_000)
+    page.get_by_text("offline/extractive answered in").wait_for(timeout=20_000)
+    with hishamos.open(folder) as ws:
+        assert ws.ledger.calls(limit=1)[0].command is None
+
+
 def test_narrow_screens_do_not_scroll_sideways(console: str, page: Page) -> None:
     page.set_viewport_size({"width": 390, "height": 844})
-    for path in ["/", "/runs", "/costs"]:
+    for path in ["/", "/runs", "/costs", "/providers"]:
         page.goto(console + path)
         page.get_by_role("heading").first.wait_for(timeout=20_000)
         page.wait_for_timeout(1500)

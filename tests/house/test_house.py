@@ -21,7 +21,7 @@ HEAVY = {
     "httpx", "pyarrow",
 }  # fmt: skip
 AT_ROOT = {"hishamos", "notebooks", "app", "data", "tests", "pyproject.toml", "README.md", "CHANGELOG.md", "LICENSE"}
-MIRRORS = {"pages", "steps", "records", "contracts", "services", "cli"}
+MIRRORS = {"views", "steps", "records", "contracts", "services", "cli"}
 """Rooms that hold one file a noun on purpose: `runs` is a record, a service, a page."""
 NOUNS = {
     "spend",  # a chart of spend and the statements that sum it

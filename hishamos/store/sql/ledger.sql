@@ -172,7 +172,8 @@ select
     cast(sum(case when status in ('failed', 'incomplete', 'orphaned') then 1 else 0 end) as bigint) as failed,
     cast(coalesce(sum(cost_nanos), 0) as bigint) as cost_nanos,
     cast(percentile_cont(0.5) within group (order by case when status = 'succeeded' then latency_ms end) as double precision) as p50_ms,
-    cast(percentile_cont(0.95) within group (order by case when status = 'succeeded' then latency_ms end) as double precision) as p95_ms
+    cast(percentile_cont(0.95) within group (order by case when status = 'succeeded' then latency_ms end) as double precision) as p95_ms,
+    cast(percentile_cont(0.5) within group (order by case when status = 'succeeded' then ttft_ms end) as double precision) as ttft_ms
 from ledger_all
 where started_at >= $since and status <> 'cached'
 group by provider;

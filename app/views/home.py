@@ -72,14 +72,14 @@ def _approval(approval: Approval) -> None:
             if st.button("Reject", key=f"no-{approval.run_id}-{approval.path}"):
                 workspace().runs.approve(approval.run_id, approval.path, decision="reject")
                 st.rerun(scope="fragment")
-            st.page_link("pages/run.py", label="Open the run", query_params={"run": approval.run_id})
+            st.page_link("views/run.py", label="Open the run", query_params={"run": approval.run_id})
 
 
 def _progress(run: Run) -> None:
     with st.container(border=True):
         spend = spend_words(run.cost_nanos, run.unpriced, offline=run.offline)
         text = f"{run.steps_done} of {run.steps_total} steps · {spend} · {seconds_between(run.started_at, run.finished_at)}"
-        st.page_link("pages/run.py", label=f"**{run.name}** · {run.id[:6]} · {run.state}", query_params={"run": run.id})
+        st.page_link("views/run.py", label=f"**{run.name}** · {run.id[:6]} · {run.state}", query_params={"run": run.id})
         st.progress(min(1.0, run.steps_done / run.steps_total) if run.steps_total else 0.0, text=text)
 
 
@@ -111,7 +111,7 @@ def page() -> None:
                 st.text(result.summary)
                 st.caption(f"{clock(result.created_at)}" + (" · offline model, not a real answer" if result.offline else ""))
                 if result.run_id:
-                    st.page_link("pages/run.py", label="Open the run", query_params={"run": result.run_id})
+                    st.page_link("views/run.py", label="Open the run", query_params={"run": result.run_id})
         if not results:
             st.caption("A workflow that saves a result shows it here.")
 

@@ -28,16 +28,16 @@ def page() -> None:
     if not identity:
         head("Run", help_text=HELP)
         empty("Which run? Open one from the list of runs.", "hishamos runs")
-        st.page_link("pages/runs.py", label="All runs")
+        st.page_link("views/runs.py", label="All runs")
         return
     try:
         run = workspace().runs.get(identity)
     except HishamosError as error:
         head("Run", help_text=HELP)
         st.warning(str(error), icon=":material/search_off:")
-        st.page_link("pages/runs.py", label="All runs")
+        st.page_link("views/runs.py", label="All runs")
         return
-    st.page_link("pages/runs.py", label=f"Runs / {run.id[:6]}")
+    st.page_link("views/runs.py", label=f"Runs / {run.id[:6]}")
     head(run.name, help_text=HELP)
     every = None if run.state in RUN_ENDED else "1.5s"
     st.fragment(_live, run_every=every)(run.id, run.state)
