@@ -14,7 +14,7 @@ class Feed(Iterator[T]):
     """A thread-safe queue with an end.
 
     Iterate it (blocks), or register ``on_ready`` and ``take()`` what has come (never blocks). ``close`` tells the writer, through
-    ``on_close``, that nobody reads any more.
+    ``on_close``, that nobody reads any more, and whether that was wished or a connection was lost.
     """
 
     def __init__(self) -> None:
@@ -23,7 +23,7 @@ class Feed(Iterator[T]):
         self._ended = False
         self._error: BaseException | None = None
         self._ready: Callable[[], None] | None = None
-        self._closed: list[Callable[[], None]] = []
+        self._closed: list[Callable[[bool], None]] = []
 
     def put(self, item: T) -> None:
         """Append an item; ignored after the end."""
@@ -62,15 +62,15 @@ class Feed(Iterator[T]):
                 raise self._error
             return items, self._ended and not (self._error and items)
 
-    def on_close(self, callback: Callable[[], None]) -> None:
-        """Call ``callback`` when the reader closes the feed."""
+    def on_close(self, callback: Callable[[bool], None]) -> None:
+        """Call ``callback`` when the reader closes the feed; it is told whether what feeds it is to be cancelled."""
         self._closed.append(callback)
 
-    def close(self) -> None:
-        """Tell the writer that nobody reads any more, and end the feed."""
+    def close(self, *, cancel: bool = True) -> None:
+        """Tell the writer that nobody reads any more, and end the feed. ``cancel``: the reader wants no more of it; else he was lost."""
         callbacks, self._closed = self._closed, []
         for callback in callbacks:
-            callback()
+            callback(cancel)
         self.end()
 
     def __iter__(self) -> Self:

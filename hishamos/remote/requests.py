@@ -130,6 +130,10 @@ class Requests:
                 if item.get("end"):
                     return
             raise ConnectionResetError("the stream broke")
+        except (GeneratorExit, KeyboardInterrupt):
+            if verb.permission == "models.call":  # told while the stream is open: a lost connection cancels nothing
+                self._cancel(identity)
+            raise
         finally:
             connections.drop()
 

@@ -43,7 +43,7 @@ class Application:
         self.open_requests = 0
         self.last_request = time.monotonic()
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="verb")
-        self._waiting: dict[str, Future[Any]] = {}
+        self._waiting: dict[str, Callable[[], bool]] = {}
         self._streams: set[asyncio.Event] = set()
 
     def end_streams(self) -> None:
@@ -83,8 +83,8 @@ class Application:
                 self.host.leave("asked to stop")
                 await _answer(send, 200, b"{}")
             case ["v1", "cancel", identity]:
-                future = self._waiting.get(identity)
-                await _answer(send, 200, json.dumps({"cancelled": bool(future and future.cancel())}).encode())
+                cancel = self._waiting.get(identity)
+                await _answer(send, 200, json.dumps({"cancelled": bool(cancel and cancel())}).encode())
             case ["v1", "health", "ping"]:
                 pong = Pong(pid=self.host.info.pid, uptime_s=self.host.uptime_s, draining=self.host.leaving)
                 await _answer(send, 200, pong.model_dump_json().encode())
@@ -121,9 +121,11 @@ class Application:
                 feed = await in_pool(verb.name)
                 news = asyncio.Event()
                 self._streams.add(news)
+                self._waiting[identity or ""] = partial(_cancel, feed)
                 try:
                     await _stream(verb, feed, news, receive, send, self.host)
                 finally:
+                    self._waiting.pop(identity or "", None)
                     self._streams.discard(news)
             case "table":
                 table = await in_pool(verb.name + "_table")
@@ -151,7 +153,7 @@ class Application:
     async def _awaited(self, identity: str | None, future: Future[Any]) -> Any:
         if identity is None:
             return await asyncio.wrap_future(future)
-        self._waiting[identity] = future
+        self._waiting[identity] = future.cancel
         try:
             # Shielded: a connection that is lost while we wait must not cancel the call behind the future.
             return await asyncio.shield(asyncio.wrap_future(future))
@@ -200,7 +202,12 @@ async def _stream(verb: Verb, feed: Feed[Any], news: asyncio.Event, receive: Rec
                 return
     finally:
         gone.cancel()
-        feed.close()
+        feed.close(cancel=False)
+
+
+def _cancel(feed: Feed[Any]) -> bool:
+    feed.close()
+    return True
 
 
 def _wake(loop: asyncio.AbstractEventLoop, news: asyncio.Event) -> None:

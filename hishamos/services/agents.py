@@ -42,7 +42,7 @@ class AgentsService(Service):
     def stream(
         self, name: str, task: str, *, data: Any = None, model: str | None = None, key: str | None = None, project: str | None = None
     ) -> Feed[StreamEvent]:
-        """See the contract. The feed fails with what the gateway reports; closing it cancels the call."""
+        """See the contract. The feed fails with what the gateway reports; closing it cancels the call, unless its reader was lost."""
         from hishamos.engine.conversation import failure_of
         from hishamos.records.calls import CallStatus
 
@@ -63,7 +63,7 @@ class AgentsService(Service):
             failed = outcome is not None and outcome.status not in {CallStatus.SUCCEEDED, CallStatus.CANCELLED}
             feed.end(failure_of(outcome) if failed and outcome is not None else error)
 
-        feed.on_close(lambda: call.detach(cancel=True))
+        feed.on_close(lambda cancel: call.detach(cancel=cancel))
         source.on_ready(pump)
         return feed
 

@@ -85,7 +85,7 @@ class Watchers:
         follower = _Follower(run, after, lambda event: event.kind == "run" and event.state in names)
         with self._lock:
             self._followers.setdefault(run, []).append(follower)
-        follower.feed.on_close(lambda: self._drop(follower))
+        follower.feed.on_close(lambda _: self._drop(follower))
         now = state()  # read before the backlog: what settles later comes as an event
         if follower.begin(self._all(run, after), now in settled):
             self._drop(follower)

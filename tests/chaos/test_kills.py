@@ -67,6 +67,46 @@ def test_kill_of_the_client_sends_nothing_twice(workspace_dir: Path, provider: S
     assert set(billed(provider).values()) == {1}
 
 
+STREAMER = """
+import sys, hishamos
+for event in hishamos.open(sys.argv[1]).agents.stream("bug-triage", "Which is worst?", key="asked once"):
+    print(event.kind, flush=True)
+"""
+
+
+def slow_stream(folder: Path, simulator: Simulator) -> subprocess.Popen[str]:
+    """Start a client that reads an answer of twelve words, and wait until its first words have come."""
+    words = "one two three four five six seven eight nine ten eleven twelve"
+    simulator.script("gpt-4.1-mini", then={"text": words, "chunk_s": 0.5})
+    client = subprocess.Popen([sys.executable, "-c", STREAMER, str(folder)], stdout=subprocess.PIPE, text=True)
+    assert client.stdout is not None
+    while client.stdout.readline().strip() != "text":
+        assert client.poll() is None
+    return client
+
+
+def test_kill_of_a_streaming_client_leaves_its_call_to_be_found_again(workspace_dir: Path, provider: Simulator) -> None:
+    client = slow_stream(workspace_dir, provider)
+    client.kill()
+    client.wait()
+    events = list(hishamos.open(workspace_dir).agents.stream("bug-triage", "Which is worst?", key="asked once"))
+    assert "".join(event.text or "" for event in events) == "one two three four five six seven eight nine ten eleven twelve"
+    assert (events[-1].kind, events[-1].status) == ("finish", "succeeded")
+    assert len(provider.book()) == 1
+
+
+def test_ctrl_c_in_a_streaming_client_cancels_its_call(workspace_dir: Path, provider: Simulator) -> None:
+    client = slow_stream(workspace_dir, provider)
+    client.send_signal(signal.SIGINT)
+    client.wait(20)
+    ws = hishamos.open(workspace_dir)
+    deadline = time.monotonic() + 10
+    while (calls := ws.ledger.calls())[0].status == "sent":
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert [call.status for call in calls] == ["cancelled"]
+
+
 def test_kill_of_client_and_server_marks_what_may_be_billed_twice(workspace_dir: Path, provider: Simulator) -> None:
     client = start_client(workspace_dir)
     await_billed(provider, 20)

@@ -18,6 +18,7 @@ from hishamos.gateway.adapters.plug import Fault, Transport
 DISCONNECTED = frozenset({"RemoteProtocolError", "ReadError", "WriteError", "ServerDisconnectedError", "ClientPayloadError", "ClientOSError"})
 TIMED_OUT = frozenset({"TimeoutException", "ReadTimeout", "ConnectTimeout", "WriteTimeout", "PoolTimeout", "APITimeoutError", "ServerTimeoutError"})
 GARBLED = frozenset({"JSONDecodeError", "ContentTypeError", "DecodingError", "APIResponseValidationError"})
+SHAPELESS = (LookupError, TypeError, AttributeError, ValueError)
 UNREACHABLE = frozenset({errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN})
 NAME_WORDS = ("name or service not known", "nodename nor servname", "temporary failure in name resolution", "no address associated", "getaddrinfo")
 REFUSED_WORDS = ("connection refused", "connect call failed", "network is unreachable", "no route to host", "all connection attempts failed")
@@ -29,8 +30,11 @@ def fault_of(error: BaseException) -> Fault:
     chain = list(_chain(error))
     headers = _headers(chain)
     transport = _transport(chain)
-    status = next((found for found in (getattr(link, "status_code", None) for link in chain) if isinstance(found, int)), None)
+    # The innermost was there: litellm calls Anthropic's 529 a 500.
+    status = next((found for found in (getattr(link, "status_code", None) for link in reversed(chain)) if isinstance(found, int)), None)
     words = _words(error)
+    if transport == "garbled" and isinstance(chain[-1], SHAPELESS):
+        words = f"the answer is not of the form that was asked for ({type(chain[-1]).__name__}: {chain[-1]})"
     if transport in ("refused", "name", "disconnected") and str(chain[-1]) not in words:
         words = f"{words.rstrip('.')}: {chain[-1]}"
     return Fault(
@@ -69,7 +73,10 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 
 def _transport(chain: list[BaseException]) -> Transport | None:
-    return next((found for found in map(_transport_of, reversed(chain)) if found), None)  # the innermost knows best
+    known = next((found for found in map(_transport_of, reversed(chain)) if found), None)  # the innermost knows best
+    if known is None and isinstance(chain[-1], SHAPELESS) and not any(getattr(link, "response", None) is not None for link in chain):
+        return "garbled"  # litellm stumbled over an answer that came, and may be billed, but lacks what its format promises
+    return known
 
 
 def _transport_of(link: BaseException) -> Transport | None:
