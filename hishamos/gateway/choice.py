@@ -12,6 +12,7 @@ from datetime import timedelta
 from hishamos.contracts.ledger import Ledger, Record
 from hishamos.errors import InvalidInput
 from hishamos.gateway.costs import cost, estimate
+from hishamos.gateway.lengths import Length, counted_exactly, measure
 from hishamos.gateway.prices import PriceBook, input_limit
 from hishamos.gateway.routes import Plan, Target
 from hishamos.records.calls import ModelRequest, Usage
@@ -22,22 +23,23 @@ REREAD_S = 10.0
 LEAST = 3
 """From so many answers on, a model's record says something of it."""
 RELIABLE = 0.9
-BYTES_A_TOKEN = 8
-"""No tokenizer makes so few tokens of prose; a prompt counted this way is certainly as long."""
 Ranked = tuple[tuple[float, ...], str]
 
 
 class Choice:
-    """Puts a plan's targets in the order in which they are to be asked. Records are read from the ledger every ten seconds at most."""
+    """Puts a plan's targets in the order in which they are to be asked. Records are read from the ledger every ten seconds at most.
 
-    def __init__(self, prices: PriceBook, ledger: Ledger) -> None:
-        self._prices, self._ledger = prices, ledger
+    ``larger``: returns the models that a plan's route names for prompts that are too long.
+    """
+
+    def __init__(self, prices: PriceBook, ledger: Ledger, larger: Callable[[Plan], tuple[Target, ...]]) -> None:
+        self._prices, self._ledger, self._larger = prices, ledger, larger
         self._records: Mapping[str, Record] = {}
         self._read_at = -REREAD_S
 
     async def arrange(self, plan: Plan, request: ModelRequest, key: str) -> Plan:
         """Return the plan in order, with the reason; raises :class:`InvalidInput` when the prompt is too long for every model."""
-        plan = _that_take_it(plan, request)
+        plan = await self._that_take_it(plan, request)
         how = plan.route.choose
         if how == "order" or len(plan.targets) < 2:
             return plan
@@ -78,6 +80,21 @@ class Choice:
         (unpriced, nanos), words = self._by_price(plan, target, request)
         return (0.0 if share >= RELIABLE else 1.0, unpriced, nanos), words if share >= RELIABLE else f"{words}, answers {share:.0%}"
 
+    async def _that_take_it(self, plan: Plan, request: ModelRequest) -> Plan:
+        """Leave out the models whose longest input is certainly shorter than the prompt; if none is left, take the larger ones that are not."""
+        taken, passed = await _long_enough(plan.targets, request)
+        if taken:
+            return replace(plan, targets=taken, passed_over=(*plan.passed_over, *passed.values()))
+        taken, further = await _long_enough(self._larger(plan), request)
+        if taken:
+            route = plan.route.model_copy(update={"choose": "order", "on_context_overflow": ()})  # this chain has been taken
+            return Plan(route, taken, "on_context_overflow", (*plan.passed_over, *passed.values(), *further.values()))
+        raise InvalidInput(
+            what="the prompt is longer than every model takes",
+            where=f"route {plan.route.name}: {'; '.join((passed | further).values())}",
+            next="Shorten the input, or give the route a model with a longer context or on_context_overflow. Nothing was sent.",
+        )
+
     async def _reread(self) -> None:
         if time.monotonic() - self._read_at >= REREAD_S:
             self._read_at = time.monotonic()
@@ -93,16 +110,27 @@ def _by_weight(plan: Plan, target: Target, key: str) -> Ranked:
     return (-(draw ** (1 / weight)) if weight > 0 else 1.0,), f"weight {weight:g}"
 
 
-def _that_take_it(plan: Plan, request: ModelRequest) -> Plan:
-    """Leave out the models whose longest input is certainly shorter than the prompt."""
-    least = sum(len(message.content.encode()) for message in request.messages) // BYTES_A_TOKEN
-    limits = {target.reference: input_limit(target.reference, target.provider) for target in plan.targets}
-    fitting = tuple(target for target in plan.targets if (limit := limits[target.reference]) is None or least <= limit)
-    if fitting or plan.route.on_context_overflow:
-        return replace(plan, targets=fitting or plan.targets)
-    largest, most = max(((name, limit) for name, limit in limits.items() if limit is not None), key=lambda found: found[1])
-    raise InvalidInput(
-        what=f"the prompt has more than {least:,} tokens; the longest input is {most:,} tokens, of {largest}",
-        where=f"route {plan.route.name}",
-        next="Shorten the input, or give the route a model with a longer context or on_context_overflow. Nothing was sent.",
-    )
+async def _long_enough(targets: tuple[Target, ...], request: ModelRequest) -> tuple[tuple[Target, ...], dict[str, str]]:
+    """Return the targets that may take the prompt, and by reference why another one certainly does not.
+
+    A token is a byte at least: nothing is counted where a prompt has fewer bytes than a model takes tokens.
+    """
+    size = sum(len(message.content.encode()) for message in request.messages)
+    limits = {target: limit for target in targets if (limit := input_limit(target.reference, target.provider)) is not None and limit < size}
+    if not limits:
+        return targets, {}
+    exact = await asyncio.to_thread(lambda: {target for target in limits if counted_exactly(target.provider.kind, target.model)})
+
+    def tokens(target: Target, length: Length) -> int:
+        return length.exact if target in exact else length.least
+
+    def certain(length: Length) -> bool:
+        return all(tokens(target, length) > limit for target, limit in limits.items())
+
+    length = await measure([message.content for message in request.messages], certain)
+    passed = {
+        target.reference: f"{target.reference} takes {limit:,} tokens, the prompt has at least {tokens(target, length):,}"
+        for target, limit in limits.items()
+        if tokens(target, length) > limit
+    }
+    return tuple(target for target in targets if target.reference not in passed), passed

@@ -279,7 +279,8 @@ def attempt_of(trip: Trip, target: Target) -> Attempt:
 
 
 def _chosen(trip: Trip) -> dict[str, str]:
-    return {} if trip.plan.reason is None else {"choice": trip.plan.reason}
+    chosen = {} if trip.plan.reason is None else {"choice": trip.plan.reason}
+    return {**chosen, "passed_over": "; ".join(trip.plan.passed_over)} if trip.plan.passed_over else chosen
 
 
 def _completed(

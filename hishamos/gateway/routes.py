@@ -43,6 +43,8 @@ class Plan:
     targets: tuple[Target, ...]
     reason: str | None = None
     """Why they stand in this order, where it is not the route's own."""
+    passed_over: tuple[str, ...] = ()
+    """Why others of the route's models are not among them, a sentence each."""
 
 
 def plan(target: str, settings: Settings, keys: Keys) -> Plan:
