@@ -13,7 +13,8 @@ from hishamos.contracts.ledger import Ledger, Record
 from hishamos.errors import InvalidInput
 from hishamos.gateway.costs import cost, estimate
 from hishamos.gateway.lengths import Length, counted_exactly, measure
-from hishamos.gateway.prices import PriceBook, input_limit
+from hishamos.gateway.models import input_limit
+from hishamos.gateway.prices import PriceBook
 from hishamos.gateway.routes import Plan, Target
 from hishamos.records.calls import ModelRequest, Usage
 from hishamos.records.record import now, usd
@@ -116,7 +117,7 @@ async def _long_enough(targets: tuple[Target, ...], request: ModelRequest) -> tu
     A token is a byte at least: nothing is counted where a prompt has fewer bytes than a model takes tokens.
     """
     size = sum(len(message.content.encode()) for message in request.messages)
-    limits = {target: limit for target in targets if (limit := input_limit(target.reference, target.provider)) is not None and limit < size}
+    limits = {target: limit for target in targets if (limit := input_limit(target.model, target.provider)) is not None and limit < size}
     if not limits:
         return targets, {}
     exact = await asyncio.to_thread(lambda: {target for target in limits if counted_exactly(target.provider.kind, target.model)})

@@ -13,6 +13,7 @@ from hishamos.gateway import causes
 from hishamos.gateway.causes import Action, Cause
 from hishamos.gateway.costs import estimate
 from hishamos.gateway.meter import Meter
+from hishamos.gateway.models import did_you_mean
 from hishamos.gateway.routes import Target
 from hishamos.gateway.standing import RECHECK_S, Standing
 from hishamos.gateway.trips import Ended, Tried, Trip, output_limit
@@ -192,7 +193,7 @@ def advice(cause: Cause, target: Target) -> str:
         "context_overflow": "Shorten the input, or give the route on_context_overflow.",
         "rate_limit": f"Lower concurrency or rpm of [providers.{provider.name}], or add a model to the route.",
         "quota": f"Check the account's credit at {provider.name}.",
-        "unknown_model": f"Check the model's name at {provider.name}.",
+        "unknown_model": f"{did_you_mean(target.model, provider.name, provider.kind)}Check the model's name at {provider.name}.",
         "deadline": "Raise the route's deadline_s.",
         "timeout": f"Raise timeout_s or idle_timeout_s of [providers.{provider.name}].",
     }.get(cause.name, "Try again, or add a model to the route.")

@@ -19,6 +19,7 @@ from hishamos.gateway.answers import parse
 from hishamos.gateway.budget_line import BudgetLine
 from hishamos.gateway.causes import Cause, classify
 from hishamos.gateway.costs import bound, cost, estimate, input_bound
+from hishamos.gateway.models import did_you_mean
 from hishamos.gateway.prices import PriceBook
 from hishamos.gateway.routes import OFFLINE, Target
 from hishamos.gateway.trips import Ended, Tried, Trip, failure, output_limit
@@ -351,7 +352,8 @@ def _success(trip: Trip, tried: Tried) -> Outcome:
 
 def _refusal(refused: Refused, target: Target, ask: Reserve) -> HishamosError:
     if refused.unpriced:
-        return UnpricedModel(model=target.reference, budget=refused.budget)
+        hint = did_you_mean(target.model, target.provider.name, target.provider.kind)
+        return UnpricedModel(model=target.reference, budget=refused.budget, hint=hint)
     scope_is_run = refused.budget.startswith("run:")
     raise_it = "Start it again with a larger budget_usd." if scope_is_run else f"Raise it: hishamos budget set {refused.budget} --limit USD"
     closed = "It was closed by a bill above its reservation. " if refused.closed else ""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from hishamos.errors import HishamosError, NoProvider, UnknownName
 from hishamos.gateway.destinations import check_destination
+from hishamos.gateway.models import nearest
 from hishamos.records.configuration import ProviderSettings, RouteSettings, Settings
 
 OFFLINE_MODEL = "offline/extractive"
@@ -70,7 +71,16 @@ def route_of(target: str, settings: Settings) -> RouteSettings:
         default = settings.routes.get(DEFAULT_ROUTE.name, DEFAULT_ROUTE)
         models = dict.fromkeys(model for route in (default, *settings.routes.values()) for model in route.models)
         return default.model_copy(update={"name": target, "models": tuple(models), "choose": target})
-    raise UnknownName.among("route", target, [*settings.routes, DEFAULT_ROUTE.name], "Name a model (provider/model) or a route of hishamos.toml.")
+    known = [*settings.routes, DEFAULT_ROUTE.name, *POLICIES, *_models_near(target, settings)]
+    raise UnknownName.among("route", target, known, "Name a model (provider/model), a policy, or a route of hishamos.toml.")
+
+
+def _models_near(name: str, settings: Settings) -> list[str]:
+    """Return models whose name without its provider is near: of the configured providers, else of those of the built-in route."""
+    configured = {provider.name: provider.kind for provider in settings.providers.values()}
+    usual = {model.partition("/")[0]: model.partition("/")[0] for model in DEFAULT_ROUTE.models}
+    found = ([model for provider, kind in kinds.items() for model in nearest(name, provider, kind)] for kinds in (configured, usual))
+    return next((models for models in found if models), [])
 
 
 def usable(models: tuple[str, ...], settings: Settings, keys: Keys, target: str) -> tuple[tuple[Target, ...], HishamosError | None]:
@@ -93,6 +103,8 @@ def resolve(reference: str, settings: Settings, keys: Keys, target: str) -> Targ
         if name in FAMILIAR:
             raise NoProvider(target=target, line=OFFLINE_LINE)
         raise UnknownName.among("provider", name, [*settings.providers, *FAMILIAR, OFFLINE.name], f"Add [providers.{name}] to hishamos.toml.")
+    if not model:
+        raise UnknownName.among("model", reference, [], "Write provider/model.")
     if provider.kind == "offline" and reference != OFFLINE_MODEL:
         raise UnknownName.among("model", reference, [OFFLINE_MODEL], "The offline provider has one model.")
     key = keys(provider.api_key) if provider.api_key else None
