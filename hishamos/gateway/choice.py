@@ -13,7 +13,7 @@ from hishamos.contracts.ledger import Ledger, Record
 from hishamos.errors import InvalidInput
 from hishamos.gateway.costs import cost, estimate
 from hishamos.gateway.lengths import Length, counted_exactly, measure
-from hishamos.gateway.models import input_limit
+from hishamos.gateway.models import input_limit, other_use
 from hishamos.gateway.prices import PriceBook
 from hishamos.gateway.routes import Plan, Target
 from hishamos.records.calls import ModelRequest, Usage
@@ -39,8 +39,8 @@ class Choice:
         self._read_at = -REREAD_S
 
     async def arrange(self, plan: Plan, request: ModelRequest, key: str) -> Plan:
-        """Return the plan in order, with the reason; raises :class:`InvalidInput` when the prompt is too long for every model."""
-        plan = await self._that_take_it(plan, request)
+        """Return the plan in order, with the reason; raises :class:`InvalidInput` when no model can take the request."""
+        plan = await self._that_take_it(_that_answer(plan), request)
         how = plan.route.choose
         if how == "order" or len(plan.targets) < 2:
             return plan
@@ -86,7 +86,7 @@ class Choice:
         taken, passed = await _long_enough(plan.targets, request)
         if taken:
             return replace(plan, targets=taken, passed_over=(*plan.passed_over, *passed.values()))
-        taken, further = await _long_enough(self._larger(plan), request)
+        taken, further = await _long_enough(tuple(target for target in self._larger(plan) if other_use(target.model, target.provider) is None), request)
         if taken:
             route = plan.route.model_copy(update={"choose": "order", "on_context_overflow": ()})  # this chain has been taken
             return Plan(route, taken, "on_context_overflow", (*plan.passed_over, *passed.values(), *further.values()))
@@ -109,6 +109,16 @@ def _by_weight(plan: Plan, target: Target, key: str) -> Ranked:
     draw = (int.from_bytes(digest[:8], "big") + 1) / (2**64 + 1)
     # Efraimidis and Spirakis 2006: sorted by u^(1/w), each comes first as often as its share of the weights.
     return (-(draw ** (1 / weight)) if weight > 0 else 1.0,), f"weight {weight:g}"
+
+
+def _that_answer(plan: Plan) -> Plan:
+    """Leave out the models that are made for something else. A schema is no reason: where a model has no native mode it is asked for in words."""
+    uses = {target.reference: use for target in plan.targets if (use := other_use(target.model, target.provider)) is not None}
+    passed = tuple(f"{reference} is made for {use}" for reference, use in uses.items())
+    if len(uses) < len(plan.targets):
+        return replace(plan, targets=tuple(target for target in plan.targets if target.reference not in uses), passed_over=(*plan.passed_over, *passed))
+    advice = "Name a model that answers questions. Nothing was sent."
+    raise InvalidInput(what="no model here answers questions", where=f"route {plan.route.name}: {'; '.join(passed)}", next=advice)
 
 
 async def _long_enough(targets: tuple[Target, ...], request: ModelRequest) -> tuple[tuple[Target, ...], dict[str, str]]:

@@ -9,6 +9,12 @@ from hishamos.records.configuration import ProviderSettings
 
 ANSWERING = frozenset({"chat", "responses", "completion"})
 """Modes of models that answer a question in words."""
+OTHER_USES = frozenset({
+    "embedding", "image_generation", "image_edit", "video_generation", "audio_transcription", "audio_speech", "realtime", "rerank", "moderation", "ocr",
+    "search", "vector_store",
+})  # fmt: skip
+CHAT = "/v1/chat/completions"
+"""Where a model that makes images may answer in words too."""
 NEAR, MOST = 0.6, 3
 
 
@@ -20,12 +26,13 @@ def input_limit(model: str, provider: ProviderSettings) -> int | None:
     return found if isinstance(found, int) else None
 
 
-def inability(model: str, provider: ProviderSettings) -> str | None:
-    """Return what a model is made for if that is no answer in words (embeddings, images, speech); None where it answers, or nobody says."""
+def other_use(model: str, provider: ProviderSettings) -> str | None:
+    """Return what a model is made for if it certainly does not answer questions; None where it does, or nobody says."""
     if _own(provider):
         return None
-    mode = (entry_of(provider.kind, model) or {}).get("mode")
-    return None if mode is None or mode in ANSWERING else str(mode).replace("_", " ")
+    entry = entry_of(provider.kind, model) or {}
+    mode = str(entry.get("mode"))
+    return mode.replace("_", " ") if mode in OTHER_USES and CHAT not in (entry.get("supported_endpoints") or ()) else None
 
 
 def nearest(name: str, provider: str, kind: str) -> list[str]:

@@ -221,3 +221,39 @@ def test_a_call_that_has_ended_is_given_again_though_its_models_no_longer_take_i
         assert (again.reused, again.text, again.call_id) == (True, first.text, first.call_id)
     finally:
         house.close()
+
+
+EMBEDDING, IMAGES = "openai/text-embedding-3-small", "openai/gpt-image-1"
+
+
+def test_a_model_that_answers_no_questions_is_passed_over_and_the_record_says_so():
+    house = known(EMBEDDING, "openai/gpt-4.1", IMAGES)
+    try:
+        outcome = house.ask()
+        assert (outcome.model, len(outcome.attempts)) == ("openai/gpt-4.1", 1)
+        assert outcome.attempts[0].tags["passed_over"] == f"{EMBEDDING} is made for embedding; {IMAGES} is made for image generation"
+    finally:
+        house.close()
+
+
+def test_a_route_without_a_model_that_answers_is_refused_before_anything_is_sent():
+    house = known(EMBEDDING, IMAGES, on_context_overflow=("openai/gpt-4.1",))
+    try:
+        with pytest.raises(InvalidInput, match=f"no model here answers questions .*{EMBEDDING} is made for embedding"):
+            house.ask()
+        with pytest.raises(InvalidInput, match=EMBEDDING):
+            house.ask(target=EMBEDDING)
+        assert house.rows() == []
+    finally:
+        house.close()
+
+
+@pytest.mark.parametrize("model", ["openai/gpt-4", "openai/gpt-3.5-turbo", "openai/gpt-5-pro", "openai/newer-than-the-map"])
+def test_a_schema_passes_over_no_model(model: str):
+    """GPT-4 has no native mode for schemas; it is asked for one in words."""
+    house = known(model, "openai/gpt-4.1")
+    try:
+        outcome = house.ask(output_schema={"type": "object", "properties": {"n": {"type": "integer"}}})
+        assert (outcome.model, outcome.attempts[0].tags) == (model, {})
+    finally:
+        house.close()
