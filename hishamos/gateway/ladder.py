@@ -6,6 +6,7 @@ import asyncio
 import random
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Protocol
 
 from hishamos.errors import CallFailed, ServerClosing
@@ -108,7 +109,7 @@ class Fallback:
             return await self._meter.end(trip, trip.outcome(CallStatus.FAILED, error=error))
 
     async def _climb(self, trip: Trip) -> Outcome:
-        waiting = self._in_order(trip.plan.targets)
+        waiting = self._in_order(trip)
         chained: set[Action] = set()
         last: Tried | None = None
         while waiting and trip.left() > 0 and not trip.over():
@@ -133,13 +134,16 @@ class Fallback:
                 chained.add(cause.action)
         return await self._meter.end(trip, _failed(trip, last))
 
-    def _in_order(self, targets: tuple[Target, ...]) -> list[Target]:
+    def _in_order(self, trip: Trip) -> list[Target]:
         """Return the targets without those whose key was refused; if none is left, those that may be asked again."""
-        good = [target for target in targets if self._standing.refused(target) is None]
+        targets = trip.plan.targets
+        marks = {target: self._standing.refused(target) for target in targets}
+        good = [target for target in targets if marks[target] is None]
         if good:
+            refused = tuple(f"{target.reference} has its key refused" for target in targets if marks[target] is not None)
+            trip.plan = replace(trip.plan, passed_over=(*trip.plan.passed_over, *refused))
             return good
-        marks = [(target, self._standing.refused(target)) for target in targets]
-        return [target for target, mark in marks if mark is None or time.monotonic() - mark.since > RECHECK_S] or list(targets[:1])
+        return [target for target, mark in marks.items() if mark is None or time.monotonic() - mark.since > RECHECK_S] or list(targets[:1])
 
     def _other_chain(self, trip: Trip, action: Action) -> list[Target]:
         route = trip.plan.route

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from hishamos.errors import HishamosError, NoProvider, UnknownName
+from hishamos.errors import HishamosError, KeyWithheld, NoProvider, UnknownName
 from hishamos.gateway.destinations import check_destination
 from hishamos.gateway.models import nearest
 from hishamos.records.configuration import ProviderSettings, RouteSettings, Settings
@@ -21,6 +21,9 @@ DEFAULT_ROUTE = RouteSettings(name="default", models=("openai/gpt-4.1-mini", "an
 KEYLESS = frozenset({"offline", "ollama"})
 FAMILIAR = ("openai", "anthropic", "gemini", "ollama", "openrouter", "azure")
 """Providers that are known without any configuration, but not ready without a key or a host."""
+
+UNUSABLE: dict[type[HishamosError], str] = {NoProvider: "has no key", KeyWithheld: "may not have its key"}
+"""Why a model can't be called, behind its name."""
 
 Keys = Callable[[str], str | None]
 
@@ -51,12 +54,12 @@ class Plan:
 def plan(target: str, settings: Settings, keys: Keys) -> Plan:
     """Return what may serve ``target``; raises ``UnknownName``, ``NoProvider`` or ``KeyWithheld`` if nothing may."""
     route = route_of(target, settings)
-    ready, problem = usable(route.models, settings, keys, target)
+    ready, problems = usable(route.models, settings, keys, target)
     if not ready:
-        raise problem or NoProvider(target=target, line=OFFLINE_LINE)
+        raise next(iter(problems.values()), NoProvider(target=target, line=OFFLINE_LINE))
     if target in POLICIES and len(ready) > 1:
         ready = tuple(found for found in ready if found.provider.kind != OFFLINE.kind)  # free, and no answer of a model
-    return Plan(route, ready)
+    return Plan(route, ready, passed_over=tuple(f"{model} {UNUSABLE.get(type(error), 'is unknown')}" for model, error in problems.items()))
 
 
 def route_of(target: str, settings: Settings) -> RouteSettings:
@@ -83,16 +86,16 @@ def _models_near(name: str, settings: Settings) -> list[str]:
     return next((models for models in found if models), [])
 
 
-def usable(models: tuple[str, ...], settings: Settings, keys: Keys, target: str) -> tuple[tuple[Target, ...], HishamosError | None]:
-    """Return the models that can be called, and the first reason why another one can't."""
+def usable(models: tuple[str, ...], settings: Settings, keys: Keys, target: str) -> tuple[tuple[Target, ...], dict[str, HishamosError]]:
+    """Return the models that can be called, and by name why others can't."""
     ready: list[Target] = []
-    problem: HishamosError | None = None
+    problems: dict[str, HishamosError] = {}
     for reference in models:
         try:
             ready.append(resolve(reference, settings, keys, target))
         except HishamosError as error:
-            problem = problem or error
-    return tuple(ready), problem
+            problems[reference] = error
+    return tuple(ready), problems
 
 
 def resolve(reference: str, settings: Settings, keys: Keys, target: str) -> Target:

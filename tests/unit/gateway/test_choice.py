@@ -257,3 +257,20 @@ def test_a_schema_passes_over_no_model(model: str):
         assert (outcome.model, outcome.attempts[0].tags) == (model, {})
     finally:
         house.close()
+
+
+def test_the_record_says_whose_key_is_missing_and_whose_was_refused():
+    house = known("anthropic/claude-haiku-4-5", "openai/gpt-4.1")
+    try:
+        assert house.ask().attempts[0].why == "passed over: anthropic/claude-haiku-4-5 has no key"
+    finally:
+        house.close()
+    good = ProviderSettings(name="good", kind="toy", api_base="http://127.0.0.1:9")
+    bad = ProviderSettings(name="bad", kind="toy", api_base="http://127.0.0.1:9", api_key="env:OPENAI_API_KEY")
+    adapter = Scripted([[Fault("wrong key", status=401)]])
+    house = build(settings_for(bad, good, models=("bad/m", "good/m")), adapters={"toy": adapter})
+    try:
+        assert [attempt.why for attempt in house.ask().attempts] == ["", ""]
+        assert [attempt.why for attempt in house.ask().attempts] == ["passed over: bad/m has its key refused"]
+    finally:
+        house.close()
