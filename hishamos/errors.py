@@ -185,7 +185,7 @@ class KeyWithheld(GatewayError):
 
 
 class UnpricedModel(GatewayError):
-    """{model} has no price, and the hard budget {budget!r} needs one. Add to hishamos.toml: [prices."{model}"] input = "…" output = "…"  (or price = "free")"""
+    """{model} has no price, and the hard budget {budget!r} needs one. {hint}Add to hishamos.toml: [prices."{model}"] input = "…" output = "…"  (or price = "free")"""
 
 
 class KeyReused(GatewayError):

@@ -170,7 +170,7 @@ class _Reader:
                     self.fail(problem, model, "Weigh only what stands in models.", f"routes.{route.name}")
             for model in (*route.models, *route.on_context_overflow, *route.on_content_policy):
                 provider = model.partition("/")[0]
-                if "/" not in model:
+                if not all(model.partition("/")):
                     self.fail(f"[routes.{route.name}] {model!r} is no model", model, "Write provider/model.", f"routes.{route.name}")
                 if provider not in providers and provider not in KINDS and difflib.get_close_matches(provider, [*providers, *KINDS], 1, 0.6):
                     names = [*providers, *KINDS]

@@ -63,6 +63,7 @@ def attempts_table(attempts: Sequence[Attempt], key: str) -> Attempt | None:
             "Step": attempt.step_id or missing(),
             "Model": attempt.model,
             "Cause": attempt.cause or "",
+            "Why": attempt.why,
             "Sent": clock(attempt.started_at),
             "Latency": duration(None if attempt.latency_ms is None else attempt.latency_ms / 1000),
             "Input tokens": count(attempt.input_tokens),

@@ -142,6 +142,8 @@ def _attempts(calls: list[Attempt], run: Run) -> None:
         st.subheader(f"Attempt {chosen.id[:6]}", anchor=False)
         if chosen.error:
             st.error(chosen.error)
+        if chosen.why:
+            st.text(chosen.why)
         _value("Record", chosen.model_dump(mode="json"))
 
 

@@ -71,6 +71,7 @@ def show_answer(face: Face, answer: CommandResult) -> None:
         parts.append(f"not judged offline: {', '.join(answer.not_judged)}")
     if answer.cached:
         parts.append(state_label("cached"))
+    parts += [attempt.why for attempt in answer.attempts[-1:] if attempt.why]
     if answer.status != "succeeded":
         parts.insert(0, state_label(answer.status))
     face.show(answer, lambda: (_literal(_body(answer)),), then="  ".join(parts))

@@ -89,7 +89,8 @@ def steps_table(steps: Sequence[Step], *, offline: bool = False) -> Table:
 
 
 def attempts_table(attempts: Sequence[Attempt]) -> Table:
-    """Return attempts at providers as a table."""
+    """Return attempts at providers as a table; why a model was asked stands in it where a route chose."""
+    chosen = any(attempt.why for attempt in attempts)
     rows = [
         (
             attempt.step_id or missing(),
@@ -100,10 +101,11 @@ def attempts_table(attempts: Sequence[Attempt]) -> Table:
             count(attempt.output_tokens),
             "offline" if attempt.offline else money(attempt.cost_nanos),
             duration(None if attempt.latency_ms is None else attempt.latency_ms / 1000),
+            *([attempt.why] if chosen else []),
         )
         for attempt in attempts
     ]
-    columns = ("Step", "Model", "State", "Cause", "Input tokens", "Output tokens", "Cost", "Latency")
+    columns = ("Step", "Model", "State", "Cause", "Input tokens", "Output tokens", "Cost", "Latency", *(["Why"] if chosen else []))
     return table("Attempts", columns, rows, right=("Input tokens", "Output tokens", "Cost", "Latency"))
 
 

@@ -12,9 +12,10 @@ from datetime import timedelta
 from hishamos.contracts.ledger import Ledger, Record
 from hishamos.errors import InvalidInput
 from hishamos.gateway.costs import cost, estimate
-from hishamos.gateway.prices import PriceBook, input_limit
+from hishamos.gateway.lengths import Length, counted_exactly, measure
+from hishamos.gateway.models import input_limit, other_use
+from hishamos.gateway.prices import PriceBook
 from hishamos.gateway.routes import Plan, Target
-from hishamos.gateway.tokens import count
 from hishamos.records.calls import ModelRequest, Usage
 from hishamos.records.record import now, usd
 
@@ -23,22 +24,23 @@ REREAD_S = 10.0
 LEAST = 3
 """From so many answers on, a model's record says something of it."""
 RELIABLE = 0.9
-MARGIN = 1.5
-"""Other tokenizers make fewer tokens of a text than the one we count with, at most so many times. In between, the provider says what fits."""
 Ranked = tuple[tuple[float, ...], str]
 
 
 class Choice:
-    """Puts a plan's targets in the order in which they are to be asked. Records are read from the ledger every ten seconds at most."""
+    """Puts a plan's targets in the order in which they are to be asked. Records are read from the ledger every ten seconds at most.
 
-    def __init__(self, prices: PriceBook, ledger: Ledger) -> None:
-        self._prices, self._ledger = prices, ledger
+    ``larger``: returns the models that a plan's route names for prompts that are too long.
+    """
+
+    def __init__(self, prices: PriceBook, ledger: Ledger, larger: Callable[[Plan], tuple[Target, ...]]) -> None:
+        self._prices, self._ledger, self._larger = prices, ledger, larger
         self._records: Mapping[str, Record] = {}
         self._read_at = -REREAD_S
 
     async def arrange(self, plan: Plan, request: ModelRequest, key: str) -> Plan:
-        """Return the plan in order, with the reason; raises :class:`InvalidInput` when the prompt is too long for every model."""
-        plan = await _that_take_it(plan, request)
+        """Return the plan in order, with the reason; raises :class:`InvalidInput` when no model can take the request."""
+        plan = await self._that_take_it(_that_answer(plan), request)
         how = plan.route.choose
         if how == "order" or len(plan.targets) < 2:
             return plan
@@ -53,8 +55,7 @@ class Choice:
         places = {target.reference: place for place, target in enumerate(plan.targets)}
         ranked = sorted(((*rank(target), target) for target in plan.targets), key=lambda found: (found[0], places[found[2].reference]))
         words = ", ".join(f"{target.reference} {why}" for _, why, target in ranked[:3])
-        reason = "; ".join(part for part in (f"{how}: {words}", plan.reason) if part)
-        return replace(plan, targets=tuple(target for _, _, target in ranked), reason=reason)
+        return replace(plan, targets=tuple(target for _, _, target in ranked), reason=f"{how}: {words}")
 
     def _by_price(self, plan: Plan, target: Target, request: ModelRequest) -> Ranked:
         """The estimate for this very prompt, with an answer as long as it may be; what has no price comes last."""
@@ -80,6 +81,21 @@ class Choice:
         (unpriced, nanos), words = self._by_price(plan, target, request)
         return (0.0 if share >= RELIABLE else 1.0, unpriced, nanos), words if share >= RELIABLE else f"{words}, answers {share:.0%}"
 
+    async def _that_take_it(self, plan: Plan, request: ModelRequest) -> Plan:
+        """Leave out the models whose longest input is certainly shorter than the prompt; if none is left, take the larger ones that are not."""
+        taken, passed = await _long_enough(plan.targets, request)
+        if taken:
+            return replace(plan, targets=taken, passed_over=(*plan.passed_over, *passed.values()))
+        taken, further = await _long_enough(tuple(target for target in self._larger(plan) if other_use(target.model, target.provider) is None), request)
+        if taken:
+            route = plan.route.model_copy(update={"choose": "order", "on_context_overflow": ()})  # this chain has been taken
+            return Plan(route, taken, "on_context_overflow", (*plan.passed_over, *passed.values(), *further.values()))
+        raise InvalidInput(
+            what="the prompt is longer than every model takes",
+            where=f"route {plan.route.name}: {'; '.join((passed | further).values())}",
+            next="Shorten the input, or give the route a model with a longer context or on_context_overflow. Nothing was sent.",
+        )
+
     async def _reread(self) -> None:
         if time.monotonic() - self._read_at >= REREAD_S:
             self._read_at = time.monotonic()
@@ -95,25 +111,37 @@ def _by_weight(plan: Plan, target: Target, key: str) -> Ranked:
     return (-(draw ** (1 / weight)) if weight > 0 else 1.0,), f"weight {weight:g}"
 
 
-async def _that_take_it(plan: Plan, request: ModelRequest) -> Plan:
-    """Leave out the models whose longest input is certainly shorter than the prompt, and say so."""
-    limits = {target.reference: input_limit(target.reference, target.provider) for target in plan.targets}
-    known = {name: limit for name, limit in limits.items() if limit is not None}
-    texts = [message.content for message in request.messages]
-    if not known or sum(len(text.encode()) for text in texts) <= min(known.values()):  # no token is shorter than a byte
-        return plan
-    most = int(max(known.values()) * MARGIN)
-    counted = await asyncio.get_running_loop().run_in_executor(None, count, texts, most)
-    if counted is None:
-        return plan
-    short = {name: limit for name, limit in known.items() if counted > limit * MARGIN}
-    fitting = tuple(target for target in plan.targets if target.reference not in short)
-    if fitting or plan.route.on_context_overflow:
-        words = ", ".join(f"{name} takes {limit:,} tokens" for name, limit in short.items())
-        return replace(plan, targets=fitting or plan.targets, reason=f"passed over: {words}" if short and fitting else None)
-    largest, limit = max(short.items(), key=lambda found: found[1])
-    raise InvalidInput(
-        what=f"the prompt has {'more than ' if counted > most else ''}{counted:,} tokens; the longest input is {limit:,} tokens, of {largest}",
-        where=f"route {plan.route.name}",
-        next="Shorten the input, or give the route a model with a longer context or on_context_overflow. Nothing was sent.",
-    )
+def _that_answer(plan: Plan) -> Plan:
+    """Leave out the models that are made for something else. A schema is no reason: where a model has no native mode it is asked for in words."""
+    uses = {target.reference: use for target in plan.targets if (use := other_use(target.model, target.provider)) is not None}
+    passed = tuple(f"{reference} is made for {use}" for reference, use in uses.items())
+    if len(uses) < len(plan.targets):
+        return replace(plan, targets=tuple(target for target in plan.targets if target.reference not in uses), passed_over=(*plan.passed_over, *passed))
+    advice = "Name a model that answers questions. Nothing was sent."
+    raise InvalidInput(what="no model here answers questions", where=f"route {plan.route.name}: {'; '.join(passed)}", next=advice)
+
+
+async def _long_enough(targets: tuple[Target, ...], request: ModelRequest) -> tuple[tuple[Target, ...], dict[str, str]]:
+    """Return the targets that may take the prompt, and by reference why another one certainly does not.
+
+    A token is a byte at least: nothing is counted where a prompt has fewer bytes than a model takes tokens.
+    """
+    size = sum(len(message.content.encode()) for message in request.messages)
+    limits = {target: limit for target in targets if (limit := input_limit(target.model, target.provider)) is not None and limit < size}
+    if not limits:
+        return targets, {}
+    exact = await asyncio.to_thread(lambda: {target for target in limits if counted_exactly(target.provider.kind, target.model)})
+
+    def tokens(target: Target, length: Length) -> int:
+        return length.exact if target in exact else length.least
+
+    def certain(length: Length) -> bool:
+        return all(tokens(target, length) > limit for target, limit in limits.items())
+
+    length = await measure([message.content for message in request.messages], certain)
+    passed = {
+        target.reference: f"{target.reference} takes {limit:,} tokens, the prompt has at least {tokens(target, length):,}"
+        for target, limit in limits.items()
+        if tokens(target, length) > limit
+    }
+    return tuple(target for target in targets if target.reference not in passed), passed

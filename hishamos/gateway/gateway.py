@@ -23,7 +23,7 @@ from hishamos.gateway.meter import Meter, answered
 from hishamos.gateway.pending import SharedCall
 from hishamos.gateway.prices import PriceBook, bundled
 from hishamos.gateway.readiness import statuses
-from hishamos.gateway.routes import Target
+from hishamos.gateway.routes import Plan, Target
 from hishamos.gateway.standing import Standing
 from hishamos.gateway.trips import Trip
 from hishamos.records.calls import ModelRequest, Outcome, Tags
@@ -58,7 +58,7 @@ class Gateway:
         self.prices = PriceBook(settings)
         self.standing = Standing()
         self.circuits = Circuits()
-        self._choice = Choice(self.prices, ledger)
+        self._choice = Choice(self.prices, ledger, self._larger)
         self._adapters = Adapters(adapters)
         self._calls: dict[str, SharedCall] = {}
         self._trips: dict[SharedCall, Trip] = {}
@@ -172,16 +172,14 @@ class Gateway:
             call.end(outcome, error)
 
     async def _answer(self, call: SharedCall, intent: CallIntent, request: ModelRequest, tags: Tags, stream: bool) -> Outcome:
+        began = self._loop.time()
         try:
-            plan = routes.plan(request.target, self._settings(), self._keys)
-        except HishamosError:
+            plan = await self._plan(request, call.key)
+        except HishamosError:  # of no weight where the call has ended before
             stored = await answered(self._ledger.find(call.key, call.request_hash))
             if stored is None:
                 raise
             return stored
-        if request.output_schema is not None:
-            check_schema(request.output_schema)
-        plan = await self._choice.arrange(plan, request, call.key)
         trip = Trip(
             intent=replace(intent, orphans=plan.route.orphans),
             request=request,
@@ -189,15 +187,24 @@ class Gateway:
             plan=plan,
             stream=stream,
             publish=call.publish,
-            deadline=self._loop.time() + plan.route.deadline_s,
+            deadline=began + plan.route.deadline_s,
         )
         self._trips[call] = trip
         if call.cancelled:
             trip.interrupt()
         return await self._ladder.answer(trip)
 
+    async def _plan(self, request: ModelRequest, key: str) -> Plan:
+        plan = routes.plan(request.target, self._settings(), self._keys)
+        if request.output_schema is not None:
+            check_schema(request.output_schema)
+        return await self._choice.arrange(plan, request, key)
+
     def _chain(self, trip: Trip, models: tuple[str, ...]) -> tuple[Target, ...]:
         return routes.usable(models, self._settings(), self._keys, trip.intent.target)[0]
+
+    def _larger(self, plan: Plan) -> tuple[Target, ...]:
+        return routes.usable(plan.route.on_context_overflow, self._settings(), self._keys, plan.route.name)[0]
 
     def _cancel(self, call: SharedCall) -> None:
         self._loop.call_soon_threadsafe(self._interrupt, call)

@@ -6,6 +6,7 @@ import asyncio
 import random
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 from hishamos.errors import CallFailed, ServerClosing
 from hishamos.gateway import causes
@@ -13,6 +14,7 @@ from hishamos.gateway.causes import Action, Cause
 from hishamos.gateway.circuit import CircuitOpen, Circuits
 from hishamos.gateway.costs import estimate
 from hishamos.gateway.meter import Meter
+from hishamos.gateway.models import did_you_mean
 from hishamos.gateway.routes import Target
 from hishamos.gateway.standing import RECHECK_S, Standing
 from hishamos.gateway.trips import Ended, Rung, Tried, Trip, output_limit
@@ -104,7 +106,7 @@ class Fallback:
             return await self._meter.end(trip, trip.outcome(CallStatus.FAILED, error=error))
 
     async def _climb(self, trip: Trip) -> Outcome:
-        waiting = self._in_order(trip.plan.targets)
+        waiting = self._in_order(trip)
         resting: list[Target] = []
         hops: dict[str, int] = {}
         chained: set[Action] = set()
@@ -144,13 +146,16 @@ class Fallback:
         resting.remove(target)
         return target
 
-    def _in_order(self, targets: tuple[Target, ...]) -> list[Target]:
+    def _in_order(self, trip: Trip) -> list[Target]:
         """Return the targets without those whose key was refused; if none is left, those that may be asked again."""
-        good = [target for target in targets if self._standing.refused(target) is None]
+        targets = trip.plan.targets
+        marks = {target: self._standing.refused(target) for target in targets}
+        good = [target for target in targets if marks[target] is None]
         if good:
+            refused = tuple(f"{target.reference} has its key refused" for target in targets if marks[target] is not None)
+            trip.plan = replace(trip.plan, passed_over=(*trip.plan.passed_over, *refused))
             return good
-        marks = [(target, self._standing.refused(target)) for target in targets]
-        return [target for target, mark in marks if mark is None or time.monotonic() - mark.since > RECHECK_S] or list(targets[:1])
+        return [target for target, mark in marks.items() if mark is None or time.monotonic() - mark.since > RECHECK_S] or list(targets[:1])
 
     def _other_chain(self, trip: Trip, action: Action) -> list[Target]:
         route = trip.plan.route
@@ -204,7 +209,7 @@ def advice(cause: Cause, target: Target) -> str:
         "context_overflow": "Shorten the input, or give the route on_context_overflow.",
         "rate_limit": f"Lower concurrency or rpm of [providers.{provider.name}], or add a model to the route.",
         "quota": f"Check the account's credit at {provider.name}.",
-        "unknown_model": f"Check the model's name at {provider.name}.",
+        "unknown_model": f"{did_you_mean(target.model, provider.name, provider.kind)}Check the model's name at {provider.name}.",
         "deadline": "Raise the route's deadline_s.",
         "timeout": f"Raise timeout_s or idle_timeout_s of [providers.{provider.name}].",
     }.get(cause.name, "Try again, or add a model to the route.")

@@ -19,6 +19,7 @@ from hishamos.gateway.answers import parse
 from hishamos.gateway.budget_line import BudgetLine
 from hishamos.gateway.causes import Cause, classify
 from hishamos.gateway.costs import bound, cost, estimate, input_bound
+from hishamos.gateway.models import did_you_mean
 from hishamos.gateway.prices import PriceBook
 from hishamos.gateway.routes import OFFLINE, Target
 from hishamos.gateway.trips import Ended, Tried, Trip, failure, output_limit
@@ -279,9 +280,10 @@ def attempt_of(trip: Trip, target: Target) -> Attempt:
 
 
 def _chosen(trip: Trip) -> dict[str, str]:
-    """Return why this model is asked, where it is not simply the route's first."""
-    reasons = [*([trip.plan.reason] if trip.plan.reason else []), *trip.passed_over.values()]
-    return {"choice": "; ".join(reasons)} if reasons else {}
+    """Return why this model is asked, and why others of its route are not."""
+    passed_over = (*trip.plan.passed_over, *trip.passed_over.values())
+    chosen = {} if trip.plan.reason is None else {"choice": trip.plan.reason}
+    return {**chosen, "passed_over": "; ".join(passed_over)} if passed_over else chosen
 
 
 def _completed(
@@ -352,7 +354,8 @@ def _success(trip: Trip, tried: Tried) -> Outcome:
 
 def _refusal(refused: Refused, target: Target, ask: Reserve) -> HishamosError:
     if refused.unpriced:
-        return UnpricedModel(model=target.reference, budget=refused.budget)
+        hint = did_you_mean(target.model, target.provider.name, target.provider.kind)
+        return UnpricedModel(model=target.reference, budget=refused.budget, hint=hint)
     scope_is_run = refused.budget.startswith("run:")
     raise_it = "Start it again with a larger budget_usd." if scope_is_run else f"Raise it: hishamos budget set {refused.budget} --limit USD"
     closed = "It was closed by a bill above its reservation. " if refused.closed else ""

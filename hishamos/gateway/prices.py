@@ -63,20 +63,6 @@ class PriceBook:
         return _bundled_price(model, name if provider and provider.api_base else kind, rest)
 
 
-def input_limit(model: str, provider: ProviderSettings) -> int | None:
-    """Return the most input tokens that a model takes, as far as litellm's map knows; None where nobody says."""
-    if provider.kind in FREE_KINDS or provider.api_base:
-        return None  # a server of one's own has limits of its own
-    name = model.partition("/")[2]
-    entries, _ = bundled()
-    for key in (f"{provider.kind}/{name}", name):
-        entry = entries.get(key)
-        if entry is not None and (key != name or entry.get("litellm_provider") == provider.kind):
-            found = entry.get("max_input_tokens")
-            return found if isinstance(found, int) else None
-    return None
-
-
 def _declared(model: str, own: PriceSettings) -> Price | None:
     if own.price == "free":
         return Price(model=model, since=now().date(), source="free", input=Decimal(0), output=Decimal(0))
@@ -87,12 +73,17 @@ def _declared(model: str, own: PriceSettings) -> Price | None:
 
 
 def _bundled_price(model: str, kind: str, name: str) -> Price | None:
-    entries, source = bundled()
-    for key in (f"{kind}/{name}", name):
-        entry = entries.get(key)
-        if entry is not None and (key != name or entry.get("litellm_provider") == kind):
-            return _price(model, entry, source)
-    return None
+    found = entry_of(kind, name)
+    return None if found is None else _price(model, found, bundled()[1])
+
+
+def entry_of(kind: str, name: str) -> dict[str, Any] | None:
+    """Return what litellm's map says of a model of a kind of provider."""
+    entries, _ = bundled()
+    entry = entries.get(f"{kind}/{name}")
+    if entry is None and name in entries and entries[name].get("litellm_provider") == kind:
+        return entries[name]
+    return entry
 
 
 def _price(model: str, entry: dict[str, Any], source: str) -> Price | None:

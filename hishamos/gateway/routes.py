@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from hishamos.errors import HishamosError, NoProvider, UnknownName
+from hishamos.errors import HishamosError, KeyWithheld, NoProvider, UnknownName
 from hishamos.gateway.destinations import check_destination
+from hishamos.gateway.models import nearest
 from hishamos.records.configuration import ProviderSettings, RouteSettings, Settings
 
 OFFLINE_MODEL = "offline/extractive"
@@ -20,6 +21,9 @@ DEFAULT_ROUTE = RouteSettings(name="default", models=("openai/gpt-4.1-mini", "an
 KEYLESS = frozenset({"offline", "ollama"})
 FAMILIAR = ("openai", "anthropic", "gemini", "ollama", "openrouter", "azure")
 """Providers that are known without any configuration, but not ready without a key or a host."""
+
+UNUSABLE: dict[type[HishamosError], str] = {NoProvider: "has no key", KeyWithheld: "may not have its key"}
+"""Why a model can't be called, behind its name."""
 
 Keys = Callable[[str], str | None]
 
@@ -43,17 +47,19 @@ class Plan:
     targets: tuple[Target, ...]
     reason: str | None = None
     """Why they stand in this order, where it is not the route's own."""
+    passed_over: tuple[str, ...] = ()
+    """Why others of the route's models are not among them, a sentence each."""
 
 
 def plan(target: str, settings: Settings, keys: Keys) -> Plan:
     """Return what may serve ``target``; raises ``UnknownName``, ``NoProvider`` or ``KeyWithheld`` if nothing may."""
     route = route_of(target, settings)
-    ready, problem = usable(route.models, settings, keys, target)
+    ready, problems = usable(route.models, settings, keys, target)
     if not ready:
-        raise problem or NoProvider(target=target, line=OFFLINE_LINE)
+        raise next(iter(problems.values()), NoProvider(target=target, line=OFFLINE_LINE))
     if target in POLICIES and len(ready) > 1:
         ready = tuple(found for found in ready if found.provider.kind != OFFLINE.kind)  # free, and no answer of a model
-    return Plan(route, ready)
+    return Plan(route, ready, passed_over=tuple(f"{model} {UNUSABLE.get(type(error), 'is unknown')}" for model, error in problems.items()))
 
 
 def route_of(target: str, settings: Settings) -> RouteSettings:
@@ -68,19 +74,28 @@ def route_of(target: str, settings: Settings) -> RouteSettings:
         default = settings.routes.get(DEFAULT_ROUTE.name, DEFAULT_ROUTE)
         models = dict.fromkeys(model for route in (default, *settings.routes.values()) for model in route.models)
         return default.model_copy(update={"name": target, "models": tuple(models), "choose": target})
-    raise UnknownName.among("route", target, [*settings.routes, DEFAULT_ROUTE.name], "Name a model (provider/model) or a route of hishamos.toml.")
+    known = [*settings.routes, DEFAULT_ROUTE.name, *POLICIES, *_models_near(target, settings)]
+    raise UnknownName.among("route", target, known, "Name a model (provider/model), a policy, or a route of hishamos.toml.")
 
 
-def usable(models: tuple[str, ...], settings: Settings, keys: Keys, target: str) -> tuple[tuple[Target, ...], HishamosError | None]:
-    """Return the models that can be called, and the first reason why another one can't."""
+def _models_near(name: str, settings: Settings) -> list[str]:
+    """Return models whose name without its provider is near: of the configured providers, else of those of the built-in route."""
+    configured = {provider.name: provider.kind for provider in settings.providers.values()}
+    usual = {model.partition("/")[0]: model.partition("/")[0] for model in DEFAULT_ROUTE.models}
+    found = ([model for provider, kind in kinds.items() for model in nearest(name, provider, kind)] for kinds in (configured, usual))
+    return next((models for models in found if models), [])
+
+
+def usable(models: tuple[str, ...], settings: Settings, keys: Keys, target: str) -> tuple[tuple[Target, ...], dict[str, HishamosError]]:
+    """Return the models that can be called, and by name why others can't."""
     ready: list[Target] = []
-    problem: HishamosError | None = None
+    problems: dict[str, HishamosError] = {}
     for reference in models:
         try:
             ready.append(resolve(reference, settings, keys, target))
         except HishamosError as error:
-            problem = problem or error
-    return tuple(ready), problem
+            problems[reference] = error
+    return tuple(ready), problems
 
 
 def resolve(reference: str, settings: Settings, keys: Keys, target: str) -> Target:
@@ -91,6 +106,8 @@ def resolve(reference: str, settings: Settings, keys: Keys, target: str) -> Targ
         if name in FAMILIAR:
             raise NoProvider(target=target, line=OFFLINE_LINE)
         raise UnknownName.among("provider", name, [*settings.providers, *FAMILIAR, OFFLINE.name], f"Add [providers.{name}] to hishamos.toml.")
+    if not model:
+        raise UnknownName.among("model", reference, [], "Write provider/model.")
     if provider.kind == "offline" and reference != OFFLINE_MODEL:
         raise UnknownName.among("model", reference, [OFFLINE_MODEL], "The offline provider has one model.")
     key = keys(provider.api_key) if provider.api_key else None

@@ -84,7 +84,8 @@ def runs_card(runs: Sequence[Run]) -> str:
 
 
 def attempts_card(attempts: Sequence[Attempt]) -> str:
-    """Return a list of attempts at providers."""
+    """Return a list of attempts at providers; why a model was asked stands in it where a route chose."""
+    chosen = any(attempt.why for attempt in attempts)
     rows = [
         (
             markup.badge("offline" if attempt.offline else attempt.status),
@@ -95,10 +96,11 @@ def attempts_card(attempts: Sequence[Attempt]) -> str:
             count(attempt.input_tokens),
             count(attempt.output_tokens),
             money(attempt.cost_nanos),
+            *([markup.text(attempt.why)] if chosen else []),
         )
         for attempt in attempts
     ]
-    headings = ("state", "step", "model", "cause", "latency", "input tokens", "output tokens", "cost")
+    headings = ("state", "step", "model", "cause", "latency", "input tokens", "output tokens", "cost", *(["why"] if chosen else []))
     return markup.card(markup.head("Attempts", f"{len(attempts)}"), markup.table(headings, rows, right=(4, 5, 6, 7)))
 
 
@@ -110,6 +112,7 @@ def command_result_card(result: CommandResult) -> str:
     hops = [attempt for attempt in result.attempts if attempt.cause]
     if hops:
         body += "<div>" + "; ".join(f"{markup.text(hop.model)} failed ({markup.text(hop.cause)})" for hop in hops) + "</div>"
+    body += "".join(f"<div>{markup.text(attempt.why)}</div>" for attempt in result.attempts[-1:] if attempt.why)
     name = result.command or result.agent or "answer"
     facts = (result.model or "", money(result.cost_nanos), "reused" if result.reused else "from the cache" if result.cached else "")
     return markup.card(markup.head(name, *facts, state=result.status, offline=result.offline), body, f"{len(result.attempts)} attempts")

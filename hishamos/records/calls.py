@@ -145,6 +145,12 @@ class Attempt(Record):
         """Whether the offline model answered: not a real answer."""
         return self.provider == "offline"
 
+    @property
+    def why(self) -> str:
+        """Why this model was asked: how the route chose, and whom it passed over; empty where it went by the route's own order."""
+        passed = self.tags.get("passed_over")
+        return "; ".join(part for part in (self.tags.get("choice"), passed and f"passed over: {passed}") if part)
+
 
 class Outcome(Record):
     """How a call ended. Returned only after it is durable; a repeated key returns the same one with ``reused`` set."""

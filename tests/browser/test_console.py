@@ -144,3 +144,13 @@ def test_narrow_screens_do_not_scroll_sideways(console: str, page: Page) -> None
         page.get_by_role("heading").first.wait_for(timeout=20_000)
         page.wait_for_timeout(1500)
         assert page.evaluate("document.scrollingElement.scrollWidth <= window.innerWidth + 1")
+
+
+def test_run_page_says_who_was_passed_over(console: str, page: Page, folder: Path) -> None:
+    route = '[providers.work]\nkind = "openai"\napi_key = "env:NOBODY_HAS_THIS"\n[routes.thrifty]\nmodels = ["work/gpt-4.1", "offline/extractive"]\n'
+    (folder / "hishamos.toml").write_text(route)
+    with hishamos.open(folder) as ws:
+        run = ws.workflows.start("triage_bugs", {"file": hishamos.sample("bugs.csv"), "publish": "no"}, model="thrifty").wait(60)
+    page.goto(f"{console}/run?run={run.id}")
+    page.get_by_role("tab", name="Attempts").click(timeout=20_000)
+    page.locator("[role=gridcell]", has_text="passed over: work/gpt-4.1 has no key").first.wait_for(state="attached", timeout=20_000)

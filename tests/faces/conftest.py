@@ -72,6 +72,7 @@ class Terminal:
             time.sleep(0.2)
 
     def file(self, name: str, text: str | bytes) -> str:
+        (self.folder / name).parent.mkdir(exist_ok=True)
         (self.folder / name).write_bytes(text if isinstance(text, bytes) else text.encode())
         return name
 

@@ -22,6 +22,9 @@ LINES = [
     (("command", "classify_bug", "-i", "txt=x"), 2, ["no input named 'txt'", "did you mean 'text'"]),
     (("command", "classify_bug", "-i", "components=ui", "-i", "text=x"), 2, ["no list", "JSON"]),
     (("command", "classify_bug", "-i", "text=x", "--model", "offline/extractiv"), 2, ["offline/extractiv", "did you mean"]),
+    (("command", "classify_bug", "-i", "text=x", "--model", "gpt-4.1-mini"), 2, ["gpt-4.1-mini", "/gpt-4.1-mini'?"]),
+    (("command", "lost", "-i", "text=x"), 2, ["no route named 'chepest'", "did you mean 'cheapest'"]),
+    (("map", "ok.csv", "lost", "--columns", "text=body"), 2, ["no route named 'chepest'", "did you mean 'cheapest'"]),
     (("ask", "bug-triag", "x"), 2, ["no agent named 'bug-triag'", "did you mean 'bug-triage'"]),
     (("show", "ZZZZZZ"), 2, ["ZZZZZZ"]),
     (("results", "ZZZZZZ"), 2, ["no result named"]),
@@ -46,6 +49,10 @@ LINES = [
 def files(terminal):
     terminal.file("ok.csv", "id,title,body\n1,a,b\n")
     terminal.file("empty.csv", "")
+    terminal.file(
+        "commands/lost.yaml",
+        "name: lost\ndescription: Names a model that is nothing.\nmodel: chepest\nparameters:\n  text: {type: text}\ntemplate: '{{ text }}'\n",
+    )
     terminal.file("malformed.csv", "id,body\n1,a\n2,b,c\n")
     terminal.file("latin.csv", "id,body\n1,café\n".encode("latin-1"))
     return terminal

@@ -11,9 +11,9 @@ import pytest
 
 from hishamos.errors import InvalidInput, NoProvider
 from hishamos.gateway.adapters.plug import Fault
-from hishamos.records.calls import CallStatus, Tags
+from hishamos.records.calls import CallStatus
 from hishamos.records.configuration import PriceSettings, ProviderSettings, RouteSettings, Settings
-from tests.rigs.gateways import House, Scripted, answer, build, request, settings_for
+from tests.rigs.gateways import House, Scripted, answer, build, settings_for
 
 PRICES = {"toy/terse": ("8", "2"), "toy/wordy": ("1", "10"), "toy/even": ("3", "3")}
 """USD per million tokens in and out: which is cheapest depends on how long the question is and how long the answer may be."""
@@ -148,31 +148,15 @@ def known(*models: str, **route: object) -> House:
     return build(settings_for(provider, models=models, **route), adapters={"openai": adapter})
 
 
-def test_a_model_whose_context_is_too_short_is_passed_over():
+def test_a_model_whose_context_is_too_short_is_passed_over_and_the_record_says_so():
     house = known("openai/gpt-4", "openai/gpt-4.1")
     try:
-        assert house.ask("word " * 20).model == "openai/gpt-4"
-        outcome = house.ask("word " * 40_000)
-        assert outcome.model == "openai/gpt-4.1"
-        assert outcome.attempts[0].tags["choice"] == "passed over: openai/gpt-4 takes 8,192 tokens"
-    finally:
-        house.close()
-
-
-@pytest.mark.parametrize("text", ["        " * 16_000, "السلام عليكم ورحمة الله وبركاته " * 1_500, "\n" * 100_000], ids=["indented", "greetings", "lines"])
-def test_a_long_text_of_few_tokens_is_asked_of_the_model_that_it_fits(text: str):
-    house = known("openai/gpt-4")
-    try:
-        assert len(text.encode()) > 8 * 8_192
-        assert house.ask(text).model == "openai/gpt-4"
-    finally:
-        house.close()
-
-
-def test_what_lies_between_two_tokenizers_is_the_providers_to_say():
-    house = known("openai/gpt-4")
-    try:
-        assert house.ask("word " * 10_000).model == "openai/gpt-4"
+        short = house.ask("word " * 20)
+        assert (short.model, short.attempts[0].tags) == ("openai/gpt-4", {})
+        long = house.ask("word " * 40_000)
+        assert long.model == "openai/gpt-4.1"
+        assert long.attempts[0].tags["passed_over"].startswith("openai/gpt-4 takes 8,192 tokens, the prompt has at least ")
+        assert "passed_over" in json.loads(house.rows()[1]["tags"])
     finally:
         house.close()
 
@@ -180,8 +164,113 @@ def test_what_lies_between_two_tokenizers_is_the_providers_to_say():
 def test_a_prompt_longer_than_every_context_is_refused_before_anything_is_sent():
     house = known("openai/gpt-4", "openai/gpt-3.5-turbo")
     try:
-        with pytest.raises(InvalidInput, match="longest input is 16,385 tokens, of openai/gpt-3.5-turbo"):
-            house.gateway.submit(request("word " * 200_000), key="k", tags=Tags()).outcome.result(10)
+        with pytest.raises(InvalidInput, match="openai/gpt-4 takes 8,192 tokens, .*openai/gpt-3.5-turbo takes 16,385 tokens, the prompt has at least 2"):
+            house.ask("word " * 200_000)
         assert house.rows() == []
+    finally:
+        house.close()
+
+
+def test_long_words_that_fit_are_sent():
+    """One token of seventeen bytes, eight thousand times: 136,000 bytes fit into the 8,192 tokens of GPT-4."""
+    house = known("openai/gpt-4", "openai/gpt-4.1")
+    try:
+        assert house.ask(" responsibilities" * 8_000).model == "openai/gpt-4"
+        assert house.ask(" responsibilities" * 8_300).model == "openai/gpt-4.1"
+    finally:
+        house.close()
+
+
+GEORGIAN = "ყველა ადამიანი იბადება თავისუფალი და თანასწორი თავისი ღირსებითა და უფლებებით. "
+
+
+def test_where_the_count_is_not_certain_the_provider_decides():
+    """Georgian has a sixth of cl100k's tokens in the vocabulary of GPT-4o: 780,000 here may fit into its 128,000."""
+    house = known("openai/gpt-4", "openai/gpt-4o")
+    try:
+        assert house.ask(GEORGIAN * 5_000).model == "openai/gpt-4o"
+        with pytest.raises(InvalidInput, match="openai/gpt-4o takes 128,000 tokens"):
+            house.ask(GEORGIAN * 15_000)
+        with pytest.raises(InvalidInput):
+            house.ask("word " * 400_000)
+    finally:
+        house.close()
+
+
+def test_a_prompt_too_long_for_the_route_goes_to_its_larger_models_at_once():
+    house = known("openai/gpt-4", "openai/gpt-3.5-turbo", on_context_overflow=("openai/gpt-4o",), choose="cheapest")
+    try:
+        outcome = house.ask("word " * 40_000)
+        assert outcome.model == "openai/gpt-4o"
+        assert len(outcome.attempts) == 1
+        assert outcome.attempts[0].tags["choice"] == "on_context_overflow"
+        assert outcome.attempts[0].tags["passed_over"].count("takes") == 2
+        with pytest.raises(InvalidInput, match="openai/gpt-4o takes 128,000 tokens"):
+            house.ask("word " * 400_000)
+    finally:
+        house.close()
+
+
+def test_a_call_that_has_ended_is_given_again_though_its_models_no_longer_take_it():
+    house = known("openai/gpt-4.1")
+    try:
+        first = house.ask("word " * 40_000, key="k")
+        routes = {"default": RouteSettings(name="default", models=("openai/gpt-4",))}
+        house.settings = house.settings.model_copy(update={"routes": routes})
+        again = house.ask("word " * 40_000, key="k")
+        assert (again.reused, again.text, again.call_id) == (True, first.text, first.call_id)
+    finally:
+        house.close()
+
+
+EMBEDDING, IMAGES = "openai/text-embedding-3-small", "openai/gpt-image-1"
+
+
+def test_a_model_that_answers_no_questions_is_passed_over_and_the_record_says_so():
+    house = known(EMBEDDING, "openai/gpt-4.1", IMAGES)
+    try:
+        outcome = house.ask()
+        assert (outcome.model, len(outcome.attempts)) == ("openai/gpt-4.1", 1)
+        assert outcome.attempts[0].tags["passed_over"] == f"{EMBEDDING} is made for embedding; {IMAGES} is made for image generation"
+    finally:
+        house.close()
+
+
+def test_a_route_without_a_model_that_answers_is_refused_before_anything_is_sent():
+    house = known(EMBEDDING, IMAGES, on_context_overflow=("openai/gpt-4.1",))
+    try:
+        with pytest.raises(InvalidInput, match=f"no model here answers questions .*{EMBEDDING} is made for embedding"):
+            house.ask()
+        with pytest.raises(InvalidInput, match=EMBEDDING):
+            house.ask(target=EMBEDDING)
+        assert house.rows() == []
+    finally:
+        house.close()
+
+
+@pytest.mark.parametrize("model", ["openai/gpt-4", "openai/gpt-3.5-turbo", "openai/gpt-5-pro", "openai/newer-than-the-map"])
+def test_a_schema_passes_over_no_model(model: str):
+    """GPT-4 has no native mode for schemas; it is asked for one in words."""
+    house = known(model, "openai/gpt-4.1")
+    try:
+        outcome = house.ask(output_schema={"type": "object", "properties": {"n": {"type": "integer"}}})
+        assert (outcome.model, outcome.attempts[0].tags) == (model, {})
+    finally:
+        house.close()
+
+
+def test_the_record_says_whose_key_is_missing_and_whose_was_refused():
+    house = known("anthropic/claude-haiku-4-5", "openai/gpt-4.1")
+    try:
+        assert house.ask().attempts[0].why == "passed over: anthropic/claude-haiku-4-5 has no key"
+    finally:
+        house.close()
+    good = ProviderSettings(name="good", kind="toy", api_base="http://127.0.0.1:9")
+    bad = ProviderSettings(name="bad", kind="toy", api_base="http://127.0.0.1:9", api_key="env:OPENAI_API_KEY")
+    adapter = Scripted([[Fault("wrong key", status=401)]])
+    house = build(settings_for(bad, good, models=("bad/m", "good/m")), adapters={"toy": adapter})
+    try:
+        assert [attempt.why for attempt in house.ask().attempts] == ["", ""]
+        assert [attempt.why for attempt in house.ask().attempts] == ["passed over: bad/m has its key refused"]
     finally:
         house.close()

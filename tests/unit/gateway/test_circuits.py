@@ -152,7 +152,10 @@ def test_the_next_model_is_asked_at_once_and_the_record_says_why(houses: list[Ho
     assert (outcome.status, outcome.model, len(ill.asked)) == (CallStatus.SUCCEEDED, "well/model", asked)
     [attempt] = outcome.attempts
     assert attempt.hop == 1
-    assert attempt.tags["choice"] == f"the circuit of ill/model is open after {house.gateway.circuits.statuses()[0].failures} failures in a row (server error)"
+    assert (
+        attempt.tags["passed_over"]
+        == f"the circuit of ill/model is open after {house.gateway.circuits.statuses()[0].failures} failures in a row (server error)"
+    )
 
 
 def test_it_is_asked_again_when_it_is_back(houses: list[House]):
