@@ -19,6 +19,7 @@ from hishamos.records.configuration import (
     BUDGET_SCOPE,
     BUDGET_SCOPES,
     BudgetSettings,
+    LimitSettings,
     PriceSettings,
     ProviderSettings,
     RouteSettings,
@@ -38,7 +39,13 @@ ENVIRONMENT_PROVIDERS: dict[str, tuple[str, str]] = {
 KINDS = ("openai", "anthropic", "gemini", "ollama", "openrouter", "azure", "offline")
 REFERENCES = ("env:", "keyring:", "file:")
 
-_TABLES: dict[str, type[BaseModel]] = {"providers": ProviderSettings, "routes": RouteSettings, "prices": PriceSettings, "budgets": BudgetSettings}
+_TABLES: dict[str, type[BaseModel]] = {
+    "providers": ProviderSettings,
+    "routes": RouteSettings,
+    "prices": PriceSettings,
+    "limits": LimitSettings,
+    "budgets": BudgetSettings,
+}
 
 
 def find_root(explicit: str | Path | None = None, start: Path | None = None) -> Path:
@@ -110,12 +117,13 @@ class _Reader:
                 routes = {**routes, "default": RouteSettings(name="default", models=tuple(models))}
         self.check_routes(routes, providers)
         file = str(self.path) if self.lines else None
-        return Settings(root=str(root), file=file, workspace=workspace, providers=providers, routes=routes, prices=tables["prices"], budgets=tables["budgets"])
+        rest = {name: tables[name] for name in ("prices", "limits", "budgets")}
+        return Settings(root=str(root), file=file, workspace=workspace, providers=providers, routes=routes, **rest)
 
     def table(self, table: str, data: Any) -> dict[str, Any]:
         if not isinstance(data, dict):
             self.fail(f"[{table}] must be a table of tables", table, f"Write [{table}.NAME].")
-        identity = "model" if table == "prices" else "name"
+        identity = "model" if table in ("prices", "limits") else "name"
         found = {}
         for name, values in data.items():
             if not isinstance(values, dict):
@@ -124,6 +132,10 @@ class _Reader:
                 self.check_key(name, values)
             if table == "budgets":
                 self.check_scope(name, values)
+            if table == "limits" and not all(name.partition("/")):
+                self.fail(
+                    f"[limits] {name!r} is no model", name, 'Write [limits."provider/model"]; a whole provider has its limits in [providers.NAME].', table
+                )
             found[name] = self.record(_TABLES[table], f"{table}.{name}", {identity: name, **_defaults(table, name, values)}, hidden=(identity, "found"))
         return found
 

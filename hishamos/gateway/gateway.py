@@ -27,7 +27,7 @@ from hishamos.gateway.routes import Plan, Target
 from hishamos.gateway.standing import Standing
 from hishamos.gateway.trips import Trip
 from hishamos.records.calls import ModelRequest, Outcome, Tags
-from hishamos.records.configuration import Settings
+from hishamos.records.configuration import LimitSettings, Settings
 from hishamos.records.record import content_hash, new_id
 from hishamos.records.workspaces import ProviderStatus
 
@@ -70,7 +70,8 @@ class Gateway:
         self._beating: Future[None] | None = None
         self._warming: threading.Timer | None = None
         meter = Meter(ledger, self.prices, self._adapters)
-        ladder = Fallback(Retry(Limits(Breaker(meter, self.circuits), self.standing)), meter, self.standing, self.circuits, self._chain)
+        limited = Limits(Breaker(meter, self.circuits), self.standing, self._limits)
+        ladder = Fallback(Retry(limited), meter, self.standing, self.circuits, self._chain)
         self._ladder = ladder if cache is None else Cached(ladder, cache, ledger)
 
     def start(self) -> None:
@@ -199,6 +200,9 @@ class Gateway:
         if request.output_schema is not None:
             check_schema(request.output_schema)
         return await self._choice.arrange(plan, request, key)
+
+    def _limits(self, model: str) -> LimitSettings | None:
+        return self._settings().limits.get(model)
 
     def _chain(self, trip: Trip, models: tuple[str, ...]) -> tuple[Target, ...]:
         return routes.usable(models, self._settings(), self._keys, trip.intent.target)[0]

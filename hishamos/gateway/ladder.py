@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import time
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from hishamos.gateway.routes import Target
 from hishamos.gateway.standing import RECHECK_S, Standing
 from hishamos.gateway.trips import Ended, Rung, Tried, Trip, output_limit
 from hishamos.records.calls import CallStatus, Outcome
+from hishamos.records.configuration import LimitSettings
 
 FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 8.0
@@ -27,28 +29,29 @@ PATIENCE_S = 20.0
 
 
 class Limits:
-    """No more calls under way at a provider than its ``concurrency``, no more a minute than its ``rpm`` and ``tpm``."""
+    """No more calls under way than ``concurrency``, no more a minute than ``rpm`` and ``tpm``: of the model, then of its provider.
 
-    def __init__(self, below: Rung, standing: Standing) -> None:
-        self._below, self._standing = below, standing
+    ``limits``: returns a model's own. Who waits is served in order; a model's queue keeps no place of its provider.
+    """
+
+    def __init__(self, below: Rung, standing: Standing, limits: Callable[[str], LimitSettings | None]) -> None:
+        self._below, self._standing, self._limits = below, standing, limits
 
     async def climb(self, trip: Trip, target: Target) -> Tried:
-        """Wait for a place, then for room in the last minute, within the deadline."""
-        provider = target.provider
-        places = self._standing.places(provider)
-        async with trip.scope():
-            await places.acquire()
-        try:
-            if provider.rpm or provider.tpm:
+        """Wait for the places, then for room in the last minute, within the deadline."""
+        own = self._limits(target.reference)
+        rules = ((target.reference, own), (target.provider.name, target.provider)) if own else ((target.provider.name, target.provider),)
+        async with contextlib.AsyncExitStack() as held:
+            async with trip.scope():
+                for name, rule in rules:
+                    if rule.concurrency:
+                        await held.enter_async_context(self._standing.places(name, rule.concurrency))
+            if any(rule.rpm or rule.tpm for _, rule in rules):
+                tokens = estimate(trip.request, "").input + output_limit(trip)
                 async with trip.scope():
-                    await self._standing.pace(provider).wait(provider, estimate(trip.request, "").input + output_limit(trip))
-        except BaseException:
-            places.release()
-            raise
-        try:
+                    for name, rule in rules:
+                        await self._standing.pace(name).wait(rule, tokens)
             return await self._below.climb(trip, target)
-        finally:
-            places.release()
 
 
 class Retry:

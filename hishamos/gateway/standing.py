@@ -7,9 +7,9 @@ import hashlib
 import time
 from collections import deque
 from dataclasses import dataclass
+from typing import Protocol
 
 from hishamos.gateway.routes import Target
-from hishamos.records.configuration import ProviderSettings
 
 MINUTE_S = 60.0
 RECHECK_S = 60.0
@@ -51,39 +51,55 @@ class Standing:
         mark = self._refused.get(provider)
         return mark if mark is not None and mark.key == _hash(key) else None
 
-    def pace(self, provider: ProviderSettings) -> Pace:
-        """Return what a provider was sent in the last minute."""
-        return self._paces.setdefault(provider.name, Pace())
+    def pace(self, name: str) -> Pace:
+        """Return what a provider, or one of its models, was sent in the last minute."""
+        return self._paces.setdefault(name, Pace())
 
-    def places(self, provider: ProviderSettings) -> asyncio.Semaphore:
-        """Return the places for calls under way at a provider (``concurrency``)."""
-        known = self._places.get(provider.name)
-        if known is None or known[0] != provider.concurrency:
-            known = self._places[provider.name] = (provider.concurrency, asyncio.Semaphore(provider.concurrency))
+    def places(self, name: str, concurrency: int) -> asyncio.Semaphore:
+        """Return the places for calls under way at a provider, or at one of its models."""
+        known = self._places.get(name)
+        if known is None or known[0] != concurrency:
+            known = self._places[name] = (concurrency, asyncio.Semaphore(concurrency))
         return known[1]
 
 
+class Rates(Protocol):
+    """What may be sent a minute: requests, tokens."""
+
+    @property
+    def rpm(self) -> int | None: ...
+    @property
+    def tpm(self) -> int | None: ...
+
+
 class Pace:
-    """What was sent to a provider in the last minute by this process; who waits is served in order."""
+    """What was sent to a provider or model in the last minute by this process; who waits is served in order."""
 
     def __init__(self) -> None:
         self._sent: deque[tuple[float, int]] = deque()
+        self._tokens = 0
+        """The sum over what was sent."""
         self._turn = asyncio.Lock()
 
-    async def wait(self, provider: ProviderSettings, tokens: int) -> None:
-        """Wait until one more request of at most ``tokens`` fits ``rpm`` and ``tpm``, and count it."""
+    async def wait(self, rates: Rates, tokens: int) -> None:
+        """Wait until one more request of at most ``tokens`` fits, and count it."""
         async with self._turn:
-            while (seconds := self.missing(time.monotonic(), provider, tokens)) > 0:  # noqa: ASYNC110 - time passing is the event
+            while (seconds := self.missing(time.monotonic(), rates, tokens)) > 0:  # noqa: ASYNC110 - time passing is the event
                 await asyncio.sleep(seconds)
-            self._sent.append((time.monotonic(), tokens))
+            self.count(time.monotonic(), tokens)
 
-    def missing(self, moment: float, provider: ProviderSettings, tokens: int) -> float:
+    def count(self, moment: float, tokens: int) -> None:
+        """Keep that a request was sent."""
+        self._sent.append((moment, tokens))
+        self._tokens += tokens
+
+    def missing(self, moment: float, rates: Rates, tokens: int) -> float:
         """Return after how many seconds there is room; a request above ``tpm`` itself needs an empty minute."""
         while self._sent and self._sent[0][0] <= moment - MINUTE_S:
-            self._sent.popleft()
-        requests, spent, until = len(self._sent), sum(count for _, count in self._sent), moment
+            self._tokens -= self._sent.popleft()[1]
+        requests, spent, until = len(self._sent), self._tokens, moment
         for sent, count in self._sent:
-            if (provider.rpm is None or requests < provider.rpm) and (provider.tpm is None or spent + tokens <= provider.tpm):
+            if (rates.rpm is None or requests < rates.rpm) and (rates.tpm is None or spent + tokens <= rates.tpm):
                 break
             requests, spent, until = requests - 1, spent - count, sent + MINUTE_S
         return until - moment

@@ -44,6 +44,18 @@ class ProviderSettings(Record):
     """True when it was found in the environment and stands in no file."""
 
 
+class LimitSettings(Record):
+    """``[limits."provider/model"]``: what one model is sent at most, within what its provider is."""
+
+    model: str
+    rpm: int | None = Field(None, gt=0)
+    """Requests a minute."""
+    tpm: int | None = Field(None, gt=0)
+    """Tokens a minute, input and output limit together."""
+    concurrency: int | None = Field(None, gt=0)
+    """Calls under way."""
+
+
 class RouteSettings(Record):
     """``[routes.NAME]``: a chain of models."""
 
@@ -98,4 +110,5 @@ class Settings(Record):
     providers: dict[str, ProviderSettings] = {}
     routes: dict[str, RouteSettings] = {}
     prices: dict[str, PriceSettings] = {}
+    limits: dict[str, LimitSettings] = {}
     budgets: dict[str, BudgetSettings] = {}

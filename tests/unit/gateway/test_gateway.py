@@ -5,14 +5,14 @@ from __future__ import annotations
 import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from hishamos.errors import InvalidInput, KeyReused, KeyWithheld, NoProvider, ServerClosing, UnknownName
 from hishamos.gateway.adapters.plug import Fault, Finish, Text, Used
 from hishamos.records.calls import AttemptStatus, CallStatus, Tags, Usage
-from hishamos.records.configuration import BudgetSettings, PriceSettings, ProviderSettings, Settings
+from hishamos.records.configuration import BudgetSettings, LimitSettings, PriceSettings, ProviderSettings, RouteSettings, Settings
 from tests.rigs.gateways import Act, House, Scripted, answer, build, request, scripted, settings_for
 
 SLOW: Act = [0.3, *answer()]
@@ -284,6 +284,65 @@ def test_no_more_calls_at_once_than_places(opened: Make):
         assert max(under_way) == 3
     finally:
         house.close()
+
+
+@pytest.fixture
+def limited() -> Iterator[Callable[..., tuple[House, dict[str, list[tuple[int, float]]]]]]:
+    """Makes a house of ``toy/slow``, limited as said, and ``toy/other``; each model's calls under way and times of sending are noted."""
+    houses: list[House] = []
+
+    def make(seconds: float, provider: int = 32, **limits: int) -> tuple[House, dict[str, list[tuple[int, float]]]]:
+        seen: dict[str, list[tuple[int, float]]] = {"slow": [], "other": []}
+        now = dict.fromkeys(seen, 0)
+
+        class Noting(Scripted):
+            async def stream(self, request):
+                now[request.model] += 1
+                seen[request.model].append((now[request.model], time.monotonic()))
+                async for event in super().stream(request):
+                    yield event
+                now[request.model] -= 1
+
+        toy = ProviderSettings(name="toy", kind="toy", api_base="http://127.0.0.1:9", concurrency=provider)
+        settings = settings_for(toy, models=("toy/slow", "toy/other"))
+        settings = settings.model_copy(update={"limits": {"toy/slow": LimitSettings(model="toy/slow", **limits)}})
+        houses.append(build(settings, adapters={"toy": Noting(otherwise=lambda: [seconds, *answer()])}))
+        return houses[-1], seen
+
+    yield make
+    for house in houses:
+        house.close()
+
+
+def test_a_model_has_places_of_its_own_and_its_queue_holds_up_no_other_model(limited):
+    house, seen = limited(0.3, provider=3, concurrency=2)
+    slow = [house.gateway.submit(request(target="toy/slow"), key=f"slow{number}", tags=Tags()) for number in range(6)]
+    other = [house.gateway.submit(request(target="toy/other"), key=f"other{number}", tags=Tags()) for number in range(2)]
+    assert {call.outcome.result(10).status for call in [*slow, *other]} == {CallStatus.SUCCEEDED}
+    assert max(under_way for under_way, _ in seen["slow"]) == 2
+    # The third place of the provider was theirs, although six calls of the slow model came first.
+    assert sorted(moment for _, moment in seen["other"])[1] < sorted(moment for _, moment in seen["slow"])[4]
+
+
+def test_a_models_requests_a_minute_are_kept_within_the_deadline(limited, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("hishamos.gateway.standing.MINUTE_S", 0.4)
+    house, seen = limited(0.0, rpm=2)
+    calls = [house.gateway.submit(request(target="toy/slow"), key=f"k{number}", tags=Tags()) for number in range(5)]
+    assert {call.outcome.result(10).status for call in calls} == {CallStatus.SUCCEEDED}
+    moments = [moment for _, moment in seen["slow"]]
+    assert all(later - earlier > 0.3 for earlier, later in zip(moments, moments[2:], strict=False))
+    assert house.ask(target="toy/other").status is CallStatus.SUCCEEDED
+
+
+def test_who_finds_no_room_before_the_deadline_is_told_so_and_nothing_was_sent(limited):
+    house, seen = limited(0.0, rpm=1)
+    short = RouteSettings(name="short", models=("toy/slow",), deadline_s=0.2)
+    house.settings = house.settings.model_copy(update={"routes": {**house.settings.routes, "short": short}})
+    assert house.ask(target="toy/slow").status is CallStatus.SUCCEEDED
+    started = time.monotonic()
+    outcome = house.ask(target="short")
+    assert (outcome.status, len(seen["slow"]), outcome.attempts) == (CallStatus.FAILED, 1, ())
+    assert time.monotonic() - started < 5
 
 
 def test_an_unpriced_answer_is_unpriced_not_free():

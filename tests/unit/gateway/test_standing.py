@@ -21,7 +21,8 @@ def provider(**limits: int) -> ProviderSettings:
 )
 def test_room_in_the_last_minute(limits: dict[str, int], tokens: int, seconds: float):
     pace = Pace()
-    pace._sent.extend([(930.0, 100), (940.0 + 20, 100), (970.0, 100), (980.0, 100)])
+    for moment in (930.0, 940.0 + 20, 970.0, 980.0):
+        pace.count(moment, 100)
     assert pace.missing(1000.0, provider(**limits), tokens) == pytest.approx(seconds)
 
 
