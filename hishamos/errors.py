@@ -184,6 +184,10 @@ class KeyWithheld(GatewayError):
     """The key of {provider} is not sent to {host}: it goes only to {allowed} or to this machine. Give that server a provider name and a key of its own in hishamos.toml, or remove api_base from [providers.{provider}]."""
 
 
+class AdapterBroken(GatewayError):
+    """The adapter {kind!r} of the package {package} can't be used: {problem}. {next}"""
+
+
 class UnpricedModel(GatewayError):
     """{model} has no price, and the hard budget {budget!r} needs one. {hint}Add to hishamos.toml: [prices."{model}"] input = "…" output = "…"  (or price = "free")"""
 

@@ -128,7 +128,7 @@ class Gateway:
 
     def providers(self) -> list[ProviderStatus]:
         """Return the providers with their state; asks nobody but servers on this machine."""
-        return statuses(self._settings(), self._keys, self.standing, self.circuits)
+        return statuses(self._settings(), self._keys, self.standing, self.circuits, self._adapters.problem)
 
     @property
     def open_calls(self) -> int:

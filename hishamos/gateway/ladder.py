@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
-from hishamos.errors import CallFailed, ServerClosing
+from hishamos.errors import AdapterBroken, CallFailed, ServerClosing
 from hishamos.gateway import causes
 from hishamos.gateway.causes import Action, Cause
 from hishamos.gateway.circuit import CircuitOpen, Circuits
@@ -114,6 +114,7 @@ class Fallback:
         hops: dict[str, int] = {}
         chained: set[Action] = set()
         last: Tried | None = None
+        unusable: AdapterBroken | None = None
         while (waiting or resting) and trip.left() > 0 and not trip.over():
             target = waiting.pop(0) if waiting else await self._first_of(trip, resting)
             trip.waiting_targets = len(waiting)
@@ -123,6 +124,9 @@ class Fallback:
             except CircuitOpen as refused:
                 last = refused.last or last
                 resting.append(target)
+                continue
+            except AdapterBroken as broken:
+                unusable, trip.passed_over[target.reference] = broken, str(broken)
                 continue
             if last.outcome is not None:
                 self._standing.clear(target)
@@ -140,6 +144,8 @@ class Fallback:
                 waiting = [] if cause.action in chained else self._other_chain(trip, cause.action)
                 chained.add(cause.action)
                 resting.clear()
+        if last is None and unusable is not None and not trip.attempts:
+            return await self._meter.end(trip, trip.outcome(CallStatus.FAILED, error=unusable))
         return await self._meter.end(trip, _failed(trip, last))
 
     async def _first_of(self, trip: Trip, resting: list[Target]) -> Target:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable
 from urllib.parse import urlsplit
 
-from hishamos.errors import KeyWithheld
+from hishamos.errors import HishamosError, KeyWithheld
 from hishamos.gateway.circuit import Circuits
 from hishamos.gateway.destinations import VARIABLES, check_destination, is_loopback
 from hishamos.gateway.routes import KEYLESS, OFFLINE, OFFLINE_MODEL, Keys
@@ -17,21 +18,26 @@ CONNECT_S = 0.3
 OLLAMA = "http://127.0.0.1:11434"
 
 
-def statuses(settings: Settings, keys: Keys, standing: Standing, circuits: Circuits) -> list[ProviderStatus]:
+Problem = Callable[[str], HishamosError | None]
+"""Returns why the adapter of a kind can't be used."""
+
+
+def statuses(settings: Settings, keys: Keys, standing: Standing, circuits: Circuits, problem: Problem) -> list[ProviderStatus]:
     """Return every configured or found provider with its state, and the offline one."""
-    found = [_failing(_status(provider, settings, keys, standing), circuits) for provider in settings.providers.values()]
+    found = [_failing(_status(provider, settings, keys, standing, problem), circuits) for provider in settings.providers.values()]
     if OFFLINE.name not in settings.providers:
         found.append(ProviderStatus(name=OFFLINE.name, kind=OFFLINE.kind, state="offline", models=(OFFLINE_MODEL,)))
     return found
 
 
-def _status(provider: ProviderSettings, settings: Settings, keys: Keys, standing: Standing) -> ProviderStatus:
+def _status(provider: ProviderSettings, settings: Settings, keys: Keys, standing: Standing, problem: Problem) -> ProviderStatus:
     chains = ((*route.models, *route.on_context_overflow, *route.on_content_policy) for route in settings.routes.values())
     models = tuple(dict.fromkeys(model for chain in chains for model in chain if model.startswith(f"{provider.name}/")))
     status = ProviderStatus(name=provider.name, kind=provider.kind, state="ready", key=provider.api_key, api_base=provider.api_base, models=models)
     if provider.kind == "offline":
         return status.model_copy(update={"state": "offline", "models": (OFFLINE_MODEL,)})
-    state, advice = _state(provider, keys, standing)
+    broken = problem(provider.kind)
+    state, advice = ("misconfigured", str(broken)) if broken else _state(provider, keys, standing)
     return status.model_copy(update={"state": state, "advice": advice})
 
 

@@ -10,13 +10,15 @@ import pytest
 
 from hishamos.gateway.adapters.extractive import ExtractiveAdapter
 from hishamos.gateway.adapters.litellm_chat import LitellmAdapter
-from hishamos.gateway.adapters.plug import AdapterEvent, AdapterRequest, Fault, Finish, Text, Used
+from hishamos.gateway.adapters.plug import Adapter, AdapterEvent, AdapterRequest, Fault, Finish, Text, Used
 from hishamos.gateway.causes import classify
 from hishamos.records.calls import Message, Usage
 from tests.rigs.gateways import KEYS, MODELS, provider
+from tests.rigs.lab_adapter.lab_adapter import LabAdapter
 from tests.rigs.simulator import Simulator, marker
 
-KINDS = ["openai", "anthropic", "gemini"]
+KINDS = ["openai", "anthropic", "gemini", "lab"]
+"""The wire formats through litellm, and a stranger's adapter for OpenAI's."""
 SCHEMA = {"type": "object", "required": ["severity"], "properties": {"severity": {"enum": ["minor", "major"]}}, "additionalProperties": False}
 
 
@@ -32,10 +34,10 @@ def fresh(simulator: Simulator) -> None:
 
 
 def asked(kind: str, simulator: Simulator, *, stream: bool, **changes: Any) -> AdapterRequest:
-    found = provider(kind, simulator.url)
+    found = provider("openai" if kind == "lab" else kind, simulator.url).model_copy(update={"kind": kind})
     values: dict[str, Any] = {
         "provider": found,
-        "model": MODELS[kind].partition("/")[2],
+        "model": model_of(kind),
         "messages": (Message(role="system", content="Be brief."), Message(role="user", content="Is this a bug?")),
         "output_schema": None,
         "max_output_tokens": 77,
@@ -47,9 +49,14 @@ def asked(kind: str, simulator: Simulator, *, stream: bool, **changes: Any) -> A
     return AdapterRequest(**(values | changes))
 
 
+def model_of(kind: str) -> str:
+    return MODELS["openai" if kind == "lab" else kind].partition("/")[2]
+
+
 def collect(request: AdapterRequest) -> tuple[list[AdapterEvent], Fault | None]:
     async def read() -> tuple[list[AdapterEvent], Fault | None]:
-        adapter, events = LitellmAdapter(), []
+        adapter: Adapter = LabAdapter() if request.provider.kind == "lab" else LitellmAdapter()
+        events: list[AdapterEvent] = []
         try:
             async for event in adapter.stream(request):
                 events.append(event)
@@ -74,7 +81,7 @@ def test_an_answer_is_text_usage_finish(simulator: Simulator, kind: str, stream:
     assert fault is None
     assert text_of(events) == f"simulated answer to {marker('Is this a bug?')}"
     assert events[-2:] == [Used(Usage(input=entry["billed"]["input"], output=entry["billed"]["output"])), Finish("stop")]
-    assert (entry["max_tokens"], entry["key"], entry["model"]) == (77, KEYS[f"env:{kind.upper()}_API_KEY"], MODELS[kind].partition("/")[2])
+    assert (entry["max_tokens"], entry["key"], entry["model"]) == (77, KEYS[asked(kind, simulator, stream=stream).provider.api_key or ""], model_of(kind))
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
@@ -143,7 +150,7 @@ def test_a_dropped_connection_is_known(simulator: Simulator, kind: str):
     assert (fault.transport, len(simulator.book())) == ("disconnected", 1)
 
 
-@pytest.mark.parametrize("kind", ["openai", "anthropic"])
+@pytest.mark.parametrize("kind", ["openai", "anthropic", "lab"])
 @pytest.mark.parametrize("act", [{"no_finish": True}, {"cut_after": 4}], ids=["no finish", "cut"])
 def test_a_stream_without_its_end_has_no_finish(simulator: Simulator, kind: str, act: dict[str, Any]):
     simulator.script("*", {**act, "text": "one two three four five six seven eight nine ten eleven twelve thirteen"})
@@ -162,7 +169,7 @@ def test_usage_that_the_provider_did_not_send_is_not_made_up(simulator: Simulato
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_refused_connection_and_an_unknown_host_are_known(simulator: Simulator, kind: str):
     for base, transport in (("http://127.0.0.1:9", "refused"), ("http://no-such-host.invalid/v1", "name")):
-        found = provider(kind, simulator.url, api_base=base)
+        found = asked(kind, simulator, stream=False).provider.model_copy(update={"api_base": base})
         _, fault = collect(asked(kind, simulator, stream=False, provider=found))
         assert fault is not None
         assert fault.transport == transport
