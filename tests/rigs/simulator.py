@@ -6,7 +6,7 @@ Run it (``python tests/rigs/simulator.py --port 0`` prints one JSON line with it
 - ``POST /script {"model": "m", "acts": [{…}, …], "then": {…}}``: how the next requests for a model are answered, and all after them.
 
 An act may hold ``status, code, message, retry_after, delay_s, hang, drop, garbled, html, empty, text, finish, no_finish, cut_after,
-stall_after, malformed_after, chunk_s, usage, no_usage``. Times are seconds; ``cut_after`` and ``stall_after`` count chunks of a stream.
+stall_after, malformed_after, chunk_s, usage, no_usage, blocked``. Times are seconds; ``cut_after`` and ``stall_after`` count chunks of a stream.
 """
 
 from __future__ import annotations
@@ -42,6 +42,8 @@ class Entry:
     status: int | None = None
     billed: dict[str, int] | None = None
     finished: float | None = None
+    left: bool = False
+    """Whether the client went away in mid-stream."""
 
 
 @dataclass
@@ -218,6 +220,8 @@ class Gemini(Dialect):
         return model, texts[-1], method.startswith("stream"), config.get("maxOutputTokens") or config.get("max_output_tokens"), schema
 
     def whole(self, model: str, text: str, usage: dict[str, int], finish: str | None, body: dict[str, Any]) -> dict[str, Any]:
+        if body.get("blocked"):
+            return {"promptFeedback": {"blockReason": body["blocked"]}, "usageMetadata": {"promptTokenCount": usage["input"]}, "modelVersion": model}
         candidate: dict[str, Any] = {"index": 0, "content": {"role": "model", "parts": [{"text": text}]}}
         if finish:
             candidate["finishReason"] = self.FINISH.get(finish, finish)
@@ -228,11 +232,12 @@ class Gemini(Dialect):
             "cachedContentTokenCount": usage["cached"],
             "totalTokenCount": usage["input"] + usage["output"],
         }
-        return {"candidates": [candidate], "usageMetadata": counts, "modelVersion": model}
+        return {"candidates": [candidate], "modelVersion": model} | ({} if body.get("no_usage") else {"usageMetadata": counts})
 
     def chunks(self, model: str, pieces: list[str], usage: dict[str, int], finish: str | None, body: dict[str, Any]) -> list[str]:
         last = len(pieces) - 1
-        return [_event(self.whole(model, piece, usage, finish if place == last else None, body)) for place, piece in enumerate(pieces)]
+        counted = [usage if place == last else usage | {"output": usage["reasoning"] + place + 1} for place in range(len(pieces))]  # so far
+        return [_event(self.whole(model, piece, counted[place], finish if place == last else None, body)) for place, piece in enumerate(pieces)]
 
     def error(self, status: int, act: dict[str, Any]) -> dict[str, Any]:
         return {"error": {"code": status, "message": act.get("message", f"simulated {status}"), "status": act.get("code", "SIMULATED")}}
@@ -320,12 +325,17 @@ class Server:
             raw = b"" if act.get("empty") else b"<html>busy</html>" if act.get("html") else b'{"choices": [{"mess'
             return await _reply(writer, 200, raw)
         finish = None if act.get("no_finish") else act.get("finish", "stop")
+        if act.get("no_usage"):
+            body = body | {"stream_options": {}, "no_usage": True}
+        body = body | {"blocked": act.get("blocked")}
         if not stream:
             answer = dialect.whole(model, text, usage, finish, body)
             return await _reply(writer, 200, {name: value for name, value in answer.items() if not (act.get("no_usage") and name == "usage")})
-        if act.get("no_usage"):
-            body = body | {"stream_options": {}}
-        return await _stream(writer, dialect.chunks(model, _pieces(text), usage, finish, body), act)
+        try:
+            return await _stream(writer, dialect.chunks(model, _pieces(text), usage, finish, body), act)
+        except ConnectionError:
+            entry.left = True
+            raise
 
 
 def _usage(message: str, text: str) -> dict[str, int]:

@@ -21,6 +21,8 @@ GARBLED = frozenset({"JSONDecodeError", "ContentTypeError", "DecodingError", "AP
 SHAPELESS = (LookupError, TypeError, AttributeError, ValueError)
 UNREACHABLE = frozenset({errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN})
 NAME_WORDS = ("name or service not known", "nodename nor servname", "temporary failure in name resolution", "no address associated", "getaddrinfo")
+GARBLED_WORDS = ("error converting to valid response block",)
+"""litellm gives an answer that it can't read a status of its own: 422, as if the request had been at fault."""
 REFUSED_WORDS = ("connection refused", "connect call failed", "network is unreachable", "no route to host", "all connection attempts failed")
 _WRAPPING = re.compile(r"^(?:litellm\.)?(?:\w+Error: |litellm\.\w+: |\w+(?:Exception|Error)(?: \w+)? - )+")
 
@@ -86,7 +88,7 @@ def _transport_of(link: BaseException) -> Transport | None:
         "refused": isinstance(link, ConnectionRefusedError) or getattr(link, "errno", None) in UNREACHABLE or any(word in words for word in REFUSED_WORDS),
         "disconnected": isinstance(link, ConnectionError) or name in DISCONNECTED,
         "timeout": isinstance(link, TimeoutError) or name in TIMED_OUT,
-        "garbled": name in GARBLED,
+        "garbled": name in GARBLED or any(word in words for word in GARBLED_WORDS),
     }
     return next((kind for kind, fits in kinds.items() if fits), None)
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from typing import TYPE_CHECKING, Any
 
 from hishamos.gateway.adapters.faults import fault_of
+from hishamos.gateway.adapters.gemini_stream import GeminiStream, finish_reason
 from hishamos.gateway.adapters.plug import AdapterEvent, AdapterRequest, Fault, Finish, Text, Used
 from hishamos.gateway.adapters.unlogged import unlogged
 from hishamos.records.calls import Usage
@@ -27,8 +29,8 @@ NO_KEY = "none"
 LOCAL = ("LITELLM_LOCAL_MODEL_COST_MAP", "LITELLM_LOCAL_ANTHROPIC_BETA_HEADERS", "LITELLM_LOCAL_BLOG_POSTS")
 """Without these litellm asks the network when it is imported or first used."""
 
-WHOLE = frozenset({"gemini"})
-"""Kinds that are asked for the whole answer: litellm hides the cut-off end of their streams."""
+GEMINI = "gemini"
+"""litellm says ``stop`` of all that this kind answers: whether the provider did is looked up in what it sent."""
 
 SCHEMA_WORDS = "Answer with one JSON value that satisfies this JSON Schema, and nothing else:\n"
 
@@ -48,12 +50,15 @@ class LitellmAdapter:
         litellm = self._litellm()
         arguments = self._arguments(litellm, request)
         try:
-            if request.stream and request.provider.kind not in WHOLE:
+            if request.stream:
                 arguments |= {"stream": True, "stream_options": {"include_usage": True}}
-                async for event in _pieces(await litellm.acompletion(**arguments, litellm_logging_obj=self._log(arguments))):
-                    yield event
+            answer = await litellm.acompletion(**arguments, litellm_logging_obj=self._log(arguments))
+            if request.stream:
+                async with contextlib.aclosing(answer), contextlib.aclosing(_pieces(answer, request.provider.kind)) as events:
+                    async for event in events:
+                        yield event
             else:
-                for event in _whole(await litellm.acompletion(**arguments, litellm_logging_obj=self._log(arguments))):
+                for event in _whole(answer, request.provider.kind):
                     yield event
         except (Fault, asyncio.CancelledError, GeneratorExit):
             raise
@@ -115,25 +120,36 @@ class LitellmAdapter:
         return known
 
 
-async def _pieces(stream: Any) -> AsyncIterator[AdapterEvent]:
+async def _pieces(stream: Any, kind: str) -> AsyncGenerator[AdapterEvent]:
     """Give a stream's events. litellm reports ``stop`` at the end of any stream: whether the provider said so is read beside it."""
+    gemini = GeminiStream() if kind == GEMINI else None
+    if gemini is not None:
+        source = await stream.fetch_stream()
+        source.streaming_response = gemini.watch(source.streaming_response)
     reported: Usage | None = None
+    empty = True
     async for chunk in stream:
         for choice in chunk.choices[:1]:
             if choice.delta.content:
+                empty = False
                 yield Text(choice.delta.content)
         usage = getattr(chunk, "usage", None)
         if usage is not None:
             reported = _usage(usage)
+    if gemini is not None and gemini.fault is not None:
+        raise gemini.fault
     # litellm counts tokens itself where the provider sent none; that is no report.
-    if reported is not None and any(getattr(chunk, "usage", None) is not None for chunk in stream.chunks):
+    told = reported is not None and any(getattr(chunk, "usage", None) is not None for chunk in stream.chunks)
+    reason = gemini.reason if gemini is not None else stream.received_finish_reason or stream.intermittent_finish_reason
+    if empty and not told and reason is None:
+        raise Fault("the stream holds nothing", transport="garbled")
+    if reported is not None and told:
         yield Used(reported)
-    reason = stream.received_finish_reason or stream.intermittent_finish_reason
     if reason is not None:
         yield Finish(reason)
 
 
-def _whole(response: Any) -> list[AdapterEvent]:
+def _whole(response: Any, kind: str) -> list[AdapterEvent]:
     if not response.choices:
         raise Fault("the answer holds no choice", transport="garbled")
     choice = response.choices[0]
@@ -141,9 +157,17 @@ def _whole(response: Any) -> list[AdapterEvent]:
     usage = _usage(response.usage) if getattr(response, "usage", None) is not None else Usage()
     if usage.input or usage.output:
         events.append(Used(usage))
-    if choice.finish_reason is not None:
-        events.append(Finish(choice.finish_reason))
+    reason = _gemini_reason(choice) if kind == GEMINI else choice.finish_reason
+    if reason is not None:
+        events.append(Finish(reason))
     return events
+
+
+def _gemini_reason(choice: Any) -> str | None:
+    native = (getattr(choice, "provider_specific_fields", None) or {}).get("native_finish_reason")
+    if native is not None:
+        return finish_reason(native)
+    return "content_filter" if choice.finish_reason == "content_filter" else None  # a refused prompt has no candidate
 
 
 def _usage(usage: Any) -> Usage:

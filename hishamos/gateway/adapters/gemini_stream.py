@@ -1,0 +1,74 @@
+"""What a Gemini stream itself says. litellm reports ``stop`` with every chunk of it, and so at the end of one that was cut off."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+from hishamos.gateway.adapters.plug import Fault
+
+REASONS = {"STOP": "stop", "MAX_TOKENS": "length"}
+WITHHELD = frozenset({"SAFETY", "RECITATION", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII", "IMAGE_SAFETY", "IMAGE_PROHIBITED_CONTENT", "IMAGE_RECITATION"})
+FIELDS = ("event:", "id:", "retry:", ":")
+"""Lines of server-sent events that hold no data."""
+
+
+class GeminiStream:
+    """Reads the lines of the provider's events on their way to litellm; keeps how the stream ended."""
+
+    def __init__(self) -> None:
+        self.reason: str | None = None
+        """Why the provider ended the answer, in the plug's words; None while it did not say so."""
+        self.fault: Fault | None = None
+        """What was wrong with an event, or the error that one told."""
+        self._data: list[str] = []
+
+    async def watch(self, lines: AsyncIterator[str]) -> AsyncIterator[str]:
+        """Give the lines on; end the stream at the first event that is no answer."""
+        async for line in lines:
+            self._read(line)
+            if self.fault is not None:
+                return
+            yield line
+
+    def _read(self, line: str) -> None:
+        if line.startswith("data:"):
+            self._data.append(line.removeprefix("data:"))
+        elif not line.strip():
+            self._event("\n".join(self._data).strip())
+            self._data = []
+        elif not line.startswith(FIELDS):
+            self.fault = Fault(f"the stream holds a line that is no event: {line[:80]!r}", transport="garbled")
+
+    def _event(self, data: str) -> None:
+        if not data:
+            return
+        try:
+            event = json.loads(data)
+        except ValueError:
+            event = None
+        if not isinstance(event, dict):
+            self.fault = Fault(f"an event of the stream is no JSON object: {data[:80]!r}", transport="garbled")
+        elif "error" in event:
+            self.fault = _told(event["error"])
+        else:
+            self.reason = _reason(event) or self.reason
+
+
+def finish_reason(name: str) -> str:
+    """Return the plug's word for Gemini's; one that is neither an end nor a refusal stays as it is."""
+    return REASONS.get(name) or ("content_filter" if name in WITHHELD else name.lower())
+
+
+def _reason(event: dict[str, Any]) -> str | None:
+    if (event.get("promptFeedback") or {}).get("blockReason"):
+        return "content_filter"
+    name = next((candidate.get("finishReason") for candidate in event.get("candidates") or ()), None)
+    return None if name is None else finish_reason(name)
+
+
+def _told(error: Any) -> Fault:
+    facts = error if isinstance(error, dict) else {"message": str(error)}
+    status, code = facts.get("code"), facts.get("status")
+    return Fault(str(facts.get("message") or "an error in the stream"), status=status if isinstance(status, int) else 500, code=code)
