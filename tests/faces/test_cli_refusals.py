@@ -53,13 +53,14 @@ LINES = [
 def files(terminal):
     terminal.file("ok.csv", "id,title,body\n1,a,b\n")
     terminal.file("empty.csv", "")
-    terminal.file(
+    lost = terminal.file(
         "commands/lost.yaml",
         "name: lost\ndescription: Names a model that is nothing.\nmodel: chepest\nparameters:\n  text: {type: text}\ntemplate: '{{ text }}'\n",
     )
     terminal.file("malformed.csv", "id,body\n1,a\n2,b,c\n")
     terminal.file("latin.csv", "id,body\n1,café\n".encode("latin-1"))
-    return terminal
+    yield terminal
+    (terminal.folder / lost).unlink()
 
 
 @pytest.mark.parametrize(("line", "code", "words"), LINES, ids=lambda value: " ".join(value)[:60] if isinstance(value, tuple) else "")
