@@ -18,6 +18,7 @@ from hishamos.errors import InvalidSettings, nearest_hint
 from hishamos.records.configuration import (
     BUDGET_SCOPE,
     BUDGET_SCOPES,
+    POLICIES,
     BudgetSettings,
     LimitSettings,
     PriceSettings,
@@ -176,6 +177,9 @@ class _Reader:
 
     def check_routes(self, routes: Mapping[str, RouteSettings], providers: Mapping[str, ProviderSettings]) -> None:
         for route in routes.values():
+            if route.name in POLICIES or "/" in route.name:
+                kept = "the name of a policy" if route.name in POLICIES else "how a model is named, provider/model"
+                self.fail(f"[routes.{route.name}] is {kept}", route.name, "Give the route another name.")
             for model in route.weights:
                 if model not in route.models:
                     problem = f"[routes.{route.name}] weights: {model!r} is none of its models{nearest_hint(model, list(route.models))}"

@@ -11,12 +11,12 @@ from pydantic import ValidationError
 
 from hishamos.contracts.journal import Pinned
 from hishamos.engine.inputs import default_problem
-from hishamos.engine.schemas import schema_problem
 from hishamos.engine.steps import known, step_type
 from hishamos.engine.steptype import Library, Problem, StepType
 from hishamos.engine.templates import tree
 from hishamos.errors import TemplateFailed, UnknownName, nearest_hint
 from hishamos.records.definitions import AgentDefinition, CommandDefinition, Parameter, StepDefinition, WorkflowDefinition
+from hishamos.schemas.validation import schema_problem
 
 Place = tuple[str | int, ...]
 GLOBALS = frozenset({"range", "dict", "namespace", "cycler", "joiner"})
@@ -29,8 +29,9 @@ def agent_problems(agent: AgentDefinition) -> list[Problem]:
     if agent.tools:
         following = "Leave tools out; agents answer from the task and its data for now."
         problems.append(Problem(("tools",), "agents can't use tools yet: this version has no tool loop", following))
-    if agent.output is not None and schema_problem(agent.output):
-        problems.append(Problem(("output",), f"this is no JSON Schema: {schema_problem(agent.output)}"))
+    wrong = None if agent.output is None else schema_problem(agent.output)
+    if wrong:
+        problems.append(Problem(("output",), wrong))
     return problems
 
 
@@ -44,7 +45,7 @@ def command_problems(command: CommandDefinition, library: Library) -> list[Probl
     if command.output is not None and not any("{{" in text for _, text in _texts(command.output, ())):
         wrong = schema_problem(command.output)
         if wrong:
-            problems.append(Problem(("output",), f"this is no JSON Schema: {wrong}"))
+            problems.append(Problem(("output",), wrong))
     if command.agent is not None:
         try:
             library.agent(command.agent)

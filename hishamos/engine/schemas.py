@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import functools
 import json
 import re
 from typing import Any
 
-from hishamos.records.record import canonical
+from hishamos.schemas.validation import validator
 
 _FENCE = re.compile(r"^\s*```[A-Za-z]*\s*\n(.*?)\n?\s*```\s*$", re.DOTALL)
 SHOWN = 3
@@ -15,24 +14,13 @@ SHOWN = 3
 
 def problem_of(data: Any, schema: dict[str, Any]) -> str | None:
     """Return what keeps ``data`` from satisfying the schema, in words for a model or a person; None when it does."""
-    errors = sorted(_validator(canonical(schema)).iter_errors(data), key=lambda error: [str(part) for part in error.absolute_path])
+    errors = sorted(validator(schema).iter_errors(data), key=lambda error: [str(part) for part in error.absolute_path])
     if not errors:
         return None
     lines = [f"{_place(list(error.absolute_path))}: {error.message[:300]}" for error in errors[:SHOWN]]
     if len(errors) > SHOWN:
         lines.append(f"and {len(errors) - SHOWN} more")
     return "; ".join(lines)
-
-
-def schema_problem(schema: dict[str, Any]) -> str | None:
-    """Return what is wrong with a schema itself, or None."""
-    import jsonschema
-
-    try:
-        jsonschema.Draft202012Validator.check_schema(schema)
-    except jsonschema.SchemaError as error:
-        return f"{_place(list(error.absolute_path))}: {error.message[:300]}"
-    return None
 
 
 def read_answer(text: str, schema: dict[str, Any]) -> tuple[Any, str | None]:
@@ -47,13 +35,6 @@ def read_answer(text: str, schema: dict[str, Any]) -> tuple[Any, str | None]:
 
 def _no_constant(name: str) -> Any:
     raise ValueError(f"{name} is no JSON value")
-
-
-@functools.lru_cache(maxsize=512)
-def _validator(text: str) -> Any:
-    import jsonschema
-
-    return jsonschema.Draft202012Validator(json.loads(text))
 
 
 def _place(path: list[Any]) -> str:

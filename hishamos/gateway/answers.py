@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from functools import lru_cache
 from typing import Any
 
 from hishamos.errors import InvalidInput
-from hishamos.records.record import canonical
+from hishamos.schemas.validation import schema_problem, validator
 
 _FENCE = re.compile(r"```(?:json)?\s*\n?(.*?)```", re.DOTALL | re.IGNORECASE)
 PROBLEM_LENGTH = 300
@@ -20,17 +19,17 @@ def parse(text: str, schema: dict[str, Any]) -> tuple[Any, str | None]:
         data = json.loads(_bare(text), parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
         return None, f"the answer is not JSON ({error})"
-    return next(((None, problem) for problem in _problems(data, schema)), (data, None))
+    try:
+        return next(((None, problem) for problem in _problems(data, schema)), (data, None))
+    except RecursionError:
+        return None, "the schema, or the answer, goes too deep to be held against the other"
 
 
 def check_schema(schema: dict[str, Any]) -> None:
-    """Raise :class:`InvalidInput` if no answer can be held against ``schema``: before anything is sent."""
-    from jsonschema import SchemaError
-
-    try:
-        _validator(canonical(schema))
-    except SchemaError as error:
-        raise InvalidInput(what=f"The output schema is no JSON Schema: {error.message}", where=error.json_path, next="Correct it.") from None
+    """Raise :class:`InvalidInput` if no answer can be held against ``schema``, or none can satisfy it: before anything is sent."""
+    problem = schema_problem(schema)
+    if problem is not None:
+        raise InvalidInput(what=problem, where="the output schema", next="Correct it. Nothing was sent.")
 
 
 def _no_constant(name: str) -> Any:
@@ -49,14 +48,5 @@ def _bare(text: str) -> str:
 
 
 def _problems(data: Any, schema: dict[str, Any]) -> list[str]:
-    found = _validator(canonical(schema)).iter_errors(data)
+    found = validator(schema).iter_errors(data)
     return [f"{error.json_path}: {error.message}"[:PROBLEM_LENGTH] for error in sorted(found, key=lambda error: error.json_path)][:1]
-
-
-@lru_cache(maxsize=256)
-def _validator(schema: str) -> Any:
-    from jsonschema import Draft202012Validator
-
-    plain = json.loads(schema)
-    Draft202012Validator.check_schema(plain)
-    return Draft202012Validator(plain)

@@ -8,14 +8,11 @@ from dataclasses import dataclass
 from hishamos.errors import HishamosError, KeyWithheld, NoProvider, UnknownName
 from hishamos.gateway.destinations import check_destination
 from hishamos.gateway.models import nearest
-from hishamos.records.configuration import ProviderSettings, RouteSettings, Settings
+from hishamos.records.configuration import POLICIES, ProviderSettings, RouteSettings, Settings
 
 OFFLINE_MODEL = "offline/extractive"
 OFFLINE_LINE = f'model="{OFFLINE_MODEL}" (in the terminal: --model {OFFLINE_MODEL})'
 OFFLINE = ProviderSettings(name="offline", kind="offline", timeout_s=300, idle_timeout_s=300, found=True)
-
-POLICIES = ("cheapest", "fastest", "best value")
-"""Reserved words; no route may have these names."""
 
 DEFAULT_ROUTE = RouteSettings(name="default", models=("openai/gpt-4.1-mini", "anthropic/claude-haiku-4-5", "gemini/gemini-2.5-flash"))
 KEYLESS = frozenset({"offline", "ollama"})

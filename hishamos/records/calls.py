@@ -44,7 +44,7 @@ class ModelRequest(Record):
 
     target: str
     """A model (``provider/model``), a policy, or the name of a route."""
-    messages: tuple[Message, ...]
+    messages: tuple[Message, ...] = Field(min_length=1)
     output_schema: dict[str, Any] | None = None
     """JSON Schema that the answer must satisfy; None for text."""
     max_output_tokens: int | None = Field(None, gt=0)

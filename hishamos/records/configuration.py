@@ -12,6 +12,8 @@ from hishamos.records.money import Period
 from hishamos.records.record import Record
 
 BUDGET_SCOPE = re.compile(r"^(workspace|run|(project|user|key|workflow|run):\S+)$")
+POLICIES = ("cheapest", "fastest", "best value")
+"""Reserved words for what chooses among the models of all routes; no route may have these names."""
 BUDGET_SCOPES = "workspace, run, project:KEY, user:NAME, key:PREFIX, workflow:NAME or run:ID"
 
 
@@ -22,7 +24,7 @@ class WorkspaceSettings(Record):
     broker: str = "local"
     route: str = "default"
     timezone: str = "UTC"
-    step_timeout_s: float = Field(300, gt=0)
+    step_timeout_s: float = Field(300, gt=0, allow_inf_nan=False)
     max_retries: int = Field(3, ge=0)
 
 
@@ -38,8 +40,8 @@ class ProviderSettings(Record):
     rpm: int | None = Field(None, gt=0)
     tpm: int | None = Field(None, gt=0)
     concurrency: int = Field(32, gt=0)
-    timeout_s: float = Field(60, gt=0)
-    idle_timeout_s: float = Field(15, gt=0)
+    timeout_s: float = Field(60, gt=0, allow_inf_nan=False)
+    idle_timeout_s: float = Field(15, gt=0, allow_inf_nan=False)
     found: bool = False
     """True when it was found in the environment and stands in no file."""
 
@@ -60,17 +62,17 @@ class RouteSettings(Record):
     """``[routes.NAME]``: a chain of models."""
 
     name: str
-    models: tuple[str, ...]
+    models: tuple[str, ...] = Field(min_length=1)
     on_context_overflow: tuple[str, ...] = ()
     on_content_policy: tuple[str, ...] = ()
     attempts: int = Field(4, gt=0)
-    deadline_s: float = Field(120, gt=0)
+    deadline_s: float = Field(120, gt=0, allow_inf_nan=False)
     max_output_tokens: int = Field(2048, gt=0)
     orphans: Literal["retry", "fail", "ask"] = "retry"
     on_broken_stream: Literal["restart", "keep", "fail"] = "restart"
     choose: Literal["order", "cheapest", "fastest", "best value", "weighted"] = "order"
     """Which model is asked first; the others follow in the same order when it fails."""
-    weights: dict[str, Annotated[float, Field(ge=0)]] = {}
+    weights: dict[str, Annotated[float, Field(ge=0, allow_inf_nan=False)]] = {}
     """By model, for ``weighted``; one that is left out weighs 1, one of weight 0 is asked last."""
 
 
@@ -96,7 +98,7 @@ class BudgetSettings(Record):
     period: Period = "month"
     limit_usd: Decimal = Field(ge=0, lt=10**9)
     hard: bool = True
-    warn_at: tuple[Decimal, ...] = ()
+    warn_at: tuple[Annotated[Decimal, Field(gt=0)], ...] = ()
 
 
 class Settings(Record):

@@ -99,8 +99,8 @@ class AgentLimits(Record):
     """Bounds of one task given to an agent."""
 
     turns: int = Field(8, gt=0)
-    usd: Decimal | None = None
-    seconds: float = Field(300, gt=0)
+    usd: Decimal | None = Field(None, gt=0)
+    seconds: float = Field(300, gt=0, allow_inf_nan=False)
 
 
 class AgentDefinition(Definition):

@@ -25,6 +25,10 @@ LINES = [
     (("command", "classify_bug", "-i", "text=x", "--model", "gpt-4.1-mini"), 2, ["gpt-4.1-mini", "/gpt-4.1-mini'?"]),
     (("command", "lost", "-i", "text=x"), 2, ["no route named 'chepest'", "did you mean 'cheapest'"]),
     (("map", "ok.csv", "lost", "--columns", "text=body"), 2, ["no route named 'chepest'", "did you mean 'cheapest'"]),
+    (("command", "classify_bug", "-i", "text=x", "-i", "components=[]", *OFFLINE), 2, ["no answer can satisfy the schema", "its enum is empty"]),
+    (("map", "ok.csv", "classify_bug", "--columns", "text=body", "--budget", "-1", *OFFLINE), 2, ["'-1' is no amount of money"]),
+    (("map", "ok.csv", "classify_bug", "--columns", "text=body", "--concurrency", "-1", *OFFLINE), 2, ["-1"]),
+    (("budget", "set", "b", "--limit", "-5"), 2, ["-5"]),
     (("ask", "bug-triag", "x"), 2, ["no agent named 'bug-triag'", "did you mean 'bug-triage'"]),
     (("show", "ZZZZZZ"), 2, ["ZZZZZZ"]),
     (("results", "ZZZZZZ"), 2, ["no result named"]),
@@ -49,13 +53,14 @@ LINES = [
 def files(terminal):
     terminal.file("ok.csv", "id,title,body\n1,a,b\n")
     terminal.file("empty.csv", "")
-    terminal.file(
+    lost = terminal.file(
         "commands/lost.yaml",
         "name: lost\ndescription: Names a model that is nothing.\nmodel: chepest\nparameters:\n  text: {type: text}\ntemplate: '{{ text }}'\n",
     )
     terminal.file("malformed.csv", "id,body\n1,a\n2,b,c\n")
     terminal.file("latin.csv", "id,body\n1,café\n".encode("latin-1"))
-    return terminal
+    yield terminal
+    (terminal.folder / lost).unlink()
 
 
 @pytest.mark.parametrize(("line", "code", "words"), LINES, ids=lambda value: " ".join(value)[:60] if isinstance(value, tuple) else "")

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from hishamos.engine.conversation import agent_request, converse
-from hishamos.engine.schemas import schema_problem
 from hishamos.engine.steptype import Library, Problem, Reference, Result, StepContext, StepInputs, StepType
 from hishamos.errors import UnknownName
+from hishamos.schemas.validation import schema_problem
 
 REPAIRS = 2
 
@@ -52,7 +52,7 @@ class AgentStep(StepType[AgentInputs]):
         if isinstance(schema, dict) and "{{" not in str(schema):
             wrong = schema_problem(schema)
             if wrong:
-                problems.append(Problem(("output",), f"this is no JSON Schema: {wrong}"))
+                problems.append(Problem(("output",), wrong))
         return problems
 
     def references(self, raw: Mapping[str, Any]) -> Reference:

@@ -143,6 +143,13 @@ COMMANDS = [
     ("name: c\ndescription: d\ntemplate: '{{ text '\nparameters: {text: {}}\n", "unexpected"),
     ("name: c\ndescription: d\ntemplate: x\nagent: nobody\n", "no agent named 'nobody'"),
     ("name: c\ndescription: d\ntemplate: x\noutput: {type: 5}\n", "no JSON Schema"),
+    (
+        "name: c\ndescription: d\ntemplate: x\noutput: {type: integer, minimum: 5, maximum: 3}\n",
+        "no answer can satisfy the schema: $: minimum 5 excludes maximum 3",
+    ),
+    ("name: c\ndescription: d\ntemplate: x\noutput: {$ref: 'http://127.0.0.1/x'}\n", "which is not in it"),
+    ("name: c\ndescription: d\ntemplate: x\nmax_output_tokens: -5\n", "max_output_tokens"),
+    ("name: c\ndescription: d\ntemplate: x\nrepairs: -1\n", "repairs"),
     ("name: c\ndescription: d\ntemplate: x\noutput: {enum: '{{ y }}'}\n", "'y' is no parameter"),
     ("name: c\ndescription: d\ntemplate: x\nparameters: {text: {}}\nexamples: [{inputs: {txt: x}}]\n", "did you mean 'text'"),
     ("name: c\ndescription: d\ntemplate: x\ncache: sometimes\n", "cache"),

@@ -11,7 +11,7 @@ import pytest
 
 from hishamos.errors import InvalidInput, KeyReused, KeyWithheld, NoProvider, ServerClosing, UnknownName
 from hishamos.gateway.adapters.plug import Fault, Finish, Text, Used
-from hishamos.records.calls import AttemptStatus, CallStatus, Tags, Usage
+from hishamos.records.calls import AttemptStatus, CallStatus, ModelRequest, Tags, Usage
 from hishamos.records.configuration import BudgetSettings, LimitSettings, PriceSettings, ProviderSettings, RouteSettings, Settings
 from tests.rigs.gateways import Act, House, Scripted, answer, build, request, scripted, settings_for
 
@@ -144,7 +144,22 @@ def test_misuse_raises_and_is_not_kept(opened: Make):
         house.ask(target="openai/gpt-4.1")
     with pytest.raises(InvalidInput):
         house.ask(output_schema={"type": "nonsense"})
+    with pytest.raises(InvalidInput, match="no answer can satisfy the schema: \\$.properties.n: minimum 2 excludes maximum 1"):
+        house.ask(output_schema={"type": "object", "required": ["n"], "properties": {"n": {"type": "integer", "minimum": 2, "maximum": 1}}})
+    with pytest.raises(InvalidInput, match="refers to '#/nowhere'"):
+        house.ask(output_schema={"$ref": "#/nowhere"})
     assert adapter.asked == house.rows() == house.store.fetch("select * from ledger_calls")
+
+
+@pytest.mark.parametrize("limits", [{"max_output_tokens": -1}, {"max_output_tokens": 0}, {"temperature": -0.1}, {"temperature": float("nan")}])
+def test_a_request_with_a_limit_below_nothing_can_not_be_made(limits: dict[str, float]):
+    with pytest.raises(ValueError, match=next(iter(limits))):
+        request(**limits)
+
+
+def test_a_request_without_a_message_can_not_be_made():
+    with pytest.raises(ValueError, match="messages"):
+        ModelRequest(target="default", messages=())
 
 
 def test_check_and_targets_cost_nothing(opened: Make):
