@@ -16,7 +16,7 @@ from hishamos.gateway.ladder import Fallback
 from hishamos.gateway.meter import answered, attempt_of
 from hishamos.gateway.routes import OFFLINE, Target
 from hishamos.gateway.trips import Trip, output_limit
-from hishamos.records.calls import AttemptStatus, CallStatus, Outcome, StreamEvent
+from hishamos.records.calls import AttemptBegan, AttemptStatus, CallStatus, Outcome, TextPiece
 from hishamos.records.record import content_hash, now
 
 LIFETIMES = {"1h": timedelta(hours=1), "7d": timedelta(days=7), "forever": timedelta.max}
@@ -82,9 +82,9 @@ class Cached:
 
     @staticmethod
     def _tell(trip: Trip, found: CachedAnswer) -> None:
-        trip.publish(StreamEvent(kind="attempt", model=found.model))
+        trip.publish(AttemptBegan(model=found.model))
         if found.text:
-            trip.publish(StreamEvent(kind="text", text=found.text, model=found.model))
+            trip.publish(TextPiece(text=found.text, model=found.model))
 
     def _keep(self, trip: Trip, outcome: Outcome) -> None:
         if outcome.status is not CallStatus.SUCCEEDED or outcome.error is not None or outcome.reused or not outcome.attempts:

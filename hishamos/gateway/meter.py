@@ -23,7 +23,7 @@ from hishamos.gateway.models import did_you_mean
 from hishamos.gateway.prices import PriceBook
 from hishamos.gateway.routes import OFFLINE, Target
 from hishamos.gateway.trips import Ended, Tried, Trip, failure, output_limit
-from hishamos.records.calls import Attempt, AttemptStatus, CallStatus, Outcome, StreamEvent, Usage
+from hishamos.records.calls import Attempt, AttemptBegan, AttemptStatus, CallStatus, Outcome, Restarted, TextPiece, Usage, UsageTold
 from hishamos.records.money import Price
 from hishamos.records.record import new_id, now, usd
 from hishamos.security import redact
@@ -86,14 +86,15 @@ class Meter:
             trip.attempts.pop()
             return None
         trip.held, trip.made = True, trip.made + 1
+        _tell(trip, tried.attempt)
         return tried
 
     async def _attempted(self, trip: Trip, target: Target, attempt: Attempt, ask: Reserve, limit: int) -> Tried:
         """Send the request, read the answer; nothing is written."""
         if trip.texted:
-            trip.publish(StreamEvent(kind="restart", model=target.reference))
+            trip.publish(Restarted(model=target.reference))
             trip.texted = False
-        trip.publish(StreamEvent(kind="attempt", model=target.reference))
+        trip.publish(AttemptBegan(model=target.reference))
         reading, started = _Reading(), time.perf_counter()
         cause, fault = await self._read(trip, target, limit, reading)
         attempt = _completed(trip, attempt, target, reading, cause, fault, ask, limit, started)
@@ -170,7 +171,7 @@ class Meter:
                         if event.text:
                             reading.pieces.append(event.text)
                             trip.texted = True
-                            trip.publish(StreamEvent(kind="text", text=event.text, model=target.reference))
+                            trip.publish(TextPiece(text=event.text, model=target.reference))
                     elif isinstance(event, Used):
                         reading.usage = event.usage
                     else:
@@ -192,7 +193,9 @@ class Meter:
         self._conclude(trip, tried)
         done = await answered(self._ledger.settle(tried.attempt, ask, tried.outcome))
         self._line.wake()
-        if not done:
+        if done:
+            _tell(trip, tried.attempt)
+        else:
             trip.held = False  # another process took the call over; what it makes of it is the answer
             trip.attempts.pop()
             await self._follow(trip, tried.target)
@@ -230,6 +233,12 @@ class Meter:
 def answered(future: Future[T]) -> Awaitable[T]:
     """Wait on the loop for what the store's thread answers."""
     return asyncio.wrap_future(future)
+
+
+def _tell(trip: Trip, attempt: Attempt) -> None:
+    usage = attempt.usage
+    if usage is not None:
+        trip.publish(UsageTold(model=attempt.model, usage=usage, cost_nanos=attempt.cost_nanos))
 
 
 def _tried(target: Target, attempt: Attempt, reading: _Reading, cause: Cause | None, fault: Fault | None) -> Tried:
@@ -337,14 +346,7 @@ def _bill(trip: Trip, reading: _Reading, cause: Cause | None, ask: Reserve, limi
 def _success(trip: Trip, tried: Tried) -> Outcome:
     outcome = trip.outcome(CallStatus.SUCCEEDED, tried=tried)
     attempt, schema = tried.attempt, trip.request.output_schema
-    usage = Usage(
-        input=attempt.input_tokens or 0,
-        cached=attempt.cached_tokens or 0,
-        cache_write=attempt.cache_write_tokens or 0,
-        output=attempt.output_tokens or 0,
-        reasoning=attempt.reasoning_tokens or 0,
-        source=attempt.usage_source or "estimated",
-    )
+    usage = attempt.usage or Usage(source="estimated")
     if schema is None:
         return outcome.model_copy(update={"usage": usage})
     data, problem = parse(tried.text, schema)

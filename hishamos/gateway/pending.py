@@ -7,7 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 
 from hishamos.contracts.feeds import Feed
-from hishamos.records.calls import Outcome, StreamEvent
+from hishamos.records.calls import AttemptBegan, Finished, Outcome, StreamEvent, TextPiece
 
 
 class SharedCall:
@@ -90,9 +90,10 @@ class SharedCall:
     def _replay(self, outcome: Outcome) -> None:
         """Close the stream; a stored outcome's text is told in one piece."""
         if outcome.reused and outcome.text:
-            self.publish(StreamEvent(kind="attempt", model=outcome.model))
-            self.publish(StreamEvent(kind="text", text=outcome.text, model=outcome.model))
-        self.publish(StreamEvent(kind="finish", model=outcome.model, status=outcome.status))
+            if outcome.model is not None:
+                self.publish(AttemptBegan(model=outcome.model))
+            self.publish(TextPiece(text=outcome.text, model=outcome.model))
+        self.publish(Finished(status=outcome.status, model=outcome.model, cost_nanos=outcome.cost_nanos))
 
 
 class PendingHandle:

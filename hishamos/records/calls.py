@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -136,6 +136,20 @@ class Attempt(Record):
     tags: dict[str, Any] = {}
 
     @property
+    def usage(self) -> Usage | None:
+        """The tokens as one record; None while nothing is known of them."""
+        if self.input_tokens is None or self.output_tokens is None:
+            return None
+        return Usage(
+            input=self.input_tokens,
+            cached=self.cached_tokens or 0,
+            cache_write=self.cache_write_tokens or 0,
+            output=self.output_tokens,
+            reasoning=self.reasoning_tokens or 0,
+            source=self.usage_source or "estimated",
+        )
+
+    @property
     def cost_usd(self) -> Decimal | None:
         """The cost in USD, exact; None when unpriced."""
         return usd(self.cost_nanos)
@@ -184,13 +198,50 @@ class Outcome(Record):
         return usd(self.cost_nanos)
 
 
-class StreamEvent(Record):
-    """One event of a streamed answer. ``restart`` tells that the text so far is void: another attempt begins."""
+class AttemptBegan(Record):
+    """A model is asked."""
 
-    kind: Literal["attempt", "text", "restart", "usage", "finish"]
-    text: str = ""
-    model: str | None = None
-    status: CallStatus | None = None
+    kind: Literal["attempt"] = "attempt"
+    model: str
+
+
+class TextPiece(Record):
+    """The next piece of the answer."""
+
+    kind: Literal["text"] = "text"
+    text: str
+    model: str | None
+
+
+class Restarted(Record):
+    """The text so far is void: its attempt broke, another begins."""
+
+    kind: Literal["restart"] = "restart"
+    model: str
+
+
+class UsageTold(Record):
+    """What an attempt took, once its row in the ledger is complete; a broken attempt's is estimated."""
+
+    kind: Literal["usage"] = "usage"
+    model: str
+    usage: Usage
+    cost_nanos: int | None
+    """Nano-dollars; None when unpriced."""
+
+
+class Finished(Record):
+    """How the call ended; always the last event."""
+
+    kind: Literal["finish"] = "finish"
+    status: CallStatus
+    model: str | None
+    cost_nanos: int | None
+    """Nano-dollars over all attempts; None when any billed one is unpriced."""
+
+
+StreamEvent = Annotated[AttemptBegan | TextPiece | Restarted | UsageTold | Finished, Field(discriminator="kind")]
+"""One event of a streamed answer, told apart by its class or its ``kind``."""
 
 
 class CommandResult(Record):

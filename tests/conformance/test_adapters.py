@@ -132,9 +132,24 @@ def test_a_status_is_a_cause_and_is_asked_once(simulator: Simulator, kind: str, 
     events, fault = collect(asked(kind, simulator, stream=stream))
     assert fault is not None
     assert (events, fault.retry_after_s, len(simulator.book())) == ([], 3.0, 1)
-    # litellm reports Anthropic's 529 as 500: both are retried
-    assert classify(fault).name in ({cause, "server_error"} if (kind, status) == ("anthropic", 529) else {cause})
+    assert classify(fault).name == cause
     assert f"simulated {status}" in str(fault)
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+@pytest.mark.parametrize(
+    ("kind", "act", "seconds"),
+    [
+        *((kind, {"retry_after": header}, seconds) for kind in KINDS for header, seconds in (("7", 7.0), ("-7", 0.0), ("soon", None), ("1e9", 1e9))),
+        *((kind, {"headers": {"retry-after-ms": "1500", "retry-after": "2"}}, 1.5) for kind in KINDS),
+        ("gemini", {"retry_delay": "34.5s"}, 34.5),
+    ],
+)
+def test_a_pause_is_read_as_the_provider_tells_it(simulator: Simulator, kind: str, stream: bool, act: dict[str, Any], seconds: float | None):
+    simulator.script("*", then={"status": 429, **act})
+    _, fault = collect(asked(kind, simulator, stream=stream))
+    assert fault is not None
+    assert (fault.status, fault.retry_after_s) == (429, seconds)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from email.utils import formatdate
 from itertools import pairwise
 
 import pytest
@@ -68,6 +69,48 @@ def test_d1_a_rate_limit_is_waited_for(opened: Open, simulator: Simulator, kind:
     assert all(after["started"] - before["started"] >= 1 for before, after in pairwise(book))
     assert [(status, cause) for _, status, cause in hops(house)] == [("failed", "rate_limit"), ("succeeded", None)]
     assert house.rows()[0]["cost_nanos"] == 0
+
+
+@pytest.mark.parametrize("header", ["soon", "-5", "Mon, 23 Nov 2020 12:00:00 GMT", ""], ids=["garbage", "negative", "past", "empty"])
+@every
+def test_d1_a_pause_that_is_none_becomes_our_own(opened: Open, simulator: Simulator, kind: str, header: str):
+    scripted(simulator, kind, {"status": 429, "retry_after": header})
+    house = opened(kind, spare=False)
+    assert ask(house, stream=False).status is CallStatus.SUCCEEDED
+    refused, served = simulator.book()
+    assert served["started"] - refused["started"] >= 0.25
+
+
+@every
+def test_d1_a_date_is_waited_for(opened: Open, simulator: Simulator, kind: str):
+    house = opened(kind, spare=False)
+    house.ask("warm up", target=SPARE)
+    until = int(time.time()) + 3
+    scripted(simulator, kind, {"status": 503, "retry_after": formatdate(until, usegmt=True)})
+    assert ask(house, stream=True).status is CallStatus.SUCCEEDED
+    assert simulator.book()[-1]["started"] >= until
+
+
+@every
+def test_d1_a_pause_beyond_the_deadline_leaves_the_target_at_once(opened: Open, simulator: Simulator, kind: str):
+    scripted(simulator, kind, then={"status": 429, "retry_after": "1e9"})
+    house = opened(kind)
+    house.ask("warm up", target=SPARE)
+    started = time.monotonic()
+    assert ask(house, stream=True).model == SPARE
+    alone = ask(house, stream=True, target=MODELS[kind])
+    assert (alone.status, alone.error.facts["cause"]) == (CallStatus.FAILED, "rate_limit")
+    assert time.monotonic() - started < 5
+    assert [entry["status"] for entry in simulator.book()] == [200, 429, 200, 429]
+
+
+@both
+@every
+def test_d3_a_529_is_overloaded(opened: Open, simulator: Simulator, kind: str, stream: bool):
+    scripted(simulator, kind, {"status": 529})
+    house = opened(kind, spare=False)
+    assert ask(house, stream=stream).status is CallStatus.SUCCEEDED
+    assert [cause for _, _, cause in hops(house)] == ["overloaded", None]
 
 
 @both
@@ -211,3 +254,19 @@ def test_d10_a_stream_that_begins_malformed_is_tried_once_more_and_then_left(ope
     assert ask(house, stream=True).model == SPARE
     assert hops(house) == [(kind, "failed", "garbled")] * 2 + [("spare", "succeeded", None)]
     assert all(row["usage_source"] == "estimated" for row in house.rows() if row["status"] == "failed")
+
+
+TOLD = {"openai": "rate_limit_exceeded", "anthropic": "rate_limit_error", "gemini": "RESOURCE_EXHAUSTED"}
+
+
+@every
+def test_d8_an_error_that_a_stream_tells_is_classified_like_any_other(opened: Open, simulator: Simulator, kind: str):
+    told = {"told": 429, "code": TOLD[kind], "message": "slow down"}
+    scripted(simulator, kind, {**told, "error_after": 0}, {**told, "error_after": BEGUN[kind], "text": "one two three four five six seven"})
+    house = opened(kind, spare=False)
+    outcome = ask(house, stream=True)
+    assert outcome.status is CallStatus.SUCCEEDED
+    cause = "server_error" if kind == "anthropic" else "rate_limit"  # litellm leaves out which error Anthropic tells; both are tried again
+    assert hops(house) == [(kind, "failed", cause), (kind, "incomplete", cause), (kind, "succeeded", None)]
+    assert [row["error"] for row in house.rows()] == ["slow down", "slow down", None]
+    assert [row["cost_nanos"] > 0 for row in house.rows()] == [False, True, True]

@@ -48,7 +48,7 @@ def test_a_chain_that_is_down_everywhere_fails_with_all_its_hops(house: House):
     assert outcome.cost_nanos == 0
 
 
-def test_a_cut_answer_is_no_success(house: House, kind: str):
+def test_a_cut_answer_is_no_success(house: House):
     outcome = house.ask("cutoff", stream=True)
     assert outcome.status is CallStatus.FAILED
     assert {attempt.cause for attempt in outcome.attempts} <= {"incomplete", "disconnected"}

@@ -184,7 +184,7 @@ def test_ctrl_c_cancels_what_was_asked_and_detaches_from_what_goes_on(own_termin
         terminal.json("cancel", found["id"])
 
 
-def test_an_invoice_is_held_against_the_ledger(own_terminal: Terminal) -> None:
+def test_an_invoice_is_held_against_the_ledger(own_terminal):
     own_terminal.type("command", "classify_bug", "-i", "text=It crashes.", *OFFLINE)
     file = own_terminal.file("invoice.csv", "Date,Model,Cost\n2026-11-03,gpt-4.1-mini,0.004\n2026-11-04,gpt-4.1-mini,$1.50\n")
     [small, large] = own_terminal.json("reconcile", file, code=1)

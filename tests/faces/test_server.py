@@ -19,6 +19,7 @@ import pytest
 import hishamos
 from hishamos.contracts.wire import PROTOCOL, Hello, Places, Welcome, all_verbs
 from hishamos.errors import InvalidSettings, NoProvider, ServerUnreachable, StoreBusy, StoreError, StoreTooNew, UnknownName
+from hishamos.records.calls import CallStatus, Finished, Restarted, StreamEvent, TextPiece, UsageTold
 from hishamos.records.results import IssueDraft
 from hishamos.remote.requests import Requests
 from tests.rigs.simulator import Simulator
@@ -160,6 +161,26 @@ def test_no_key_is_found_in_the_data_folder(workspace_dir: Path, monkeypatch: py
     Requests(workspace_dir).stop()
     found = [str(file) for file in (workspace_dir / "data").rglob("*") if file.is_file() and secret.encode() in file.read_bytes()]
     assert found == []
+
+
+def test_a_stream_comes_as_typed_events_while_the_answer_comes(workspace_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-streaming-0123456789abcdef")
+    with Simulator() as simulator:
+        provider_file(workspace_dir, simulator.url)
+        ws = hishamos.open(workspace_dir)
+        ws.agents.ask("bug-triage", "warm up")
+        simulator.script("gpt-4.1-mini", {"cut_after": 2, "text": "one two three four five six seven eight"}, {"chunk_s": 0.1, "text": "word " * 30})
+        seen: list[tuple[float, StreamEvent]] = [(time.monotonic(), event) for event in ws.agents.stream("bug-triage", "tell me")]
+        events = [event for _, event in seen]
+        restart = next(place for place, event in enumerate(events) if isinstance(event, Restarted))
+        pieces = [(moment, event.text) for moment, event in seen[restart:] if isinstance(event, TextPiece)]
+        assert "".join(text for _, text in pieces) == "word " * 30
+        assert pieces[-1][0] - pieces[0][0] > 0.4, "the first pieces were seen while the last were still to come"
+        assert [event.kind for event in events[:restart]] == ["attempt", "text", "text", "usage"]
+        assert [event.kind for event in events[-2:]] == ["usage", "finish"]
+        whole, broken = ws.ledger.calls(limit=2)
+        assert [event.cost_nanos for event in events if isinstance(event, UsageTold)] == [broken.cost_nanos, whole.cost_nanos]
+        assert events[-1] == Finished(status=CallStatus.SUCCEEDED, model=whole.model, cost_nanos=broken.cost_nanos + whole.cost_nanos)
 
 
 def test_waiting_calls_starve_nobody(workspace_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:

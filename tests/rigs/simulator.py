@@ -5,8 +5,9 @@ Run it (``python tests/rigs/simulator.py --port 0`` prints one JSON line with it
 - ``GET /book``: what it received and what it would bill, in order; ``DELETE /book`` forgets it; ``GET /peak``: most requests at once.
 - ``POST /script {"model": "m", "acts": [{…}, …], "then": {…}}``: how the next requests for a model are answered, and all after them.
 
-An act may hold ``status, code, message, retry_after, delay_s, hang, drop, garbled, html, empty, text, finish, no_finish, cut_after,
-stall_after, malformed_after, chunk_s, usage, no_usage, blocked``. Times are seconds; ``cut_after`` and ``stall_after`` count chunks of a stream.
+An act may hold ``status, code, message, retry_after, retry_delay, headers, delay_s, hang, drop, garbled, html, empty, text, finish,
+no_finish, blocked, cut_after, stall_after, malformed_after, error_after, told, chunk_s, usage, no_usage``. Times are seconds; what ends
+in ``_after`` counts chunks of a stream; ``told`` is the status of an error that a stream tells.
 """
 
 from __future__ import annotations
@@ -240,7 +241,10 @@ class Gemini(Dialect):
         return [_event(self.whole(model, piece, counted[place], finish if place == last else None, body)) for place, piece in enumerate(pieces)]
 
     def error(self, status: int, act: dict[str, Any]) -> dict[str, Any]:
-        return {"error": {"code": status, "message": act.get("message", f"simulated {status}"), "status": act.get("code", "SIMULATED")}}
+        error = {"code": status, "message": act.get("message", f"simulated {status}"), "status": act.get("code", "SIMULATED")}
+        if "retry_delay" in act:
+            error["details"] = [{"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": act["retry_delay"]}]
+        return {"error": error}
 
 
 DIALECTS = {"/v1/chat/completions": OpenAI(), "/v1/messages": Anthropic()}
@@ -319,7 +323,7 @@ class Server:
             await asyncio.sleep(3600)
         entry.finished = time.time()
         if entry.status != 200:
-            extra = {"retry-after": str(act["retry_after"])} if "retry_after" in act else {}
+            extra = act.get("headers", {}) | ({"retry-after": str(act["retry_after"])} if "retry_after" in act else {})
             return await _reply(writer, entry.status, dialect.error(entry.status, act), extra)
         if act.get("garbled") or act.get("html") or act.get("empty"):
             raw = b"" if act.get("empty") else b"<html>busy</html>" if act.get("html") else b'{"choices": [{"mess'
@@ -332,7 +336,8 @@ class Server:
             answer = dialect.whole(model, text, usage, finish, body)
             return await _reply(writer, 200, {name: value for name, value in answer.items() if not (act.get("no_usage") and name == "usage")})
         try:
-            return await _stream(writer, dialect.chunks(model, _pieces(text), usage, finish, body), act)
+            told = _event(dialect.error(act.get("told", 500), act), "error" if isinstance(dialect, Anthropic) else None)
+            return await _stream(writer, dialect.chunks(model, _pieces(text), usage, finish, body), act, told)
         except ConnectionError:
             entry.left = True
             raise
@@ -348,7 +353,7 @@ def _pieces(text: str) -> list[str]:
     return [group if place == 0 else " " + group for place, group in enumerate(groups)]
 
 
-async def _stream(writer: asyncio.StreamWriter, events: list[str], act: dict[str, Any]) -> bool:
+async def _stream(writer: asyncio.StreamWriter, events: list[str], act: dict[str, Any], told: str) -> bool:
     writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n")
     for place, event in enumerate(events):
         if place == act.get("cut_after"):
@@ -357,8 +362,10 @@ async def _stream(writer: asyncio.StreamWriter, events: list[str], act: dict[str
         if place == act.get("stall_after"):
             await writer.drain()
             await asyncio.sleep(3600)
-        data = (MALFORMED if act.get("malformed_after") == place else event).encode()
+        data = (MALFORMED if act.get("malformed_after") == place else told if act.get("error_after") == place else event).encode()
         writer.write(f"{len(data):x}\r\n".encode() + data + b"\r\n")
+        if act.get("error_after") == place:
+            break
         if act.get("chunk_s"):
             await writer.drain()
             await asyncio.sleep(act["chunk_s"])

@@ -24,6 +24,7 @@ NAME_WORDS = ("name or service not known", "nodename nor servname", "temporary f
 GARBLED_WORDS = ("error converting to valid response block",)
 """litellm gives an answer that it can't read a status of its own: 422, as if the request had been at fault."""
 REFUSED_WORDS = ("connection refused", "connect call failed", "network is unreachable", "no route to host", "all connection attempts failed")
+_RETRY_DELAY = re.compile(r"""retryDelay['"\\]*:\s*['"\\]*([0-9.]+)s""")
 _WRAPPING = re.compile(r"^(?:litellm\.)?(?:\w+Error: |litellm\.\w+: |\w+(?:Exception|Error)(?: \w+)? - )+")
 
 
@@ -32,8 +33,7 @@ def fault_of(error: BaseException) -> Fault:
     chain = list(_chain(error))
     headers = _headers(chain)
     transport = _transport(chain)
-    # The innermost was there: litellm calls Anthropic's 529 a 500.
-    status = next((found for found in (getattr(link, "status_code", None) for link in reversed(chain)) if isinstance(found, int)), None)
+    status = next((found for found in map(_status_of, reversed(chain)) if found), None)  # litellm gives Anthropic's 529 out as 500
     words = _words(error)
     if transport == "garbled" and isinstance(chain[-1], SHAPELESS):
         words = f"the answer is not of the form that was asked for ({type(chain[-1]).__name__}: {chain[-1]})"
@@ -44,7 +44,7 @@ def fault_of(error: BaseException) -> Fault:
         status=None if transport else status,
         code=_code(chain),
         transport=transport,
-        retry_after_s=retry_after(headers.get("retry-after")),
+        retry_after_s=_pause(headers, error),
     )
 
 
@@ -57,12 +57,28 @@ def retry_after(value: str | None, now: datetime | None = None) -> float | None:
     except ValueError:
         try:
             moment = parsedate_to_datetime(value)
-        except (ValueError, TypeError, IndexError):
+        except (ValueError, TypeError, IndexError, OverflowError):
             return None
         if moment.tzinfo is None:
             moment = moment.replace(tzinfo=UTC)
         seconds = (moment - (now or datetime.now(UTC))).total_seconds()
     return max(0.0, seconds) if math.isfinite(seconds) else None
+
+
+def _pause(headers: Mapping[str, str], error: BaseException) -> float | None:
+    """Return how long the provider asks to wait, seconds: in milliseconds (OpenAI), in the header of old, in the error's details (Gemini)."""
+    exact = retry_after(headers.get("retry-after-ms"))
+    if exact is not None:
+        return exact / 1000
+    told = _RETRY_DELAY.search(str(error))
+    return retry_after(headers.get("retry-after") or (told[1] if told else None))
+
+
+def _status_of(link: BaseException) -> int | None:
+    for found in (getattr(link, "status_code", None), getattr(getattr(link, "response", None), "status_code", None)):
+        if isinstance(found, int):
+            return found
+    return None
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

@@ -25,25 +25,27 @@ class GeminiStream:
         self._data: list[str] = []
 
     async def watch(self, lines: AsyncIterator[str]) -> AsyncIterator[str]:
-        """Give the lines on; end the stream at the first event that is no answer."""
+        """Give the lines on, event by event; end the stream before the first that is no answer."""
         async for line in lines:
-            self._read(line)
-            if self.fault is not None:
+            if line.startswith("data:"):
+                self._data.append(line)
+            elif line.strip() and not line.startswith(FIELDS):
+                self.fault = Fault(f"the stream holds a line that is no event: {line[:80]!r}", transport="garbled")
                 return
-            yield line
+            elif not line.strip():
+                for part in self._event():
+                    yield part
+                if self.fault is not None:
+                    return
+        for part in self._event():
+            yield part
 
-    def _read(self, line: str) -> None:
-        if line.startswith("data:"):
-            self._data.append(line.removeprefix("data:"))
-        elif not line.strip():
-            self._event("\n".join(self._data).strip())
-            self._data = []
-        elif not line.startswith(FIELDS):
-            self.fault = Fault(f"the stream holds a line that is no event: {line[:80]!r}", transport="garbled")
-
-    def _event(self, data: str) -> None:
+    def _event(self) -> list[str]:
+        """Return the lines of the event that has ended, if it is one of an answer."""
+        lines, self._data = self._data, []
+        data = "\n".join(line.removeprefix("data:") for line in lines).strip()
         if not data:
-            return
+            return []
         try:
             event = json.loads(data)
         except ValueError:
@@ -54,6 +56,7 @@ class GeminiStream:
             self.fault = _told(event["error"])
         else:
             self.reason = _reason(event) or self.reason
+        return [] if self.fault else lines
 
 
 def finish_reason(name: str) -> str:

@@ -73,6 +73,7 @@ class LitellmAdapter:
         """See the plug."""
         if self._module is not None:
             await self._module.close_litellm_async_clients()
+            await self._module.module_level_aclient.close()  # streams go through this one
 
     def _litellm(self) -> ModuleType:
         with self._import:

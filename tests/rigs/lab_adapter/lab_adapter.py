@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 import httpx
 
+from hishamos.gateway.adapters.faults import retry_after
 from hishamos.gateway.adapters.plug import AdapterEvent, AdapterRequest, Fault, Finish, Text, Used
 from hishamos.records.calls import Usage
 
@@ -89,11 +89,8 @@ def _refused(response: httpx.Response, body: bytes) -> Fault:
         error = json.loads(body)["error"]
     except (ValueError, LookupError, TypeError):
         error = {}
-    after = response.headers.get("retry-after")
-    seconds = float(after) if after and after.isdigit() else None
-    if after and seconds is None:
-        with_date = parsedate_to_datetime(after)
-        seconds = max(0.0, with_date.timestamp() - parsedate_to_datetime(response.headers["date"]).timestamp())
+    milliseconds = retry_after(response.headers.get("retry-after-ms"))
+    seconds = retry_after(response.headers.get("retry-after")) if milliseconds is None else milliseconds / 1000
     return Fault(error.get("message") or f"status {response.status_code}", status=response.status_code, code=error.get("code"), retry_after_s=seconds)
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from hishamos.gateway.adapters.faults import fault_of, retry_after
 from hishamos.gateway.adapters.plug import Fault
-from hishamos.gateway.causes import Action, classify
+from hishamos.gateway.causes import TABLE, Action, classify
 
 
 @pytest.mark.parametrize(
@@ -38,11 +38,29 @@ from hishamos.gateway.causes import Action, classify
         (Fault("", transport="disconnected", status=500), "disconnected", Action.RETRY),
         (Fault("", transport="garbled"), "garbled", Action.RETRY),
         (Fault("no idea"), "server_error", Action.RETRY),
+        (Fault("", status=402), "quota", Action.NEXT),
+        (Fault("Your credit balance is too low to access the Anthropic API.", status=400), "quota", Action.NEXT),
+        (Fault("", status=413), "context_overflow", Action.LARGER),
+        (Fault("", status=400, code="context_length_exceeded"), "context_overflow", Action.LARGER),
+        (Fault("blocked by the content management policy", status=400), "content_policy", Action.OTHER_POLICY),
+        (Fault("context length", status=500), "server_error", Action.RETRY),
+        (Fault("", status=500, code="rate_limit_exceeded"), "rate_limit", Action.RETRY),
+        (Fault("", status=429, code="RESOURCE_EXHAUSTED"), "rate_limit", Action.RETRY),
+        (Fault("", status=200, code="UNAVAILABLE"), "overloaded", Action.RETRY),
+        (Fault("", status=400, code="INVALID_ARGUMENT"), "invalid_request", Action.FAIL),
+        (Fault("", status=408), "server_error", Action.RETRY),
+        (Fault("", status=504), "server_error", Action.RETRY),
     ],
 )
 def test_cause(fault: Fault, cause: str, action: Action):
     found = classify(fault)
     assert (found.name, found.action) == (cause, action)
+
+
+def test_a_sign_stands_for_one_cause():
+    signs = [sign for cause in TABLE for sign in (*cause.transports, *cause.codes, *cause.statuses)]
+    assert len(signs) == len(set(signs))
+    assert all(code == code.lower() for cause in TABLE for code in cause.codes)
 
 
 NOW = datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC)
@@ -52,6 +70,7 @@ NOW = datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC)
     ("header", "seconds"),
     [
         (None, None), ("2", 2.0), ("0.5", 0.5), ("-3", 0.0), ("Mon, 23 Nov 2026 12:00:07 GMT", 7.0), ("Mon, 23 Nov 2026 11:00:00 GMT", 0.0),
+        ("Mon, 23 Nov 99999 12:00:00 GMT", None), ("Mon, 23 Nov 2026 12:00:00 +9999", None), ("1e9", 1e9), ("-1e9", 0.0), ("1e999", None),
         ("soon", None), ("", None), ("inf", None), ("nan", None), ("99999999", 99999999.0),
     ],
 )  # fmt: skip
@@ -66,6 +85,16 @@ def test_the_innermost_exception_says_how_the_connection_failed():
     lookup = RuntimeError("Connection error.")
     lookup.__cause__ = socket.gaierror(-2, "Name or service not known")
     assert fault_of(lookup).transport == "name"
+
+
+def test_the_innermost_exception_says_the_status():
+    class Wrapped(Exception):
+        def __init__(self, status: int):
+            self.status_code = status
+
+    error = Wrapped(500)
+    error.__cause__ = Wrapped(529)
+    assert fault_of(error).status == 529
 
 
 def test_status_is_read_whatever_the_class_is_called():

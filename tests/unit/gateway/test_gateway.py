@@ -11,7 +11,7 @@ import pytest
 
 from hishamos.errors import InvalidInput, KeyReused, KeyWithheld, NoProvider, ServerClosing, UnknownName
 from hishamos.gateway.adapters.plug import Fault, Finish, Text, Used
-from hishamos.records.calls import AttemptStatus, CallStatus, ModelRequest, Tags, Usage
+from hishamos.records.calls import AttemptBegan, AttemptStatus, CallStatus, Finished, ModelRequest, Tags, TextPiece, Usage, UsageTold
 from hishamos.records.configuration import BudgetSettings, LimitSettings, PriceSettings, ProviderSettings, RouteSettings, Settings
 from tests.rigs.gateways import Act, House, Scripted, answer, build, request, scripted, settings_for
 
@@ -128,12 +128,17 @@ def test_a_cancelled_call_is_opened_again(opened: Make):
 def test_events_are_told_and_replayed(opened: Make):
     house, _ = opened([Text("one "), 0.05, Text("two"), Used(Usage(input=1, output=2)), Finish("stop")])
     pending = house.gateway.submit(request(), key="k", tags=Tags(), stream=True)
-    live = [(event.kind, event.text) for event in pending.events()]
-    expected = [("attempt", ""), ("text", "one "), ("text", "two"), ("finish", "")]
-    assert live == expected
-    assert [(event.kind, event.text) for event in pending.events()] == expected
+    live = list(pending.events())
+    assert live == [
+        AttemptBegan(model="toy/model"),
+        TextPiece(text="one ", model="toy/model"),
+        TextPiece(text="two", model="toy/model"),
+        UsageTold(model="toy/model", usage=Usage(input=1, output=2), cost_nanos=5000),
+        Finished(status=CallStatus.SUCCEEDED, model="toy/model", cost_nanos=5000),
+    ]
+    assert list(pending.events()) == live
     later = house.gateway.submit(request(), key="k", tags=Tags())
-    assert [(event.kind, event.text) for event in later.events()] == [("attempt", ""), ("text", "one two"), ("finish", "")]
+    assert list(later.events()) == [live[0], TextPiece(text="one two", model="toy/model"), live[-1]]
 
 
 def test_misuse_raises_and_is_not_kept(opened: Make):
@@ -199,7 +204,9 @@ def test_a_broken_stream_restarts(opened: Make, broken: Act):
     pending = house.gateway.submit(request(), key="k", tags=Tags(), stream=True)
     outcome = pending.outcome.result(10)
     assert (outcome.status, outcome.text, len(adapter.asked)) == (CallStatus.SUCCEEDED, "whole", 2)
-    assert [event.kind for event in pending.events()] == ["attempt", "text", "restart", "attempt", "text", "finish"]
+    assert [event.kind for event in pending.events()] == ["attempt", "text", "usage", "restart", "attempt", "text", "usage", "finish"]
+    told = [event for event in pending.events() if isinstance(event, UsageTold)]
+    assert [(event.usage.source, event.cost_nanos) for event in told] == [(row["usage_source"], row["cost_nanos"]) for row in house.rows()]
     first, second = house.rows()
     assert (first["status"], first["usage_source"], second["usage_source"]) == ("incomplete", "estimated", "provider")
     assert 0 < first["cost_nanos"] <= first["reserved_nanos"]

@@ -10,6 +10,7 @@ import pytest
 
 from hishamos.composition import open_in_process
 from hishamos.errors import InvalidInput, NoProvider, RunHeld, TemplateFailed, UnknownName, WrongState
+from hishamos.records.calls import AttemptBegan, CallStatus, Finished, TextPiece, UsageTold
 from hishamos.records.runs import RunKind, RunState, StepState
 
 OFFLINE = "offline/extractive"
@@ -97,8 +98,9 @@ def test_an_agent_answers_and_streams(ws):
     assert answer.agent == "helper"
     assert answer.text
     events = list(ws.agents.stream("helper", "The app crashes. What is broken?", model=OFFLINE))
-    assert events[-1].kind == "finish"
-    assert "".join(event.text for event in events if event.kind == "text")
+    assert [type(event) for event in events] == [AttemptBegan, TextPiece, UsageTold, Finished]
+    assert (events[1].text, events[2].usage.source) == ("The app crashes.\nWhat is broken?", "estimated")
+    assert events[-1] == Finished(status=CallStatus.SUCCEEDED, model=OFFLINE, cost_nanos=0)
 
 
 def test_a_run_from_start_to_end(ws):
