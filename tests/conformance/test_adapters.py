@@ -6,9 +6,10 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal
 
 import pytest
+from pydantic import BaseModel
 
 from hishamos.gateway.adapters.extractive import ExtractiveAdapter
 from hishamos.gateway.adapters.litellm_chat import LitellmAdapter
@@ -94,6 +95,26 @@ def test_usage_has_its_kinds(simulator: Simulator, kind: str, stream: bool):
 def test_a_schema_is_asked_for_in_the_format_that_the_model_has(simulator: Simulator, kind: str, stream: bool):
     events, _ = collect(asked(kind, simulator, stream=stream, output_schema=SCHEMA))
     assert text_of(events) == '{"severity": "minor"}'
+
+
+class Part(BaseModel):
+    name: str
+    broken: bool
+
+
+class Report(BaseModel):
+    severity: Literal["minor", "major"]
+    part: Part
+    note: str | None = None
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_schema_with_references_is_understood(simulator: Simulator, kind: str, stream: bool):
+    events, fault = collect(asked(kind, simulator, stream=stream, output_schema=Report.model_json_schema()))
+    assert fault is None
+    report = Report.model_validate_json(text_of(events))
+    assert (report.severity, report.part.broken) == ("minor", True)
 
 
 def test_a_model_without_schemas_is_told_in_words(simulator: Simulator):
