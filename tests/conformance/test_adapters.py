@@ -197,6 +197,18 @@ def test_a_whole_gemini_answer_without_its_end_has_no_finish(simulator: Simulato
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+def test_gemini_on_vertex_is_watched_too(simulator: Simulator, monkeypatch: pytest.MonkeyPatch, stream: bool):
+    async def signed_in(*_: object, **__: object) -> tuple[str, str]:
+        return "token", "project"
+
+    monkeypatch.setattr("litellm.llms.vertex_ai.vertex_llm_base.VertexBase._ensure_access_token_async", signed_in)
+    found = provider("gemini", simulator.url, api_base=f"{simulator.url}/v1beta/models/gemini-2.5-flash").model_copy(update={"kind": "vertex_ai"})
+    simulator.script("*", {}, {"no_finish": True})
+    whole, cut = (collect(asked("gemini", simulator, stream=stream, provider=found))[0] for _ in range(2))
+    assert (whole[-1], type(cut[-1])) == (Finish("stop"), Used)
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(("finish", "reason"), [("length", "length"), ("content_filter", "content_filter")])
 def test_an_answer_says_how_it_ended(simulator: Simulator, kind: str, stream: bool, finish: str, reason: str):
