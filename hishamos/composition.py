@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from hishamos.contracts.services import CONTRACTS
+from hishamos.contracts.shapes import as_model, as_schema
 from hishamos.contracts.verbs import Verb, verbs
 from hishamos.dispatch.threads import ThreadsDispatcher
 from hishamos.engine.runner import Runner
@@ -198,7 +199,7 @@ def _workspace(machinery: Machinery, actor: Actor, closer: Any) -> Workspace:
 
 
 class _Local:
-    """A service in this process, with what a remote one does for its caller: file inputs made absolute, runs that can wait."""
+    """A service in this process, with what a remote one does for its caller: file inputs made absolute, shapes as schemas, runs that can wait."""
 
     def __init__(self, workspace: Workspace, service: Service, name: str) -> None:
         self._workspace, self._service = workspace, service
@@ -213,7 +214,8 @@ class _Local:
         bound = verb.signature.bind(None, *values, **named)
         arguments = dict(bound.arguments)
         arguments.pop("self")
-        return bind(self._workspace, getattr(self._service, verb.name)(**with_files(self._workspace, verb, arguments)))
+        arguments, shape = as_schema(with_files(self._workspace, verb, arguments))
+        return as_model(bind(self._workspace, getattr(self._service, verb.name)(**arguments)), shape)
 
 
 def _acting(machinery: Machinery, run: Run, path: str) -> Workspace:

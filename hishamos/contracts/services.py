@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from hishamos.contracts.shapes import Shape
 from hishamos.contracts.verbs import verb
 from hishamos.records.calls import Attempt, CommandResult, StreamEvent
 from hishamos.records.definitions import AgentDefinition, CommandDefinition, WorkflowDefinition
@@ -49,12 +50,15 @@ class Commands(Protocol):
         key: str | None = None,
         project: str | None = None,
         fresh: bool = False,
+        output: Shape | None = None,
     ) -> CommandResult:
         """Run a command once and return its answer.
 
         ``model``: a model, route or policy; left out, the command's own, its agent's, then the workspace's route.
         ``key``: an idempotency key; left out, the request's own id, so that a call repeated after a lost connection is not paid twice.
         ``fresh``: ask anew where the command's ``cache`` would allow an earlier answer; the new one takes its place.
+        ``output``: the answer's shape instead of the command's own: a JSON Schema, or a pydantic model whose instance is then the output.
+        An answer that does not satisfy it is sent back with the problem, as often as the command's ``repairs`` say; each time is a call.
         Raises ``InvalidInput``, ``UnknownName``, ``NoProvider``, ``CallFailed``, ``BudgetRefused``, ``OutputInvalid``.
         """
         ...
@@ -95,8 +99,21 @@ class Agents(Protocol):
         ...
 
     @verb("models.call", kind="wait")
-    def ask(self, name: str, task: str, *, data: Any = None, model: str | None = None, key: str | None = None, project: str | None = None) -> CommandResult:
-        """Give an agent one task and return its answer. ``data`` is plain data, shown to the agent as JSON."""
+    def ask(
+        self,
+        name: str,
+        task: str,
+        *,
+        data: Any = None,
+        model: str | None = None,
+        key: str | None = None,
+        project: str | None = None,
+        output: Shape | None = None,
+    ) -> CommandResult:
+        """Give an agent one task and return its answer. ``data`` is plain data, shown to the agent as JSON.
+
+        ``output``: the answer's shape instead of the agent's own: a JSON Schema, or a pydantic model whose instance is then the output.
+        """
         ...
 
     @verb("models.call", kind="stream")

@@ -106,7 +106,7 @@ def attempts_card(attempts: Sequence[Attempt]) -> str:
 
 def command_result_card(result: CommandResult) -> str:
     """Return an answer's card: served by whom, at what cost."""
-    body = markup.folded("output", result.output)
+    body = markup.folded("output", result.model_dump(mode="json")["output"])  # it may be the caller's own model
     if result.not_judged:
         body += f"<div>not judged offline: {markup.text(', '.join(result.not_judged))}</div>"
     hops = [attempt for attempt in result.attempts if attempt.cause]

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from hishamos.contracts.services import CONTRACTS
+from hishamos.contracts.shapes import as_model, as_schema
 from hishamos.contracts.verbs import Verb, verbs
 from hishamos.frames.mapping import map_frame
 from hishamos.remote.requests import Requests
@@ -52,10 +53,10 @@ def _method(verb: Verb) -> Callable[..., Any]:
         arguments = dict(bound.arguments)
         arguments.pop("self")
         workspace = self._workspace[0]
-        arguments = with_files(workspace, verb, arguments)
+        arguments, shape = as_schema(with_files(workspace, verb, arguments))
         if verb.kind == "stream":
             return self._requests.stream(verb, arguments)
-        return bind(workspace, self._requests.call(verb, arguments))
+        return as_model(bind(workspace, self._requests.call(verb, arguments)), shape)
 
     call.__name__ = verb.name
     call.__qualname__ = f"{verb.service}.{verb.name}"

@@ -28,15 +28,33 @@ class AgentsService(Service):
         """See the contract."""
         return self.machinery.catalog.agent(name)
 
-    def ask(self, name: str, task: str, *, data: Any = None, model: str | None = None, key: str | None = None, project: str | None = None) -> CommandResult:
+    def ask(
+        self,
+        name: str,
+        task: str,
+        *,
+        data: Any = None,
+        model: str | None = None,
+        key: str | None = None,
+        project: str | None = None,
+        output: dict[str, Any] | None = None,
+    ) -> CommandResult:
         """See the contract."""
-        return self.ask_later(name, task, data=data, model=model, key=key, project=project).result()
+        return self.ask_later(name, task, data=data, model=model, key=key, project=project, output=output).result()
 
     def ask_later(
-        self, name: str, task: str, *, data: Any = None, model: str | None = None, key: str | None = None, project: str | None = None
+        self,
+        name: str,
+        task: str,
+        *,
+        data: Any = None,
+        model: str | None = None,
+        key: str | None = None,
+        project: str | None = None,
+        output: dict[str, Any] | None = None,
     ) -> Future[CommandResult]:
         """The answer of :meth:`ask`, at once as a future; cancelling it cancels the call."""
-        request = self._request(name, task, data, model)
+        request = self._request(name, task, data, model, output)
         return ask(self, request, key=key, project=project, command=None, agent=name, repairs=REPAIRS, what=f"agent {name}")
 
     def stream(
@@ -67,7 +85,7 @@ class AgentsService(Service):
         source.on_ready(pump)
         return feed
 
-    def _request(self, name: str, task: str, data: Any, model: str | None) -> ModelRequest:
+    def _request(self, name: str, task: str, data: Any, model: str | None, output: dict[str, Any] | None = None) -> ModelRequest:
         agent = self.get(name)
         target = next((one for one in (model, agent.model) if one), self.machinery.settings().workspace.route)
-        return agent_request(agent, task, data, None, target)
+        return agent_request(agent, task, data, output, target)

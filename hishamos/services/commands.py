@@ -54,9 +54,10 @@ class CommandsService(Service):
         key: str | None = None,
         project: str | None = None,
         fresh: bool = False,
+        output: dict[str, Any] | None = None,
     ) -> CommandResult:
         """See the contract."""
-        return self.run_later(name, inputs, model=model, key=key, project=project, fresh=fresh).result()
+        return self.run_later(name, inputs, model=model, key=key, project=project, fresh=fresh, output=output).result()
 
     def run_later(
         self,
@@ -67,10 +68,13 @@ class CommandsService(Service):
         key: str | None = None,
         project: str | None = None,
         fresh: bool = False,
+        output: dict[str, Any] | None = None,
     ) -> Future[CommandResult]:
         """The answer of :meth:`run`, at once as a future; cancelling it cancels the call."""
         command = self.get(name)
         request, agent = self._request(command, inputs, model)
+        if output is not None:
+            request = request.model_copy(update={"output_schema": output})
         if fresh:
             request = request.model_copy(update={"refresh": True})
         what = f"command {command.name}"

@@ -6,9 +6,10 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal
 
 import pytest
+from pydantic import BaseModel
 
 from hishamos.gateway.adapters.extractive import ExtractiveAdapter
 from hishamos.gateway.adapters.litellm_chat import LitellmAdapter
@@ -107,6 +108,26 @@ def test_a_schema_is_asked_for_in_the_format_that_the_model_has(simulator: Simul
     assert text_of(events) == '{"severity": "minor"}'
 
 
+class Part(BaseModel):
+    name: str
+    broken: bool
+
+
+class Report(BaseModel):
+    severity: Literal["minor", "major"]
+    part: Part
+    note: str | None = None
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_schema_with_references_is_understood(simulator: Simulator, kind: str, stream: bool):
+    events, fault = collect(asked(kind, simulator, stream=stream, output_schema=Report.model_json_schema()))
+    assert fault is None
+    report = Report.model_validate_json(text_of(events))
+    assert (report.severity, report.part.broken) == ("minor", True)
+
+
 def test_a_model_without_schemas_is_told_in_words(simulator: Simulator):
     collect(asked("openai", simulator, stream=False, model="some-local-model", output_schema=SCHEMA))
     [entry] = simulator.book()
@@ -184,6 +205,18 @@ def test_a_whole_gemini_answer_without_its_end_has_no_finish(simulator: Simulato
     simulator.script("*", {"no_finish": True})
     events, fault = collect(asked("gemini", simulator, stream=False))
     assert (fault, [type(event) for event in events]) == (None, [Text, Used])
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+def test_gemini_on_vertex_is_watched_too(simulator: Simulator, monkeypatch: pytest.MonkeyPatch, stream: bool):
+    async def signed_in(*_: object, **__: object) -> tuple[str, str]:
+        return "token", "project"
+
+    monkeypatch.setattr("litellm.llms.vertex_ai.vertex_llm_base.VertexBase._ensure_access_token_async", signed_in)
+    found = provider("gemini", simulator.url, api_base=f"{simulator.url}/v1beta/models/gemini-2.5-flash").model_copy(update={"kind": "vertex_ai"})
+    simulator.script("*", {}, {"no_finish": True})
+    whole, cut = (collect(asked("gemini", simulator, stream=stream, provider=found))[0] for _ in range(2))
+    assert (whole[-1], type(cut[-1])) == (Finish("stop"), Used)
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])

@@ -72,8 +72,11 @@ def marker(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def instance(schema: dict[str, Any]) -> Any:
+def instance(schema: dict[str, Any], definitions: dict[str, Any] | None = None) -> Any:
     """Return the simplest value that satisfies a plain JSON schema."""
+    definitions = definitions or schema.get("$defs") or {}
+    if "$ref" in schema:
+        schema = definitions[schema["$ref"].rpartition("/")[2]]
     if "const" in schema:
         return schema["const"]
     if schema.get("enum"):
@@ -82,9 +85,9 @@ def instance(schema: dict[str, Any]) -> Any:
     kind = kind[0] if isinstance(kind, list) else kind
     if kind == "object":
         properties = schema.get("properties", {})
-        return {name: instance(properties.get(name, {"type": "string"})) for name in schema.get("required", properties)}
+        return {name: instance(properties.get(name, {"type": "string"}), definitions) for name in schema.get("required", properties)}
     if kind == "array":
-        return [instance(schema.get("items", {"type": "string"})) for _ in range(schema.get("minItems", 0))]
+        return [instance(schema.get("items", {"type": "string"}), definitions) for _ in range(schema.get("minItems", 0))]
     return {"string": "simulated", "integer": int(schema.get("minimum", 0)), "number": schema.get("minimum", 0), "boolean": True}.get(kind)
 
 

@@ -1,4 +1,4 @@
-"""What a Gemini stream itself says. litellm reports ``stop`` with every chunk of it, and so at the end of one that was cut off."""
+"""What Gemini itself says of an answer's end. litellm reports ``stop`` with every chunk, and so at the end of a stream that was cut off."""
 
 from __future__ import annotations
 
@@ -57,6 +57,11 @@ class GeminiStream:
         else:
             self.reason = _reason(event) or self.reason
         return [] if self.fault else lines
+
+
+def speaks_gemini(kind: str, model: str) -> bool:
+    """Return whether litellm reads a model's answers as Gemini's: Google's own service, and Vertex with its Gemini models."""
+    return kind == "gemini" or (kind.startswith("vertex_ai") and "gemini" in model)
 
 
 def finish_reason(name: str) -> str:

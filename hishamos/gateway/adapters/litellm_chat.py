@@ -11,7 +11,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from typing import TYPE_CHECKING, Any
 
 from hishamos.gateway.adapters.faults import fault_of
-from hishamos.gateway.adapters.gemini_stream import GeminiStream, finish_reason
+from hishamos.gateway.adapters.gemini_stream import GeminiStream, finish_reason, speaks_gemini
 from hishamos.gateway.adapters.plug import AdapterEvent, AdapterRequest, Fault, Finish, Text, Used
 from hishamos.gateway.adapters.unlogged import unlogged
 from hishamos.records.calls import Usage
@@ -28,9 +28,6 @@ NO_KEY = "none"
 
 LOCAL = ("LITELLM_LOCAL_MODEL_COST_MAP", "LITELLM_LOCAL_ANTHROPIC_BETA_HEADERS", "LITELLM_LOCAL_BLOG_POSTS")
 """Without these litellm asks the network when it is imported or first used."""
-
-GEMINI = "gemini"
-"""litellm says ``stop`` of all that this kind answers: whether the provider did is looked up in what it sent."""
 
 SCHEMA_WORDS = "Answer with one JSON value that satisfies this JSON Schema, and nothing else:\n"
 
@@ -49,16 +46,17 @@ class LitellmAdapter:
         """See the plug."""
         litellm = self._litellm()
         arguments = self._arguments(litellm, request)
+        gemini = speaks_gemini(request.provider.kind, request.model)
         try:
             if request.stream:
                 arguments |= {"stream": True, "stream_options": {"include_usage": True}}
             answer = await litellm.acompletion(**arguments, litellm_logging_obj=self._log(arguments))
             if request.stream:
-                async with contextlib.aclosing(answer), contextlib.aclosing(_pieces(answer, request.provider.kind)) as events:
+                async with contextlib.aclosing(answer), contextlib.aclosing(_pieces(answer, gemini=gemini)) as events:
                     async for event in events:
                         yield event
             else:
-                for event in _whole(answer, request.provider.kind):
+                for event in _whole(answer, gemini=gemini):
                     yield event
         except (Fault, asyncio.CancelledError, GeneratorExit):
             raise
@@ -121,12 +119,12 @@ class LitellmAdapter:
         return known
 
 
-async def _pieces(stream: Any, kind: str) -> AsyncGenerator[AdapterEvent]:
+async def _pieces(stream: Any, *, gemini: bool) -> AsyncGenerator[AdapterEvent]:
     """Give a stream's events. litellm reports ``stop`` at the end of any stream: whether the provider said so is read beside it."""
-    gemini = GeminiStream() if kind == GEMINI else None
-    if gemini is not None:
+    watched = GeminiStream() if gemini else None
+    if watched is not None:
         source = await stream.fetch_stream()
-        source.streaming_response = gemini.watch(source.streaming_response)
+        source.streaming_response = watched.watch(source.streaming_response)
     reported: Usage | None = None
     empty = True
     async for chunk in stream:
@@ -137,11 +135,11 @@ async def _pieces(stream: Any, kind: str) -> AsyncGenerator[AdapterEvent]:
         usage = getattr(chunk, "usage", None)
         if usage is not None:
             reported = _usage(usage)
-    if gemini is not None and gemini.fault is not None:
-        raise gemini.fault
+    if watched is not None and watched.fault is not None:
+        raise watched.fault
     # litellm counts tokens itself where the provider sent none; that is no report.
     told = reported is not None and any(getattr(chunk, "usage", None) is not None for chunk in stream.chunks)
-    reason = gemini.reason if gemini is not None else stream.received_finish_reason or stream.intermittent_finish_reason
+    reason = watched.reason if watched is not None else stream.received_finish_reason or stream.intermittent_finish_reason
     if empty and not told and reason is None:
         raise Fault("the stream holds nothing", transport="garbled")
     if reported is not None and told:
@@ -150,7 +148,7 @@ async def _pieces(stream: Any, kind: str) -> AsyncGenerator[AdapterEvent]:
         yield Finish(reason)
 
 
-def _whole(response: Any, kind: str) -> list[AdapterEvent]:
+def _whole(response: Any, *, gemini: bool) -> list[AdapterEvent]:
     if not response.choices:
         raise Fault("the answer holds no choice", transport="garbled")
     choice = response.choices[0]
@@ -158,7 +156,7 @@ def _whole(response: Any, kind: str) -> list[AdapterEvent]:
     usage = _usage(response.usage) if getattr(response, "usage", None) is not None else Usage()
     if usage.input or usage.output:
         events.append(Used(usage))
-    reason = _gemini_reason(choice) if kind == GEMINI else choice.finish_reason
+    reason = _gemini_reason(choice) if gemini else choice.finish_reason
     if reason is not None:
         events.append(Finish(reason))
     return events

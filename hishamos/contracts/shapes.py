@@ -1,0 +1,39 @@
+"""The shape of an answer as its caller writes it: a JSON Schema, or a pydantic model. Only the caller has the class; services see schemas."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from hishamos.errors import InvalidInput, OutputInvalid
+from hishamos.records.calls import CommandResult
+
+Shape = dict[str, Any] | type[BaseModel]
+
+
+def as_schema(arguments: dict[str, Any]) -> tuple[dict[str, Any], type[BaseModel] | None]:
+    """Return a verb's arguments with the shape ``output`` as a JSON Schema, and the model that it was written as, if it was one."""
+    shape = arguments.get("output")
+    if shape is None or isinstance(shape, dict):
+        return arguments, None
+    if not (isinstance(shape, type) and issubclass(shape, BaseModel)):
+        what = f"output is {getattr(shape, '__name__', shape)!r}"
+        raise InvalidInput(what=what, where="output", next="Give a subclass of pydantic.BaseModel or a JSON Schema as a dict.")
+    return {**arguments, "output": shape.model_json_schema()}, shape
+
+
+def as_model(answer: Any, shape: type[BaseModel] | None) -> Any:
+    """Return the answer with its output as an instance of ``shape``.
+
+    The model's own validators run here, after the answer has been paid and kept; raises :class:`OutputInvalid` with the first problem.
+    """
+    if shape is None or not isinstance(answer, CommandResult):
+        return answer
+    try:
+        value = shape.model_validate(answer.output)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False)[0]
+        problem = f"{'.'.join(str(part) for part in first['loc']) or 'the whole'}: {first['msg']}"
+        raise OutputInvalid(model=answer.model, what=shape.__name__, attempts=len(answer.call_ids), problem=problem) from error
+    return answer.model_copy(update={"output": value})
