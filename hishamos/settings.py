@@ -10,6 +10,7 @@ import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ValidationError
 
@@ -26,7 +27,6 @@ from hishamos.records.configuration import (
     Settings,
     WorkspaceSettings,
 )
-from hishamos.records.spans import is_timezone
 
 FILE = "hishamos.toml"
 LOCAL = Path("data") / "local"
@@ -165,7 +165,9 @@ class _Reader:
             self.fail(f"[budgets.{name}] {scope!r} is no scope", "scope", f"Use {BUDGET_SCOPES}.", f"budgets.{name}")
 
     def check_timezone(self, name: str) -> None:
-        if not is_timezone(name):
+        try:
+            ZoneInfo(name)
+        except (ZoneInfoNotFoundError, ValueError):
             self.fail(f"[workspace] timezone: there is no time zone {name!r}", "timezone", 'Write one such as "UTC" or "Africa/Cairo".', "workspace")
 
     def check_address(self, key: str, value: str, schemes: tuple[str, ...], advice: str) -> None:

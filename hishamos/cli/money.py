@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Literal
 
 import click
 
 from hishamos.cli.face import Face, FinishedWith, pass_face
 from hishamos.cli.verbs import Verb, VerbGroup
-from hishamos.errors import InvalidInput
-from hishamos.records.record import nanos
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from hishamos.records.money import Budget, InvoiceCheck
+    from hishamos.records.money import Budget
 
 DAY = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"])
 
@@ -103,27 +100,10 @@ def remove_budget(face: Face, name: str) -> None:
 
 
 @click.command("reconcile", cls=Verb)
-@click.argument("invoice", required=False)
-@click.option("--balances", is_flag=True, help="Hold every budget's balance against the sum over the ledger; what it does without an invoice.")
-@click.option("--day", metavar="COLUMN", help="The invoice's column with the day, where it has no usual name.")
-@click.option("--model", metavar="COLUMN", help="The one with the model.")
-@click.option("--usd", metavar="COLUMN", help="The one with the amount in USD.")
-@click.option("--timezone", default="UTC", show_default=True, help="Whose days the invoice's are.")
-@click.option("--tolerance", default="0.01", show_default=True, metavar="USD", help="A line that differs by no more counts as equal.")
+@click.option("--balances", is_flag=True, help="Hold every budget's balance against the sum over the ledger (the default, and so far the only check).")
 @pass_face
-def reconcile_verb(
-    face: Face, *, invoice: str | None, balances: bool, day: str | None, model: str | None, usd: str | None, timezone: str, tolerance: str
-) -> None:
-    """Hold a provider's INVOICE (a CSV file) against the ledger by day and model, or every balance against it. Exit code 1 when something differs."""
-    if invoice is not None and balances:
-        raise InvalidInput(what="one thing at a time", where="hishamos reconcile", next="Give an invoice, or --balances.")
-    if invoice is None:
-        _balances(face)
-    else:
-        _invoice(face, invoice, {"day": day, "model": model, "usd": usd}, timezone, _tolerance(tolerance))
-
-
-def _balances(face: Face) -> None:
+def reconcile_verb(face: Face, *, balances: bool) -> None:  # noqa: ARG001 - the flag names what happens anyway
+    """Hold every balance against the ledger. Exit code 1 when one differs."""
     from hishamos.charts.formats import money
     from hishamos.cli.tables import table
 
@@ -134,64 +114,3 @@ def _balances(face: Face) -> None:
         face.show(checks, lambda: (table("Balances", columns, rows, right=("Balance", "Ledger")),) if checks else ("No balances yet.",))
     if not all(one.equal for one in checks):
         raise FinishedWith(1)
-
-
-def _invoice(face: Face, file: str, columns: dict[str, str | None], timezone: str, tolerance: int) -> None:
-    from hishamos.charts.formats import money
-    from hishamos.cli.invoices import read_invoice
-    from hishamos.cli.tables import table
-
-    lines = read_invoice(file, columns)
-    with face.open() as workspace:
-        checks = workspace.ledger.reconcile(lines, timezone=timezone)
-    rows = [
-        (one.day.isoformat(), one.model, _amount(one.invoiced_nanos), _amount(one.ledger_nanos), _difference(one, tolerance), _remarks(one)) for one in checks
-    ]
-    figures = ("Invoice", "Ledger", "Difference")
-    different = sum(abs(one.difference_nanos) > tolerance for one in checks)
-    sums = f"Invoice {money(sum(one.invoiced_nanos or 0 for one in checks))}, ledger {money(sum(one.ledger_nanos or 0 for one in checks))}."
-    words = f"{different} of {len(checks)} lines differ." if different else "All lines agree."
-    shown = table("Invoice and ledger", ("Day", "Model", *figures, ""), rows, right=figures)
-    face.show([_document(one) for one in checks], lambda: (shown,), then=f"{sums} {words}")
-    if different:
-        raise FinishedWith(1)
-
-
-def _amount(nanos: int | None) -> str:
-    from hishamos.charts.formats import missing, money
-
-    return missing() if nanos is None else money(nanos)
-
-
-def _difference(check: InvoiceCheck, tolerance: int) -> str:
-    from hishamos.charts.formats import money
-
-    if abs(check.difference_nanos) <= tolerance:
-        return "✓ equal"
-    return ("-" if check.difference_nanos < 0 else "+") + money(abs(check.difference_nanos))
-
-
-def _remarks(check: InvoiceCheck) -> str:
-    """Say what usually explains a difference."""
-    from hishamos.charts.formats import money
-
-    parts = [f"on the invoice as {', '.join(check.named)}"] if check.named else []
-    parts += ["not on the invoice"] if check.invoiced_nanos is None else []
-    parts += ["not in the ledger"] if check.ledger_nanos is None else []
-    parts += [f"{check.estimated} estimated, {money(check.estimated_nanos)}"] if check.estimated else []
-    parts += [f"{check.unpriced} unpriced"] if check.unpriced else []
-    return "; ".join(parts)
-
-
-def _document(check: InvoiceCheck) -> dict[str, object]:
-    return {**check.model_dump(mode="json"), "difference_nanos": check.difference_nanos}
-
-
-def _tolerance(text: str) -> int:
-    try:
-        found = nanos(Decimal(text))
-    except (InvalidOperation, ValueError):
-        found = -1
-    if found < 0:
-        raise InvalidInput(what=f"{text!r} is no tolerance", where="--tolerance", next="Give a decimal number of USD, 0 or more.")
-    return found

@@ -11,7 +11,7 @@ from hishamos.contracts.shapes import Shape
 from hishamos.contracts.verbs import verb
 from hishamos.records.calls import Attempt, CommandResult, StreamEvent
 from hishamos.records.definitions import AgentDefinition, CommandDefinition, WorkflowDefinition
-from hishamos.records.money import BalanceCheck, Budget, InvoiceCheck, InvoiceLine, Period, Price
+from hishamos.records.money import BalanceCheck, Budget, Period, Price
 from hishamos.records.results import Issue, IssueDraft, Project, Result, ResultDraft
 from hishamos.records.runs import Approval, Run, RunEvent, RunKind, RunState, Step, StepState
 from hishamos.records.workspaces import BatchRow, Finding, Health, MapRow, Pong, ProviderStatus
@@ -291,14 +291,6 @@ class LedgerService(Protocol):
     @verb("ledger.read")
     def balances(self) -> List[BalanceCheck]:
         """Hold every budget's balance against the sum over the ledger."""
-        ...
-
-    @verb("ledger.read")
-    def reconcile(self, lines: Sequence[InvoiceLine], *, timezone: str = "UTC") -> List[InvoiceCheck]:
-        """Hold a provider's invoice against the ledger, from its first day to its last, by day and model.
-
-        ``lines``: ``{"day": …, "model": …, "cost_nanos": …}`` each; ``timezone``: whose days they are. What stands only on one side is named too.
-        """
         ...
 
     @verb("ledger.read")

@@ -78,38 +78,3 @@ class BalanceCheck(Record):
     def equal(self) -> bool:
         """Whether the two agree to the last digit."""
         return self.balance_nanos == self.ledger_nanos
-
-
-class InvoiceLine(Record):
-    """What a provider's invoice says of a model on a day."""
-
-    day: date
-    model: str
-    """The invoice's own name of it."""
-    cost_nanos: int
-
-
-class InvoiceCheck(Record):
-    """An invoice held against the ledger: one day, one model."""
-
-    day: date
-    model: str
-    """As the ledger names it; as the invoice does where the ledger has no such model."""
-    named: tuple[str, ...] = ()
-    """The invoice's names for it, where they are others."""
-    invoiced_nanos: int | None = None
-    """None: not on the invoice."""
-    ledger_nanos: int | None = None
-    """None: not in the ledger."""
-    attempts: int = 0
-    estimated: int = 0
-    """Attempts whose usage the provider did not report: cut off, orphaned."""
-    estimated_nanos: int = 0
-    """Their part of ``ledger_nanos``."""
-    unpriced: int = 0
-    """Attempts that have no price, and are not in ``ledger_nanos``."""
-
-    @property
-    def difference_nanos(self) -> int:
-        """What the invoice asks for above the ledger."""
-        return (self.invoiced_nanos or 0) - (self.ledger_nanos or 0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 from hishamos.records.money import Period
 from hishamos.records.record import Record
@@ -42,12 +42,3 @@ def _span(period: Period, year: int, month: int, day: int, timezone: str) -> Spa
         name = f"{year:04}-{month:02}"
     ends = datetime(following.year, following.month, following.day, tzinfo=zone)
     return Span(name=name if timezone == "UTC" else f"{name} {timezone}", starts=starts.astimezone(UTC), ends=ends.astimezone(UTC))
-
-
-def is_timezone(name: str) -> bool:
-    """Return whether there is a time zone of that IANA name."""
-    try:
-        ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        return False
-    return True

@@ -8,12 +8,9 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from hishamos.contracts.services import LedgerService as LedgerContract
-from hishamos.errors import InvalidInput
 from hishamos.frames.tables import frame
 from hishamos.records.calls import Attempt
-from hishamos.records.money import BalanceCheck, InvoiceCheck, InvoiceLine, Price
-from hishamos.records.spans import is_timezone
-from hishamos.services.invoices import held_against
+from hishamos.records.money import BalanceCheck, Price
 from hishamos.services.service import Service, implements
 from hishamos.store import spend as questions
 
@@ -62,14 +59,6 @@ class LedgerService(Service):
 
     def balances(self) -> List[BalanceCheck]:
         return questions.balances(self.machinery.store)
-
-    def reconcile(self, lines: Sequence[InvoiceLine], *, timezone: str = "UTC") -> List[InvoiceCheck]:
-        if not lines:
-            raise InvalidInput(what="there is no line", where="ws.ledger.reconcile", next="Give the invoice's lines: day, model, cost_nanos.")
-        if not is_timezone(timezone):
-            raise InvalidInput(what=f"there is no time zone {timezone!r}", where="ws.ledger.reconcile", next='Write one such as "UTC" or "Africa/Cairo".')
-        days = [line.day for line in lines]
-        return held_against(lines, questions.booked(self.machinery.store, timezone, min(days), max(days)))
 
     def price(self, model: str) -> Price | None:
         price = self.machinery.gateway.prices.price(model)

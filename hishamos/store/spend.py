@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
-from zoneinfo import ZoneInfo
 
 from hishamos.errors import InvalidInput, UnknownName, nearest_hint
 from hishamos.records.calls import Attempt
@@ -66,13 +65,6 @@ def _group(name: str) -> str:
     if group not in GROUPS:
         raise UnknownName(kind="group", name=name, hint=nearest_hint(name, [*GROUPS, *ALIASES]), next=f"Spend is grouped by: {', '.join(GROUPS)}.")
     return group
-
-
-def booked(store: Connector, timezone: str, first: date, last: date) -> list[dict[str, Any]]:
-    """Return what the ledger holds by day of a timezone and model, from one day to another, offline answers and hits of the cache left out."""
-    zone = ZoneInfo(timezone)
-    since, until = (datetime.combine(day, time(), zone).astimezone(UTC) for day in (first, last + timedelta(days=1)))
-    return store.fetch(SQL["booked_by_day"], {"timezone": timezone, "since": since, "until": until})
 
 
 def balances(store: Connector) -> list[BalanceCheck]:

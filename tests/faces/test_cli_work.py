@@ -184,21 +184,6 @@ def test_ctrl_c_cancels_what_was_asked_and_detaches_from_what_goes_on(own_termin
         terminal.json("cancel", found["id"])
 
 
-def test_an_invoice_is_held_against_the_ledger(own_terminal):
-    own_terminal.type("command", "classify_bug", "-i", "text=It crashes.", *OFFLINE)
-    file = own_terminal.file("invoice.csv", "Date,Model,Cost\n2026-11-03,gpt-4.1-mini,0.004\n2026-11-04,gpt-4.1-mini,$1.50\n")
-    [small, large] = own_terminal.json("reconcile", file, code=1)
-    assert (small["invoiced_nanos"], small["ledger_nanos"], small["difference_nanos"]) == (4_000_000, None, 4_000_000)
-    assert (large["day"], large["difference_nanos"]) == ("2026-11-04", 1_500_000_000)
-    shown = own_terminal.type("reconcile", file)
-    assert "✓ equal" in shown.stdout  # within the tolerance of a cent
-    assert "not in the ledger" in shown.stdout
-    assert "1 of 2 lines differ" in shown.stderr
-    assert own_terminal.type("reconcile", file, "--tolerance", "2").returncode == 0
-    assert own_terminal.type("reconcile", file, "--tolerance", "-1").returncode == 2
-    assert own_terminal.type("reconcile", file, "--balances").returncode == 2
-
-
 def test_pause_and_resume(own_terminal):
     terminal = own_terminal
     terminal.file("reports.csv", "id,title,body\nR-1,Login fails,Nobody can sign in\n")

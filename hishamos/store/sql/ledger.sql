@@ -165,20 +165,6 @@ from (
 ) as spent
 {grouping};
 
--- name: booked_by_day
-select
-    substr(cast(timezone($timezone, started_at) as text), 1, 10) as day,
-    model,
-    cast(count(*) as bigint) as attempts,
-    cast(coalesce(sum(cost_nanos), 0) as bigint) as cost_nanos,
-    cast(sum(case when usage_source = 'estimated' then 1 else 0 end) as bigint) as estimated,
-    cast(coalesce(sum(case when usage_source = 'estimated' then cost_nanos end), 0) as bigint) as estimated_nanos,
-    cast(sum(case when cost_nanos is null and status <> 'sent' then 1 else 0 end) as bigint) as unpriced
-from ledger_all
-where started_at >= $since and started_at < $until and provider <> 'offline' and status <> 'cached'
-group by 1, 2
-order by 1, 2;
-
 -- name: providers_of_late
 select
     provider,
