@@ -273,7 +273,7 @@ class LedgerService(Protocol):
 
     @verb("ledger.read")
     def balances(self) -> List[BalanceCheck]:
-        """Hold every budget's balance against the sum over the ledger."""
+        """Hold every budget's balance against the sums over the ledger, all read at one moment, also while calls are under way."""
         ...
 
     @verb("ledger.read")

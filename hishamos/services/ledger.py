@@ -12,6 +12,7 @@ from hishamos.frames.tables import frame
 from hishamos.records.calls import Attempt
 from hishamos.records.money import BalanceCheck, Price
 from hishamos.services.service import Service, implements
+from hishamos.store import reconciling
 from hishamos.store import spend as questions
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ class LedgerService(Service):
         return questions.spend(self.machinery.store, by, timezone, since=since, until=until, run=run, project=project)
 
     def balances(self) -> List[BalanceCheck]:
-        return questions.balances(self.machinery.store)
+        return reconciling.balances(self.machinery.store)
 
     def price(self, model: str) -> Price | None:
         price = self.machinery.gateway.prices.price(model)
