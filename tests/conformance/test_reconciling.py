@@ -99,3 +99,28 @@ def test_no_false_alarm_while_64_calls_run(house: House):
     assert [one for one in seen if not one.equal] == []
     assert any(one.reserved_nanos for one in seen), "it was looked at while calls were under way"
     assert {one.budget: one.committed_nanos for one in reconciling.balances(house.store)} == {"all": 192 * 20_000, "p": 96 * 20_000}
+
+
+def test_days_and_models_of_the_ledger_are_summed_in_a_timezone(house: House):
+    from datetime import UTC, date, datetime
+
+    from hishamos.contracts.ledger import CallIntent, Reserve
+    from hishamos.records.calls import Attempt, AttemptStatus
+
+    rows = [(1, 22, 5, "orphaned", "estimated"), (1, 21, 7, "succeeded", "provider"), (2, 21, 11, "incomplete", "estimated"), (2, 23, 13, "succeeded", None)]
+    for number, (day, hour, cost, status, source) in enumerate(rows):
+        of = CallIntent(f"C{number}", f"K{number}", "h", "default", "me")
+        facts = {
+            "status": AttemptStatus(status),
+            "usage_source": source,
+            "cost_nanos": cost,
+            "input_tokens": 3,
+            "started_at": datetime(2026, 11, day, hour, 30, tzinfo=UTC),
+        }
+        done = Attempt(id=f"A{number}", call_id=of.id, idempotency_key=of.key, provider="toy", model="toy/m", **facts)
+        assert house.ledger.record(of, done, Reserve(0, None), None).result(10)
+    found = reconciling.days_of_models(house.store, date(2026, 11, 1), date(2026, 11, 2), "Africa/Cairo")
+    assert [(one.day.day, one.attempts, one.cost_nanos, one.estimated_nanos, one.orphaned_nanos, one.input_tokens) for one in found] == [
+        (1, 1, 7, 0, 0, 3),
+        (2, 2, 16, 11, 5, 6),
+    ]

@@ -70,3 +70,33 @@ def test_a_balance_that_differs_from_the_ledger_is_named_and_exits_1(paying: Any
     assert paying.echo("two").returncode == 0
     [again] = paying.json("reconcile")
     assert (again["committed_nanos"], again["equal"]) == (112_000, True)
+
+
+def test_an_invoice_is_held_against_the_ledger(paying: Any):
+    from datetime import UTC, datetime
+
+    assert paying.echo("one").returncode == 0
+    assert paying.echo("two").returncode == 0
+    day = datetime.now(UTC).date().isoformat()
+    paying.file("bill.csv", f'\ufeffDate,Model,Charge\n{day},gpt-4.1-mini-2025-04-14,"$0.000112"\n')
+    unnamed = paying.type("reconcile", "bill.csv")
+    assert unnamed.returncode == 2
+    assert "--columns amount=COLUMN" in unnamed.stderr
+    equal = paying.type("reconcile", "bill.csv", "--columns", "amount=Charge", "--timezone", "UTC")
+    assert equal.returncode == 0, equal.stdout + equal.stderr
+    assert "✓ 1 of 1 days and models are equal" in equal.stdout
+    assert "Taken for openai/gpt-4.1-mini: gpt-4.1-mini-2025-04-14" in equal.stdout
+    paying.file("more.csv", f"date,model,cost\n{day},gpt-4.1-mini,0.000113\n{day},gpt-9,0.5\n")
+    differs = paying.type("reconcile", "more.csv")
+    assert differs.returncode == 1
+    assert "0.000001" in differs.stdout
+    assert "Only on the invoice: gpt-9" in differs.stdout
+    document = paying.json("reconcile", "more.csv", "--threshold", "0.00001", code=1)
+    assert [(row["model"], row["difference_usd"], row["differs"]) for row in document["rows"]] == [
+        ("gpt-9", "0.5", True),
+        ("openai/gpt-4.1-mini", "0.000001", False),
+    ]
+    assert (document["ours_usd"], document["theirs_usd"], document["equal"]) == ("0.000112", "0.500113", False)
+    assert paying.type("reconcile", "bil.csv").returncode == 2
+    assert "bill.csv" in paying.type("reconcile", "bil.csv").stderr
+    assert paying.type("reconcile", "bill.csv", "--balances").returncode == 2

@@ -20,3 +20,18 @@ left join (
 ) a on a.scope = b.scope and a.started_at >= b.starts_at and a.started_at < b.ends_at
 group by b.budget, b.scope, b.period, b.committed_nanos, b.reserved_nanos
 order by b.budget, b.period, b.scope;
+
+-- name: days_of_models
+select
+    cast(substr(cast(timezone($timezone, started_at) as text), 1, 10) as date) as day, provider, model,
+    cast(count(*) as bigint) as attempts,
+    cast(coalesce(sum(input_tokens), 0) as bigint) as input_tokens,
+    cast(coalesce(sum(output_tokens), 0) as bigint) as output_tokens,
+    cast(coalesce(sum(cost_nanos), 0) as bigint) as cost_nanos,
+    cast(coalesce(sum(case when usage_source = 'estimated' and status <> 'orphaned' then cost_nanos end), 0) as bigint) as estimated_nanos,
+    cast(coalesce(sum(case when usage_source = 'estimated' and status = 'orphaned' then cost_nanos end), 0) as bigint) as orphaned_nanos,
+    cast(coalesce(sum(case when cost_nanos is null then 1 else 0 end), 0) as bigint) as unpriced
+from ledger_all
+where started_at >= $since and started_at < $until and status not in ('sent', 'cached') and provider <> 'offline'
+group by 1, 2, 3
+order by 1, 3;
