@@ -24,7 +24,9 @@ from hishamos.contracts.services import (
     Workflows,
 )
 from hishamos.contracts.verbs import Verb
+from hishamos.records.invoices import InvoiceText
 from hishamos.records.runs import Run
+from hishamos.text.files import read_text
 
 if TYPE_CHECKING:
     import pandas
@@ -145,10 +147,12 @@ def bind(workspace: Workspace, answer: Any) -> Any:
 
 
 def with_files(workspace: Workspace, verb: Verb, arguments: dict[str, Any]) -> dict[str, Any]:
-    """Make relative paths in ``file`` inputs absolute: the caller's own folder first, then the workspace's.
+    """Make relative paths in ``file`` inputs absolute: the caller's own folder first, then the workspace's. Read an invoice.
 
     Only the caller knows its folder. A path that is found in neither stays as it is, for the service to refuse.
     """
+    if (verb.service, verb.name) == ("ledger", "reconcile"):
+        return {**arguments, "invoice": _invoice(arguments["invoice"], Path(workspace.root))}
     inputs = arguments.get("inputs")
     if not inputs or (verb.service, verb.name) != ("workflows", "start"):
         return arguments
@@ -163,3 +167,12 @@ def with_files(workspace: Workspace, verb: Verb, arguments: dict[str, Any]) -> d
 def _absolute(path: Path, root: Path) -> str:
     candidates = [folder / path for folder in (Path.cwd(), root)]
     return str(next((candidate.absolute() for candidate in candidates if candidate.exists()), candidates[0].absolute()))
+
+
+def _invoice(invoice: Any, root: Path) -> Any:
+    """Return a file's path or a DataFrame as the invoice's text."""
+    if hasattr(invoice, "to_csv"):
+        return InvoiceText(name="the DataFrame", text=invoice.to_csv(index=False))
+    if isinstance(invoice, (str, os.PathLike)):
+        return InvoiceText(name=os.fspath(invoice), text=read_text(Path(_absolute(Path(invoice).expanduser(), root))))
+    return invoice

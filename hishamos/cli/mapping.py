@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hishamos.cli.face import Face, FinishedWith, pass_face
-from hishamos.cli.values import inputs_option, parse_inputs
+from hishamos.cli.values import inputs_option, parse_columns, parse_inputs
 from hishamos.cli.verbs import Verb
 from hishamos.errors import InvalidInput
 
@@ -68,7 +68,7 @@ def map_verb(
         frame = workspace.map(
             pd.DataFrame(rows, columns=names, dtype="str"),
             command,
-            columns=_columns(columns),
+            columns=parse_columns(columns),
             inputs=values,
             model=model,
             concurrency=concurrency,
@@ -111,16 +111,6 @@ def _target(file: str, command: str, out: str | None) -> Path:
     if target.exists() and target.samefile(source):
         raise InvalidInput(what="The answers would overwrite the file they are about", where="--out", next="Choose another name.")
     return target
-
-
-def _columns(pairs: Sequence[str]) -> dict[str, str]:
-    found = {}
-    for pair in pairs:
-        parameter, equals, column = pair.partition("=")
-        if not equals or not column:
-            raise InvalidInput(what=f"{pair!r} is no PARAMETER=COLUMN", where="--columns", next="Write, for example: --columns text=body")
-        found[parameter] = column
-    return found
 
 
 def _cells(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Verbs about money: spend, budgets, balances."""
+"""Verbs about money: spend, budgets."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from hishamos.cli.face import Face, FinishedWith, pass_face
+from hishamos.cli.face import Face, pass_face
 from hishamos.cli.verbs import Verb, VerbGroup
 
 if TYPE_CHECKING:
@@ -97,20 +97,3 @@ def remove_budget(face: Face, name: str) -> None:
     with face.open() as workspace:
         workspace.budgets.remove(name)
         face.show({"removed": name}, lambda: (f"Removed {name}.",))
-
-
-@click.command("reconcile", cls=Verb)
-@click.option("--balances", is_flag=True, help="Hold every budget's balance against the sum over the ledger (the default, and so far the only check).")
-@pass_face
-def reconcile_verb(face: Face, *, balances: bool) -> None:  # noqa: ARG001 - the flag names what happens anyway
-    """Hold every balance against the ledger. Exit code 1 when one differs."""
-    from hishamos.charts.formats import money
-    from hishamos.cli.tables import table
-
-    with face.open() as workspace:
-        checks = workspace.ledger.balances()
-        rows = [(one.budget, one.period, money(one.balance_nanos), money(one.ledger_nanos), "✓ equal" if one.equal else "✕ differs") for one in checks]
-        columns = ("Budget", "Period", "Balance", "Ledger", "")
-        face.show(checks, lambda: (table("Balances", columns, rows, right=("Balance", "Ledger")),) if checks else ("No balances yet.",))
-    if not all(one.equal for one in checks):
-        raise FinishedWith(1)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hishamos.errors import InvalidInput, UnknownName
+from hishamos.text.files import nearest_file
 
 if TYPE_CHECKING:
     from hishamos.records.definitions import Parameter
@@ -37,6 +38,17 @@ def parse_inputs(pairs: Sequence[str], parameters: Mapping[str, Parameter], *, o
             raise InvalidInput(what=f"The input {name!r} is given twice", where=f"-i, {of}", next="Keep one of the two.")
         values[name] = _value(text, parameters[name], name, of, root)
     return values
+
+
+def parse_columns(pairs: Sequence[str], form: str = "PARAMETER=COLUMN", example: str = "text=body") -> dict[str, str]:
+    """Return ``--columns what=column`` pairs; ``form`` and ``example`` say in the error how they are written."""
+    found = {}
+    for pair in pairs:
+        what, equals, column = pair.partition("=")
+        if not equals or not column:
+            raise InvalidInput(what=f"{pair!r} is no {form}", where="--columns", next=f"Write, for example: --columns {example}")
+        found[what] = column
+    return found
 
 
 def _value(text: str, parameter: Parameter, name: str, of: str, root: str) -> Any:
@@ -73,13 +85,3 @@ def find_file(text: str, root: str, where: str) -> Path:
     found = "is a folder" if path.is_dir() else "does not exist"
     near = nearest_file(path)
     raise InvalidInput(what=f"The file {text} {found}", where=where, next=near or "Give the path of an existing file.")
-
-
-def nearest_file(path: Path) -> str:
-    """Return a sentence with the most alike name in the same folder; empty when there is none."""
-    from difflib import get_close_matches
-
-    folder = path.parent
-    names = [entry.name for entry in folder.iterdir()] if folder.is_dir() else []
-    close = get_close_matches(path.name, names, n=1, cutoff=0.6)
-    return f"Did you mean {folder / close[0]}?" if close else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from builtins import list as List  # noqa: N812 - every contract has a verb named list
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
@@ -11,6 +12,7 @@ from hishamos.contracts.shapes import Shape
 from hishamos.contracts.verbs import verb
 from hishamos.records.calls import Attempt, CommandResult, StreamEvent
 from hishamos.records.definitions import AgentDefinition, CommandDefinition, WorkflowDefinition
+from hishamos.records.invoices import Reconciliation
 from hishamos.records.money import BalanceCheck, Budget, Period, Price
 from hishamos.records.results import Issue, IssueDraft, Project, Result, ResultDraft
 from hishamos.records.runs import Approval, Run, RunEvent, RunKind, RunState, Step, StepState
@@ -290,7 +292,26 @@ class LedgerService(Protocol):
 
     @verb("ledger.read")
     def balances(self) -> List[BalanceCheck]:
-        """Hold every budget's balance against the sum over the ledger."""
+        """Hold every budget's balance against the sums over the ledger, all read at one moment, also while calls are under way."""
+        ...
+
+    @verb("ledger.read")
+    def reconcile(
+        self,
+        invoice: str | os.PathLike[str] | pandas.DataFrame,
+        *,
+        columns: Mapping[str, str] | None = None,
+        provider: str | None = None,
+        timezone: str | None = None,
+        threshold_usd: str = "0",
+    ) -> Reconciliation:
+        """Hold a provider's invoice against the ledger by day and model.
+
+        ``invoice``: the path of a CSV file, or a DataFrame, with day, model and amount in USD, and maybe provider, input_tokens,
+        output_tokens, requests; ``columns``: which column is which, where its name is not a usual one (``{"amount": "Net charge"}``);
+        ``provider``: whose invoice it is, as in the ledger; ``timezone``: whose days the invoice has (left out: the workspace's; providers
+        mostly bill by UTC); ``threshold_usd``: differences of a day and model up to this are none. An attempt belongs to the day it began.
+        """
         ...
 
     @verb("ledger.read")

@@ -67,14 +67,23 @@ class Budget(Record):
 
 
 class BalanceCheck(Record):
-    """One balance held against the sum over the ledger."""
+    """One balance of a budget held against the sums over the ledger, all as of one moment. Amounts are nano-dollars."""
 
     budget: str
+    scope: str
     period: str
-    balance_nanos: int
-    ledger_nanos: int
+    committed_nanos: int
+    """What the balance says is spent."""
+    ledger_committed_nanos: int
+    """What the attempts cost that are complete."""
+    reserved_nanos: int
+    """What the balance says is held for calls under way."""
+    ledger_reserved_nanos: int
+    """What the attempts that are under way may cost at most."""
+    orphaned_nanos: int
+    """What of the ledger's committed sum is the reservation of orphans, whose true cost nobody knows yet."""
 
     @property
     def equal(self) -> bool:
-        """Whether the two agree to the last digit."""
-        return self.balance_nanos == self.ledger_nanos
+        """Whether the balance agrees with the ledger to the last digit."""
+        return (self.committed_nanos, self.reserved_nanos) == (self.ledger_committed_nanos, self.ledger_reserved_nanos)

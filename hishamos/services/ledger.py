@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import os
 from builtins import list as List  # noqa: N812 - every contract has a verb named list
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
 
 from hishamos.contracts.services import LedgerService as LedgerContract
+from hishamos.errors import InvalidInput
+from hishamos.frames.invoices import amount, invoice_lines
 from hishamos.frames.tables import frame
 from hishamos.records.calls import Attempt
+from hishamos.records.invoices import Reconciliation
 from hishamos.records.money import BalanceCheck, Price
+from hishamos.services.invoices import Names, compare, concerned, invoice_text
 from hishamos.services.service import Service, implements
+from hishamos.store import reconciling
 from hishamos.store import spend as questions
 
 if TYPE_CHECKING:
@@ -58,7 +65,40 @@ class LedgerService(Service):
         return questions.spend(self.machinery.store, by, timezone, since=since, until=until, run=run, project=project)
 
     def balances(self) -> List[BalanceCheck]:
-        return questions.balances(self.machinery.store)
+        return reconciling.balances(self.machinery.store)
+
+    def reconcile(
+        self,
+        invoice: str | os.PathLike[str] | pandas.DataFrame,
+        *,
+        columns: Mapping[str, str] | None = None,
+        provider: str | None = None,
+        timezone: str | None = None,
+        threshold_usd: str = "0",
+    ) -> Reconciliation:
+        read, zone = invoice_text(invoice), timezone or self.machinery.settings().workspace.timezone
+        lines = invoice_lines(read, columns or {}, _zone(zone))
+        if provider is not None:
+            lines = [line.model_copy(update={"provider": provider}) for line in lines]
+        threshold = amount(threshold_usd, "threshold_usd")
+        if threshold < 0:
+            raise InvalidInput(what=f"{threshold_usd} USD is no threshold", where="threshold_usd", next="Give 0 or more.")
+        first, last = min(line.day for line in lines), max(line.day for line in lines)
+        ours = reconciling.days_of_models(self.machinery.store, first, last, zone)
+        names = Names(sorted({(day.provider, day.model) for day in ours}))
+        providers = concerned(lines, ours, names)
+        rows = compare(lines, [day for day in ours if day.provider in providers], names, threshold)
+        return Reconciliation(
+            invoice=read.name,
+            timezone=zone,
+            first=first,
+            last=last,
+            providers=providers,
+            threshold_usd=threshold,
+            rows=tuple(rows),
+            matched=names.matched,
+            unmatched=names.unmatched,
+        )
 
     def price(self, model: str) -> Price | None:
         price = self.machinery.gateway.prices.price(model)
@@ -67,3 +107,10 @@ class LedgerService(Service):
         dated = next(iter(self.machinery.ledger.price_rows(model)), price)
         same = dated.model_copy(update={"since": price.since}) == price
         return dated if same else price
+
+
+def _zone(name: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(name)
+    except (ValueError, OSError, KeyError):
+        raise InvalidInput(what=f"{name!r} is no timezone", where="timezone", next="Give an IANA name such as UTC or Africa/Cairo.") from None

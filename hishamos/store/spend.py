@@ -1,4 +1,4 @@
-"""Questions to the ledger: attempts, spend, balances held against the sums, how providers did."""
+"""Questions to the ledger: attempts, spend, budgets, how providers did."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from hishamos.errors import InvalidInput, UnknownName, nearest_hint
 from hishamos.records.calls import Attempt
-from hishamos.records.money import BalanceCheck, Budget
+from hishamos.records.money import Budget
 from hishamos.records.record import now
 from hishamos.records.spans import BEGINNING, END, span_of
-from hishamos.store.accounts import subject
 from hishamos.store.ledger import attempt_of
 from hishamos.store.statements import statements
 
@@ -65,22 +64,6 @@ def _group(name: str) -> str:
     if group not in GROUPS:
         raise UnknownName(kind="group", name=name, hint=nearest_hint(name, [*GROUPS, *ALIASES]), next=f"Spend is grouped by: {', '.join(GROUPS)}.")
     return group
-
-
-def balances(store: Connector) -> list[BalanceCheck]:
-    """Hold every balance against the sum over the ledger, all read at one moment."""
-
-    def work(transaction: Any) -> list[BalanceCheck]:
-        transaction.lock("money")
-        checks = []
-        for row in transaction.fetch(SQL["all_balances"], {}):
-            values = {**subject(row["scope"]), "starts_at": row["starts_at"], "ends_at": row["ends_at"]}
-            total = transaction.fetch(SQL["sum_of_balance"], values)[0]["committed"]
-            period = row["period"] if row["budget"] == row["scope"] or row["scope"] == "workspace" else f"{row['period']} {row['scope']}"
-            checks.append(BalanceCheck(budget=row["budget"], period=period, balance_nanos=row["committed_nanos"], ledger_nanos=total))
-        return checks
-
-    return store.transaction(work)
 
 
 def budgets(store: Connector, timezone: str) -> list[Budget]:

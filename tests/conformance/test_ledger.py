@@ -19,7 +19,7 @@ from hishamos.records.calls import Attempt, AttemptStatus, CallStatus, Outcome
 from hishamos.records.configuration import BudgetSettings
 from hishamos.records.money import Price
 from hishamos.records.record import new_id, now
-from hishamos.store import spend
+from hishamos.store import reconciling, spend
 from hishamos.store.connectors import Connector, open_connector
 from hishamos.store.ledger import StoreLedger
 from hishamos.store.migrate import migrate
@@ -65,7 +65,7 @@ def limit(ledger: StoreLedger, nanos: int, name: str = "b", **facts: Any) -> Non
 
 
 def balances_equal(store: Connector) -> bool:
-    checks = spend.balances(store)
+    checks = reconciling.balances(store)
     return bool(checks) and all(check.equal for check in checks)
 
 
@@ -342,7 +342,7 @@ def test_balances_equal_the_ledger_whatever_happens(ledger: StoreLedger, store: 
         else:
             ledger.recover("me").result(10)
             under_way = [item for item in under_way if item[0].owner == "me"]
-    checks = spend.balances(store)
+    checks = reconciling.balances(store)
     assert [check for check in checks if not check.equal] == []
     for row in store.fetch("select scope, period, reserved_nanos from ledger_balances"):
         assert row["reserved_nanos"] >= 0

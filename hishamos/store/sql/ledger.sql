@@ -71,13 +71,6 @@ set reserved_nanos = reserved_nanos - $reserved, committed_nanos = committed_nan
 where scope in ('workspace', $project, $user_name, $key_prefix, $workflow, $run)
   and starts_at <= $moment and ends_at > $moment;
 
--- name: sum_of_balance
-select cast(coalesce(sum(cost_nanos), 0) as bigint) as committed
-from ledger_all
-where status <> 'sent' and started_at >= $starts_at and started_at < $ends_at
-  and ($kind = 'workspace' or ($kind = 'project' and project = $subject) or ($kind = 'user' and user_name = $subject)
-       or ($kind = 'key' and key_prefix = $subject) or ($kind = 'workflow' and workflow = $subject) or ($kind = 'run' and run_id = $subject));
-
 -- name: all_balances
 select budget, scope, period, starts_at, ends_at, committed_nanos, reserved_nanos, closed from ledger_balances order by budget, scope, period;
 
