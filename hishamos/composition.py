@@ -120,6 +120,7 @@ class Composed:
         self.machinery.gateway.close()
         self.machinery.journal.close()
         self.machinery.store.close()
+        gc.unfreeze()  # what was spared is let go like the rest: DuckDB complains of what it finds alive at the end
 
 
 def compose(root: Path, *, store: str | None = None) -> Composed:
