@@ -181,7 +181,7 @@ class BudgetRefused(GatewayError):
 
 
 class KeyWithheld(GatewayError):
-    """The key of {provider} is not sent to {host}: it goes only to {allowed} or to this machine. Give that server a provider name and a key of its own in hishamos.toml, or remove api_base from [providers.{provider}]."""
+    """The key of {provider} is not sent to {host}: it goes only to {allowed} or to this machine. If that server may have it: hishamos trust {host} --provider {provider}. Else give it a provider name and a key of its own in hishamos.toml, or remove api_base from [providers.{provider}]."""
 
 
 class AdapterBroken(GatewayError):

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import difflib
+import json
 import os
 import re
 import threading
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -110,7 +111,7 @@ class _Reader:
         self.check_address("store", workspace.store, ("postgresql", "postgres"), 'Write a file in the workspace, or "postgresql://user@host/db".')
         self.check_address("broker", workspace.broker, ("redis", "rediss"), 'Write "local", or "redis://host:6379/0".')
         tables = {table: self.table(table, data.get(table, {})) for table in _TABLES}
-        providers = self.with_environment(tables["providers"], lookup)
+        providers = trusting(self.with_environment(tables["providers"], lookup), root)
         routes = tables["routes"]
         if "default" not in routes:
             models = [model for name, (_, model) in ENVIRONMENT_PROVIDERS.items() if name in providers and has_key(providers[name], lookup)]
@@ -129,6 +130,9 @@ class _Reader:
         for name, values in data.items():
             if not isinstance(values, dict):
                 self.fail(f"[{table}] has the value {name!r} where a table belongs", name, f"Write [{table}.{name}].", table)
+            for ours in ("found", "trusted"):  # known to us, not the file's to say
+                if ours in values:
+                    self.fail(f"unknown key {ours!r} in [{table}.{name}]", ours, "Remove it.", f"{table}.{name}")
             if table == "providers":
                 self.check_key(name, values)
             if table == "budgets":
@@ -137,7 +141,9 @@ class _Reader:
                 self.fail(
                     f"[limits] {name!r} is no model", name, 'Write [limits."provider/model"]; a whole provider has its limits in [providers.NAME].', table
                 )
-            found[name] = self.record(_TABLES[table], f"{table}.{name}", {identity: name, **_defaults(table, name, values)}, hidden=(identity, "found"))
+            found[name] = self.record(
+                _TABLES[table], f"{table}.{name}", {identity: name, **_defaults(table, name, values)}, hidden=(identity, "found", "trusted")
+            )
         return found
 
     def record(self, model: type[BaseModel], table: str, values: dict[str, Any], hidden: tuple[str, ...] = ()) -> Any:
@@ -254,6 +260,47 @@ def _decimals(model: type[BaseModel], values: dict[str, Any]) -> dict[str, Any]:
     return values
 
 
+def trusting(providers: Mapping[str, ProviderSettings], root: Path) -> dict[str, ProviderSettings]:
+    """Return the providers with the origins that their user trusts in this workspace."""
+    trusted = Trust().of(root)
+    return {name: provider.model_copy(update={"trusted": tuple(trusted.get(name, ()))}) for name, provider in providers.items()}
+
+
+class Trust:
+    """Which servers the user trusts with which provider's key, in which workspace: a file of the user's, outside of every workspace."""
+
+    def __init__(self) -> None:
+        home = variable("XDG_CONFIG_HOME")
+        self.file = (Path(home) if home else Path.home() / ".config") / "hishamos" / "trust.json"
+
+    def of(self, root: Path) -> Mapping[str, Sequence[str]]:
+        """Return the trusted origins of a workspace by provider."""
+        return self._read().get(str(root.resolve()), {})
+
+    def change(self, root: Path, provider: str, origin: str, *, trusted: bool) -> None:
+        """Trust a server with a provider's key in a workspace, or no longer."""
+        whole = self._read()
+        mine = whole.setdefault(str(root.resolve()), {})
+        kept = [one for one in mine.get(provider, []) if one != origin]
+        mine[provider] = [*kept, origin] if trusted else kept
+        self.file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        draft = self.file.with_suffix(".draft")
+        draft.touch(mode=0o600)
+        draft.write_text(json.dumps(whole, indent=2) + "\n", encoding="utf-8")
+        draft.replace(self.file)
+
+    def _read(self) -> dict[str, dict[str, list[str]]]:
+        try:
+            found = json.loads(self.file.read_text(encoding="utf-8"))
+            if isinstance(found, dict) and all(isinstance(mine, dict) for mine in found.values()):
+                return found
+        except FileNotFoundError:
+            return {}
+        except (OSError, ValueError):
+            pass
+        raise InvalidSettings(problem="the list of trusted servers can't be read", where=str(self.file), next="Mend or remove that file.", line=None)
+
+
 class Keys:
     """Finds the values that key references name. A client hands over what its environment has; the latest wins, in memory only."""
 
@@ -305,6 +352,7 @@ class SettingsSource:
         self.keys = keys
         self.error: str | None = None
         self._lock = threading.Lock()
+        self._trust = Trust().file
         self._stamp = self._now()
         self._settings = load(root, keys.lookup)
         self._listeners: list[Callable[[Settings], None]] = []
@@ -339,12 +387,17 @@ class SettingsSource:
         for listener in self._listeners:
             listener(self._settings)
 
-    def _now(self) -> tuple[int, int]:
-        try:
-            status = (self.root / FILE).stat()
-        except OSError:
-            return (0, 0)
-        return (status.st_mtime_ns, status.st_size)
+    def _now(self) -> tuple[tuple[int, int], tuple[int, int]]:
+        return _stamp(self.root / FILE), _stamp(self._trust)
+
+
+def _stamp(file: Path) -> tuple[int, int]:
+    """Return what changes when a file does."""
+    try:
+        status = file.stat()
+    except OSError:
+        return (0, 0)
+    return (status.st_mtime_ns, status.st_size)
 
 
 def wanted_variables(settings: Settings) -> list[str]:

@@ -57,6 +57,7 @@ SECTIONS: dict[str, dict[str, Line]] = {
         "budget": Line("money", "List budgets, set or remove one."),
         "reconcile": Line("reconciling", "Hold balances, or a provider's invoice, against the ledger."),
         "providers": Line("looking", "List providers and how they did of late."),
+        "trust": Line("trusting", "Let a provider's key go to a server of your own."),
         "backup": Line("serving", "Write a consistent copy of the store."),
         "server": Line("serving", "See or stop the workspace's server."),
     },

@@ -80,11 +80,12 @@ UNKNOWN_MODEL = Cause("unknown_model", Action.NEXT, codes=("model_not_found", "n
 RATE_LIMIT = Cause("rate_limit", Action.RETRY, codes=("rate_limit_exceeded", "rate_limit_error", "resource_exhausted"), statuses=(429,))
 OVERLOADED = Cause("overloaded", Action.RETRY, codes=("overloaded_error", "unavailable"), statuses=(503, 529))
 SERVER_ERROR = Cause("server_error", Action.RETRY, codes=("server_error", "api_error", "internal"), statuses=(408, 409, 425))
+REDIRECTED = Cause("redirected", Action.NEXT, statuses=(301, 302, 303, 307, 308))
 INVALID_REQUEST = Cause("invalid_request", Action.FAIL, statuses=(400, 422))
 
 TABLE = (
     CONNECTION, DISCONNECTED, TIMEOUT, GARBLED,
-    AUTHENTICATION, QUOTA, CONTEXT_OVERFLOW, CONTENT_POLICY, UNKNOWN_MODEL, RATE_LIMIT, OVERLOADED, SERVER_ERROR, INVALID_REQUEST,
+    AUTHENTICATION, QUOTA, CONTEXT_OVERFLOW, CONTENT_POLICY, UNKNOWN_MODEL, RATE_LIMIT, OVERLOADED, SERVER_ERROR, REDIRECTED, INVALID_REQUEST,
 )  # fmt: skip
 """All that a fault can stand for; where words fit several, the first."""
 

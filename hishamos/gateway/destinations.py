@@ -7,7 +7,7 @@ from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from hishamos.errors import KeyWithheld
-from hishamos.records.configuration import ProviderSettings
+from hishamos.records.configuration import ProviderSettings, origin
 
 HOSTS: dict[str, tuple[str, ...]] = {
     "openai": ("api.openai.com",),
@@ -30,7 +30,7 @@ VARIABLES = {
 def check_destination(provider: ProviderSettings, key: str | None, keys: Callable[[str], str | None]) -> None:
     """Raise :class:`KeyWithheld` if ``provider.api_base`` would carry a known provider's key to a foreign host.
 
-    ``keys`` resolves references, to recognise a known key under any name.
+    ``keys`` resolves references, to recognise a known key under any name. What the user trusts (``hishamos trust``) is not foreign.
     """
     if provider.api_base is None or key is None:
         return
@@ -43,8 +43,11 @@ def check_destination(provider: ProviderSettings, key: str | None, keys: Callabl
         return
     allowed = HOSTS[whose]
     at_home = any(host == name or (name.startswith(".") and host.endswith(name)) for name in allowed)
-    if not at_home or address.scheme != "https":
-        raise KeyWithheld(provider=provider.name, host=f"{address.scheme}://{host}", allowed=", ".join(f"https://{name.lstrip('.')}" for name in allowed))
+    where = origin(provider.api_base)
+    if (not at_home or address.scheme != "https") and (where is None or where not in provider.trusted):
+        raise KeyWithheld(
+            provider=provider.name, host=where or f"{address.scheme}://{host}", allowed=", ".join(f"https://{name.lstrip('.')}" for name in allowed)
+        )
 
 
 def is_loopback(host: str) -> bool:

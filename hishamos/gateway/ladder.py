@@ -217,6 +217,7 @@ def advice(cause: Cause, target: Target) -> str:
         "length": "Raise max_output_tokens.",
         "context_overflow": "Shorten the input, or give the route on_context_overflow.",
         "rate_limit": f"Lower concurrency or rpm of [providers.{provider.name}], or add a model to the route.",
+        "redirected": f"It answers with a redirect, and a key follows none: write the new address as api_base of [providers.{provider.name}].",
         "quota": f"Check the account's credit at {provider.name}.",
         "unknown_model": f"{did_you_mean(target.model, provider.name, provider.kind)}Check the model's name at {provider.name}.",
         "deadline": "Raise the route's deadline_s.",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from decimal import Decimal
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field
 
@@ -14,6 +15,7 @@ from hishamos.records.record import Record
 BUDGET_SCOPE = re.compile(r"^(workspace|run|(project|user|key|workflow|run):\S+)$")
 POLICIES = ("cheapest", "fastest", "best value")
 """Reserved words for what chooses among the models of all routes; no route may have these names."""
+DEFAULT_PORTS = {"https": 443, "http": 80}
 BUDGET_SCOPES = "workspace, run, project:KEY, user:NAME, key:PREFIX, workflow:NAME or run:ID"
 
 
@@ -44,6 +46,27 @@ class ProviderSettings(Record):
     idle_timeout_s: float = Field(15, gt=0, allow_inf_nan=False)
     found: bool = False
     """True when it was found in the environment and stands in no file."""
+    trusted: tuple[str, ...] = ()
+    """Origins that its user trusts with its key in this workspace; from the user's own configuration, never from the workspace's."""
+
+
+def origin(address: str) -> str | None:
+    """Return ``scheme://host[:port]`` of an address, spelt in the one way that is compared; None for what is no plain web address.
+
+    ``address``: a URL, or a host (then https). Names with a user before them, blanks, backslashes or escapes are never plain.
+    """
+    text = address.strip()
+    if not text or any(sign in text for sign in "\\@% \t\n"):
+        return None
+    try:
+        parts = urlsplit(text if "://" in text else f"https://{text}")
+        host, port = (parts.hostname or "").rstrip(".").encode("idna").decode("ascii").lower(), parts.port
+    except (ValueError, UnicodeError):
+        return None
+    if parts.scheme not in DEFAULT_PORTS or not host:
+        return None
+    shown = f"[{host}]" if ":" in host else host
+    return f"{parts.scheme}://{shown}" + ("" if port in (None, DEFAULT_PORTS[parts.scheme]) else f":{port}")
 
 
 class LimitSettings(Record):

@@ -173,6 +173,26 @@ def test_a_pause_is_read_as_the_provider_tells_it(simulator: Simulator, kind: st
     assert (fault.status, fault.retry_after_s) == (429, seconds)
 
 
+PATHS = {"anthropic": "/v1/messages", "gemini": "/v1beta/models/gemini-2.5-flash:generateContent"}
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+@pytest.mark.parametrize("status", [301, 307, 308])
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_key_follows_no_redirect_to_another_host(simulator: Simulator, kind: str, status: int, stream: bool):
+    with Simulator() as foreign:
+        where = foreign.url.replace("127.0.0.1", "localhost") + PATHS.get(kind, "/v1/chat/completions")
+        simulator.script("*", then={"status": status, "headers": {"location": where}})
+        request = asked(kind, simulator, stream=stream)
+        _, fault = collect(request)
+        assert request.api_key not in {entry["key"] for entry in foreign.book()}
+        assert len(simulator.book()) == 1
+        if kind in PATHS:  # whose keys stand in headers that HTTP clients would send along
+            assert foreign.book() == []
+            assert fault is not None
+            assert classify(fault).name == "redirected"
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("act", [{"garbled": True}, {"html": True}, {"empty": True}], ids=["garbled", "html", "empty"])
 def test_garbage_is_no_answer(simulator: Simulator, kind: str, act: dict[str, Any]):

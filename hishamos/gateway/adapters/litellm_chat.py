@@ -29,6 +29,11 @@ NO_KEY = "none"
 LOCAL = ("LITELLM_LOCAL_MODEL_COST_MAP", "LITELLM_LOCAL_ANTHROPIC_BETA_HEADERS", "LITELLM_LOCAL_BLOG_POSTS")
 """Without these litellm asks the network when it is imported or first used."""
 
+OWN_HEADERS = frozenset({"anthropic"})
+"""Kinds whose key, like Gemini's, stands in a header of its own: HTTP clients take away ``Authorization`` when a redirect leads to another
+host, but send such a header along. These are called with a client that follows no redirect.
+"""
+
 SCHEMA_WORDS = "Answer with one JSON value that satisfies this JSON Schema, and nothing else:\n"
 
 
@@ -41,6 +46,8 @@ class LitellmAdapter:
         self._schemas: dict[tuple[str, str], bool] = {}
         self._log: Callable[[dict[str, Any]], Any] = dict
         """Makes the log object of one call, once litellm is there."""
+        self._straight: Any = None
+        """A client that follows no redirect, once litellm is there."""
 
     async def stream(self, request: AdapterRequest) -> AsyncIterator[AdapterEvent]:
         """See the plug."""
@@ -70,6 +77,7 @@ class LitellmAdapter:
     async def close(self) -> None:
         """See the plug."""
         if self._module is not None:
+            await self._straight.close()
             await self._module.close_litellm_async_clients()
             await self._module.module_level_aclient.close()  # streams go through this one
 
@@ -85,6 +93,9 @@ class LitellmAdapter:
                 litellm.suppress_debug_info = True
                 litellm.drop_params = True
                 self._log = unlogged()
+                from litellm.llms.custom_httpx.http_handler import AsyncHTTPHandler
+
+                self._straight = AsyncHTTPHandler(follow_redirects=False)
                 self._module = litellm
             return self._module
 
@@ -101,6 +112,8 @@ class LitellmAdapter:
             "num_retries": 0,
             "max_retries": 0,
         }
+        if kind in OWN_HEADERS or speaks_gemini(kind, request.model):
+            arguments["client"] = self._straight
         if provider.api_base:
             arguments["api_base"] = provider.api_base
         if request.temperature is not None:
