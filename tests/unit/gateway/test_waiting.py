@@ -14,7 +14,7 @@ from hishamos.gateway.adapters.plug import Fault
 from hishamos.gateway.budget_line import BudgetLine
 from hishamos.records.calls import CallStatus, Tags
 from hishamos.records.configuration import BudgetSettings, RouteSettings
-from hishamos.store import spend
+from hishamos.store import reconciling
 from tests.rigs.gateways import Act, House, Scripted, answer, build, request, scripted
 
 BOUND = (64 + len("hello") + 16) * 1000 + 100 * 2000
@@ -55,7 +55,7 @@ def test_calls_wait_while_open_reservations_hold_the_money(opened: Make):
     outcomes = [one.outcome.result(20) for one in pending]
     assert {outcome.status for outcome in outcomes} == {CallStatus.SUCCEEDED}
     assert len(adapter.asked) == 12
-    assert all(check.equal for check in spend.balances(house.store))
+    assert all(check.equal for check in reconciling.balances(house.store))
 
 
 def test_the_money_is_used_up_to_within_one_reservation(opened: Make):
