@@ -20,6 +20,7 @@ from hishamos.kernels.execution import NotebookExecutor
 from hishamos.records.actors import Actor
 from hishamos.records.runs import Run
 from hishamos.services.agents import AgentsService
+from hishamos.services.audit import AuditService
 from hishamos.services.batch import BatchService
 from hishamos.services.budgets import BudgetsService
 from hishamos.services.catalog import Catalog
@@ -57,6 +58,7 @@ SERVICES: dict[str, type[Service]] = {
     "batch": BatchService,
     "ledger": LedgerService,
     "budgets": BudgetsService,
+    "audit": AuditService,
     "results": ResultsService,
     "projects": ProjectsService,
     "issues": IssuesService,

@@ -8,14 +8,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
+from hishamos.contracts.money import Audit, Budgets, LedgerService
 from hishamos.contracts.services import (
     Agents,
     Batch,
-    Budgets,
     Commands,
     HealthService,
     Issues,
-    LedgerService,
     Projects,
     Providers,
     Results,
@@ -78,6 +77,7 @@ class Workspace:
     batch: Batch
     ledger: LedgerService
     budgets: Budgets
+    audit: Audit
     results: Results
     projects: Projects
     issues: Issues
@@ -124,7 +124,7 @@ class Workspace:
         )
 
     def sql(self, statement: str, *, limit: int = 100_000, timeout_s: float = 30) -> pandas.DataFrame:
-        """Run one SELECT over the views ``runs, steps, attempts, results, issues, events, budgets`` and return a DataFrame."""
+        """Run one SELECT over the views ``runs, steps, attempts, results, issues, events, budgets, audit`` and return a DataFrame."""
         return self.queries.query(statement, limit=limit, timeout_s=timeout_s)
 
     def close(self) -> None:

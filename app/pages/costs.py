@@ -67,7 +67,8 @@ def _metrics(total: pd.DataFrame) -> None:
     real = int(total["attempts"].sum()) - offline - cached
     cells = st.columns(5)
     cells[0].metric("Spend", money(int(total["cost_nanos"].sum())), border=True)
-    cells[1].metric("Unpriced attempts", count(int(total["unpriced"].sum())), border=True)
+    unpriced = "Give their models a price in hishamos.toml, then: `hishamos reconcile --reprice`"
+    cells[1].metric("Unpriced attempts", count(int(total["unpriced"].sum())), border=True, help=unpriced)
     cells[2].metric("Attempts", count(real), border=True, help=f"{count(offline)} more were offline, {count(cached)} from the cache.")
     cells[3].metric("Failed", share(int(total["failed"].sum()), real), border=True)
     cells[4].metric("Fell back", share(int(total["fell_back"].sum()), real), border=True)

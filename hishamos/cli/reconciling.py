@@ -13,6 +13,7 @@ from hishamos.cli.verbs import Verb
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from hishamos.records.audit import AuditEntry, Repricing
     from hishamos.records.invoices import InvoiceDifference, Reconciliation
     from hishamos.records.money import BalanceCheck
 
@@ -24,28 +25,76 @@ if TYPE_CHECKING:
 @click.option("--provider", metavar="NAME", help="Whose invoice it is, as in the ledger; left out, as the file says.")
 @click.option("--timezone", metavar="ZONE", help="Whose days the invoice has; left out, the workspace's. Providers mostly bill by UTC.")
 @click.option("--threshold", default="0", show_default=True, metavar="USD", help="Differences of a day and model up to this are none.")
+@click.option("--reprice", is_flag=True, help="Give attempts that were unpriced their cost, where their model has a price now.")
+@click.option("--settle", metavar="CALL=USD", help="Declare what an orphan, or another estimate, truly cost; 0 for what was not billed.")
 @pass_face
 def reconcile_verb(
-    face: Face, *, invoice: str | None, balances: bool, columns: tuple[str, ...], provider: str | None, timezone: str | None, threshold: str
+    face: Face,
+    *,
+    invoice: str | None,
+    balances: bool,
+    columns: tuple[str, ...],
+    provider: str | None,
+    timezone: str | None,
+    threshold: str,
+    reprice: bool,
+    settle: str | None,
 ) -> None:
     """Hold the books against one another. Exit code 1 when they differ.
 
     With a provider's invoice (CSV: day, model, amount in USD, and maybe provider, input_tokens, output_tokens, requests): the ledger's days and
-    models against the invoice's. Without: every budget's balance against the ledger.
+    models against the invoice's. Without: every budget's balance against the ledger. --reprice and --settle correct the ledger; see: hishamos audit
     """
-    if invoice is not None and balances:
-        raise click.UsageError("--balances takes no file; leave one of the two out.")
+    if sum((invoice is not None, balances, reprice, settle is not None)) > 1:
+        raise click.UsageError("A file, --balances, --reprice and --settle are four different things; give one of them.")
     with face.open() as workspace:
-        if invoice is None:
-            checks = workspace.ledger.balances()
-            equal = _show_balances(face, checks)
-        else:
+        if reprice:
+            equal = _show_repricing(face, workspace.ledger.reprice())
+        elif settle is not None:
+            call, usd = _declared(settle)
+            equal = _show_settled(face, workspace.ledger.settle(call, usd))
+        elif invoice is not None:
             named = parse_columns(columns, "WHAT=COLUMN", "amount=Charge")
             found = workspace.ledger.reconcile(invoice, columns=named, provider=provider, timezone=timezone, threshold_usd=threshold)
             face.show(found, lambda: _invoice(found), then=_reasons(found))
             equal = found.equal
+        else:
+            equal = _show_balances(face, workspace.ledger.balances())
     if not equal:
         raise FinishedWith(1)
+
+
+def _declared(pair: str) -> tuple[str, str]:
+    call, equals, usd = pair.partition("=")
+    if not equals:
+        raise click.UsageError(f"{pair!r} is no CALL=USD; write, for example: --settle {pair}=0")
+    return call, usd
+
+
+def _show_repricing(face: Face, found: Repricing) -> bool:
+    from hishamos.charts.formats import count, exact_usd
+
+    def draw() -> list[RenderableType]:
+        lines: list[RenderableType] = [
+            f"✓ {entry.subject}: {count(entry.attempts)} attempts have a cost now, {exact_usd(entry.added_nanos)} USD together" for entry in found.entries
+        ]
+        lines = lines or ["No unpriced attempt has a price now: nothing changed."]
+        lines += [f"? {model}: {count(number)} attempts stay unpriced" for model, number in found.unpriced.items()]
+        return lines + [f"? {model}: the tokens of {count(number)} attempts never came" for model, number in found.unknown_usage.items()]
+
+    then = [f'Next: add [prices."{model}"] to hishamos.toml, then: hishamos reconcile --reprice' for model in list(found.unpriced)[:1]]
+    then += ["Next: hishamos reconcile --settle ATTEMPT=USD, once the provider's bill tells the cost"] if found.unknown_usage else []
+    face.show(found, draw, then="\n".join(then))
+    return True
+
+
+def _show_settled(face: Face, entry: AuditEntry) -> bool:
+    from hishamos.charts.formats import exact_usd
+
+    before = "unpriced" if entry.value_before is None else f"{exact_usd(int(entry.value_before))} USD"
+    after = exact_usd(int(entry.value_after or 0))
+    face.show(entry, lambda: (f"✓ Attempt {entry.subject} cost {after} USD, not {before}.",), then=f"Audit entry {entry.id}; see: hishamos audit")
+    return True
 
 
 def _show_balances(face: Face, checks: list[BalanceCheck]) -> bool:
@@ -117,5 +166,5 @@ def _parts(row: InvoiceDifference) -> str:
 def _reasons(found: Reconciliation) -> str:
     differing = [row for row in found.rows if row.differs]
     if any(row.unpriced for row in differing):
-        return 'Next: give unpriced models a price in hishamos.toml ([prices."provider/model"]).'
+        return 'Next: give unpriced models a price in hishamos.toml ([prices."provider/model"]), then: hishamos reconcile --reprice'
     return "Next: hishamos spend --by day,model,usage_source" if differing else ""

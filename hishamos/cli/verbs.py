@@ -56,6 +56,7 @@ SECTIONS: dict[str, dict[str, Line]] = {
         "spend": Line("money", "Show the spend by model, day, workflow, …"),
         "budget": Line("money", "List budgets, set or remove one."),
         "reconcile": Line("reconciling", "Hold balances, or a provider's invoice, against the ledger."),
+        "audit": Line("auditing", "List who changed what in the books."),
         "providers": Line("looking", "List providers and how they did of late."),
         "backup": Line("serving", "Write a consistent copy of the store."),
         "server": Line("serving", "See or stop the workspace's server."),

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from builtins import list as List  # noqa: N812 - every contract has a verb named list
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from hishamos.contracts.money import Audit, Budgets, LedgerService
 from hishamos.contracts.verbs import verb
 from hishamos.records.calls import Attempt, CommandResult, StreamEvent
 from hishamos.records.definitions import AgentDefinition, CommandDefinition, WorkflowDefinition
-from hishamos.records.invoices import Reconciliation
-from hishamos.records.money import BalanceCheck, Budget, Period, Price
 from hishamos.records.results import Issue, IssueDraft, Project, Result, ResultDraft
 from hishamos.records.runs import Approval, Run, RunEvent, RunKind, RunState, Step, StepState
 from hishamos.records.workspaces import BatchRow, Finding, Health, MapRow, Pong, ProviderStatus
@@ -239,94 +236,6 @@ class Batch(Protocol):
         ...
 
 
-class LedgerService(Protocol):
-    """``ws.ledger``: every attempt and its money."""
-
-    @verb("ledger.read")
-    def calls(
-        self,
-        *,
-        run: str | None = None,
-        model: str | None = None,
-        project: str | None = None,
-        since: datetime | None = None,
-        limit: int = 100,
-    ) -> List[Attempt]:
-        """Return attempts, newest first."""
-        ...
-
-    @verb("ledger.read", kind="table")
-    def spend(
-        self,
-        *,
-        by: str | Sequence[str] = "model",
-        since: datetime | None = None,
-        until: datetime | None = None,
-        run: str | None = None,
-        project: str | None = None,
-    ) -> pandas.DataFrame:
-        """Return the spend grouped by columns of the ledger or ``day``, ``hour``, ``month``.
-
-        Columns: the groups, ``calls``, ``attempts``, ``succeeded``, ``failed``, ``fell_back`` (attempts that were not a call's first
-        target), ``input_tokens``, ``output_tokens``, ``cost_nanos`` (int64), ``unpriced``, ``p50_ms``, ``p95_ms``. Offline answers
-        cost 0 and count in no success rate: they are counted in ``offline`` only; answers given again by the cache in ``cached`` only.
-        """
-        ...
-
-    @verb("ledger.read")
-    def balances(self) -> List[BalanceCheck]:
-        """Hold every budget's balance against the sums over the ledger, all read at one moment, also while calls are under way."""
-        ...
-
-    @verb("ledger.read")
-    def reconcile(
-        self,
-        invoice: str | os.PathLike[str] | pandas.DataFrame,
-        *,
-        columns: Mapping[str, str] | None = None,
-        provider: str | None = None,
-        timezone: str | None = None,
-        threshold_usd: str = "0",
-    ) -> Reconciliation:
-        """Hold a provider's invoice against the ledger by day and model.
-
-        ``invoice``: the path of a CSV file, or a DataFrame, with day, model and amount in USD, and maybe provider, input_tokens,
-        output_tokens, requests; ``columns``: which column is which, where its name is not a usual one (``{"amount": "Net charge"}``);
-        ``provider``: whose invoice it is, as in the ledger; ``timezone``: whose days the invoice has (left out: the workspace's; providers
-        mostly bill by UTC); ``threshold_usd``: differences of a day and model up to this are none. An attempt belongs to the day it began.
-        """
-        ...
-
-    @verb("ledger.read")
-    def price(self, model: str) -> Price | None:
-        """Return the price in force of a model, or None when it is unpriced."""
-        ...
-
-
-class Budgets(Protocol):
-    """``ws.budgets``: limits on spend."""
-
-    @verb("budgets.read")
-    def list(self) -> List[Budget]:
-        """Return all budgets with their balance in the current period."""
-        ...
-
-    @verb("budgets.read")
-    def get(self, name: str) -> Budget:
-        """Return one budget; raises :class:`UnknownName`."""
-        ...
-
-    @verb("budgets.write", kind="change")
-    def set(self, name: str, *, limit_usd: str, scope: str = "workspace", period: Period = "month", hard: bool = True) -> Budget:
-        """Create or change a budget; ``limit_usd``: a decimal string."""
-        ...
-
-    @verb("budgets.write", kind="change")
-    def remove(self, name: str) -> None:
-        """Remove a budget; the ledger keeps what was spent."""
-        ...
-
-
 class Results(Protocol):
     """``ws.results``: what came out."""
 
@@ -449,6 +358,7 @@ CONTRACTS: dict[str, type] = {
     "batch": Batch,
     "ledger": LedgerService,
     "budgets": Budgets,
+    "audit": Audit,
     "results": Results,
     "projects": Projects,
     "issues": Issues,

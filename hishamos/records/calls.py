@@ -12,6 +12,8 @@ from pydantic import Field
 from hishamos.records.record import Failure, Record, usd
 
 CachePolicy = Literal["never", "1h", "7d", "forever"]
+UsageSource = Literal["provider", "estimated", "declared"]
+"""Who says what an attempt used: the provider, our estimate, or a person who knows what was billed."""
 
 
 class Message(Record):
@@ -67,7 +69,7 @@ class Usage(Record):
     cache_write: int = 0
     output: int = 0
     reasoning: int = 0
-    source: Literal["provider", "estimated"] = "provider"
+    source: UsageSource = "provider"
 
 
 class AttemptStatus(StrEnum):
@@ -124,7 +126,7 @@ class Attempt(Record):
     cache_write_tokens: int | None = None
     output_tokens: int | None = None
     reasoning_tokens: int | None = None
-    usage_source: Literal["provider", "estimated"] | None = None
+    usage_source: UsageSource | None = None
     cost_nanos: int | None = None
     """Nano-dollars; None means unpriced, or still being sent."""
     overrun: bool = False

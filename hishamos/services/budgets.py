@@ -7,7 +7,7 @@ from builtins import list as List  # noqa: N812 - every contract has a verb name
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING
 
-from hishamos.contracts.services import Budgets
+from hishamos.contracts.money import Budgets
 from hishamos.errors import InvalidInput, UnknownName
 from hishamos.records.configuration import BUDGET_SCOPE, BUDGET_SCOPES, BudgetSettings
 from hishamos.records.money import Budget, Period

@@ -9,21 +9,27 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from hishamos.contracts.services import LedgerService as LedgerContract
+from hishamos.contracts.money import LedgerService as LedgerContract
 from hishamos.errors import InvalidInput
 from hishamos.frames.invoices import amount, invoice_lines
 from hishamos.frames.tables import frame
+from hishamos.gateway.costs import cost
+from hishamos.records.audit import AuditEntry, Repricing
 from hishamos.records.calls import Attempt
 from hishamos.records.invoices import Reconciliation
 from hishamos.records.money import BalanceCheck, Price
+from hishamos.records.record import nanos
 from hishamos.services.invoices import Names, compare, concerned, invoice_text
 from hishamos.services.service import Service, implements
-from hishamos.store import reconciling
+from hishamos.store import audit, reconciling
 from hishamos.store import spend as questions
+from hishamos.store.corrections import Corrections, unpriced_models
 
 if TYPE_CHECKING:
     import pandas
     import pyarrow
+
+EVERY = 1_000_000
 
 
 @implements(LedgerContract)
@@ -99,6 +105,28 @@ class LedgerService(Service):
             matched=names.matched,
             unmatched=names.unmatched,
         )
+
+    def reprice(self, *, model: str | None = None) -> Repricing:
+        # Its own id finds the entries again: a repeat goes on where the first was cut off, and tells the whole.
+        identity, store = self.change_id(), self.machinery.store
+        corrections = Corrections(store, self.machinery.ledger, self.actor.name, identity)
+        prices = {one.model: self.machinery.gateway.prices.price(one.model) for one in unpriced_models(store, model)}
+        for price in prices.values():
+            while price is not None and corrections.reprice(price, cost):
+                pass
+        left = unpriced_models(store, model)
+        return Repricing(
+            entries=tuple(reversed(audit.entries(store, request_id=identity, limit=EVERY))),
+            unpriced={one.model: one.known_usage for one in left if one.known_usage and prices.get(one.model) is None},
+            unknown_usage={one.model: one.unknown_usage for one in left if one.unknown_usage},
+        )
+
+    def settle(self, call: str, cost_usd: str) -> AuditEntry:
+        true_cost = amount(cost_usd, "cost_usd")
+        if not 0 <= true_cost < 10**9:
+            raise InvalidInput(what=f"{cost_usd} USD is no cost", where="cost_usd", next="Give 0 for what was not billed, or what the provider billed.")
+        corrections = Corrections(self.machinery.store, self.machinery.ledger, self.actor.name, self.change_id())
+        return self.change("ledger.settle", AuditEntry, lambda transaction: corrections.settle(transaction, call, nanos(true_cost)))
 
     def price(self, model: str) -> Price | None:
         price = self.machinery.gateway.prices.price(model)

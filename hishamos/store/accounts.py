@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from hishamos.store.connectors import Transaction
 
 SQL = statements("ledger")
+MONEY_SQL = statements("money")
 
 
 def scopes(attempt: Attempt) -> dict[str, str | None]:
@@ -78,6 +81,18 @@ class Accounts:
         if (reserved or cost) and self._kept(transaction):
             values = {"moment": attempt.started_at, "reserved": reserved, "cost": cost, "overrun": attempt.overrun}
             transaction.execute(SQL["settle_balances"], {**scopes(attempt), **values})
+
+    def correct(self, transaction: Transaction, added: Sequence[tuple[Attempt, int]]) -> None:
+        """Add to every balance what complete attempts turned out to cost more, nano-dollars; less is negative."""
+        by_scope: dict[str, list[tuple[datetime, int]]] = defaultdict(list)
+        for attempt, nanos in added:
+            for scope in ("workspace", *scopes(attempt).values()):
+                if scope:
+                    by_scope[scope].append((attempt.started_at, nanos))
+        for row in transaction.fetch(MONEY_SQL["balances_of_scopes"], {"scopes": list(by_scope)}):
+            total = sum(nanos for moment, nanos in by_scope[row["scope"]] if row["starts_at"] <= moment < row["ends_at"])
+            if total:
+                transaction.execute(MONEY_SQL["add_committed"], {**row, "added": total})
 
     def _remember(self, budgets: list[dict[str, Any]], changes: int) -> None:
         if not self._shared and changes == self._changes:

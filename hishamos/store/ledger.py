@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from hishamos.store.connectors import Connector, Transaction, Work
 
 SQL = statements("ledger")
+MONEY_SQL = statements("money")
 
 T = TypeVar("T")
 
@@ -60,7 +61,9 @@ class _Held:
     def stored(self) -> Outcome | None:
         if self.outcome is None:
             return None
-        return Outcome.model_validate_json(self.outcome).model_copy(update={"attempts": self.attempts, "reused": True})
+        costs = [attempt.cost_nanos for attempt in self.attempts]
+        facts = {"attempts": self.attempts, "reused": True, "cost_nanos": None if None in costs else sum(cost or 0 for cost in costs)}
+        return Outcome.model_validate_json(self.outcome).model_copy(update=facts)
 
     def left_behind(self) -> tuple[Attempt, Reserve]:
         facts = json.loads(self.sent or "{}")
@@ -218,13 +221,18 @@ class StoreLedger:
         def work(transaction: Transaction) -> None:
             transaction.lock(MONEY)
             for price in prices:
-                kinds = price.model_dump_json(exclude={"model", "since", "source"}, exclude_none=True)
-                latest = transaction.fetch_one(SQL["latest_price"], {"model": price.model})
-                if latest is None or (latest["kinds"], latest["source"]) != (kinds, price.source):
-                    values = {"model": price.model, "since": price.since, "source": price.source, "kinds": kinds, "noted_at": now()}
-                    transaction.execute(SQL["insert_price"], values)
+                self.note_price(transaction, price)
 
         return self._store.submit(work)
+
+    @staticmethod
+    def note_price(transaction: Transaction, price: Price) -> None:
+        """Keep a price as a dated row unless it equals the model's latest; the caller holds the lock on money."""
+        kinds = price.model_dump_json(exclude={"model", "since", "source"}, exclude_none=True)
+        latest = transaction.fetch_one(SQL["latest_price"], {"model": price.model})
+        if latest is None or (latest["kinds"], latest["source"]) != (kinds, price.source):
+            values = {"model": price.model, "since": price.since, "source": price.source, "kinds": kinds, "noted_at": now()}
+            transaction.execute(SQL["insert_price"], values)
 
     def sync_budgets(self, budgets: Mapping[str, BudgetSettings]) -> Future[None]:
         """See the port."""
@@ -355,7 +363,17 @@ def attempt_of(row: Mapping[str, Any]) -> Attempt:
 
 
 def _attempts(transaction: Transaction, call_id: str) -> tuple[Attempt, ...]:
-    return tuple(attempt_of(row) for row in transaction.fetch(SQL["attempts_of_call"], {"call_id": call_id}))
+    return _corrected(transaction, call_id, transaction.fetch(SQL["attempts_of_call"], {"call_id": call_id}))
+
+
+def _corrected(transaction: Transaction, call_id: str, rows: Sequence[Mapping[str, Any]]) -> tuple[Attempt, ...]:
+    """Return a call's attempts with the costs that became known later; only what had none, or an estimate, can have one."""
+    attempts = [attempt_of(row) for row in rows]
+    if all(attempt.cost_nanos is not None and attempt.usage_source != "estimated" for attempt in attempts):
+        return tuple(attempts)
+    found = {row.pop("attempt_id"): row for row in transaction.fetch(MONEY_SQL["corrections_of_call"], {"call_id": call_id})}
+    known = {name: {fact: value for fact, value in row.items() if value is not None} for name, row in found.items()}
+    return tuple(attempt.model_copy(update=known.get(attempt.id, {})) for attempt in attempts)
 
 
 def _held(transaction: Transaction, key: str) -> _Held | None:
@@ -364,7 +382,7 @@ def _held(transaction: Transaction, key: str) -> _Held | None:
         return None
     rows = transaction.fetch(SQL["attempts_of_call"], {"call_id": row["id"]})
     text = row["outcome"] or (rows[-1]["outcome"] if rows else None)
-    return _Held(**{**row, "outcome": text}, attempts=tuple(attempt_of(found) for found in rows))
+    return _Held(**{**row, "outcome": text}, attempts=_corrected(transaction, row["id"], rows))
 
 
 def _opening(call: CallIntent, call_id: str, outcome: str | None) -> dict[str, Any]:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from hishamos.store.connectors.duckdb_file import DuckDBConnector
     from hishamos.store.connectors.postgres import PostgresConnector
 
-VIEWS = frozenset({"runs", "steps", "attempts", "results", "issues", "events", "budgets"})
+VIEWS = frozenset({"runs", "steps", "attempts", "results", "issues", "events", "budgets", "audit"})
 """What people query (DESIGN section 9); tables behind them, accounts and keys are not reachable."""
 TABLE_FUNCTIONS = frozenset({"unnest", "range", "generate_series"})
 """DuckDB's table functions that read nothing but their arguments."""

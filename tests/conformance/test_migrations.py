@@ -23,6 +23,7 @@ ONE_ROW = {
     3: "insert into work_projects (key, name, issues_made, created_at) values ('kept', 'n', 0, current_timestamp)",
     5: "insert into ledger_calls (id, key, request_hash, target, owner, opened_at) values ('kept', 'k', 'h', 't', 'o', current_timestamp)",
     6: "insert into cache_entries (key, attempt_id, made_at) values ('kept', 'a', current_timestamp)",
+    7: "insert into audit_entries (id, request_id, actor, action, subject, happened_at) values ('kept', 'r', 'o', 'a', 's', current_timestamp)",
     4: "insert into requests (id, verb, answer, made_at) values ('kept', 'v', 'a', current_timestamp)",
 }
 KEPT = {
@@ -32,6 +33,7 @@ KEPT = {
     4: "requests where id",
     5: "ledger_calls where id",
     6: "cache_entries where key",
+    7: "audit_entries where id",
 }
 
 
@@ -72,7 +74,7 @@ def test_both_engines_end_with_equal_tables_and_views(tmp_path, postgres_url):
         shapes.append(shape(connector))
         connector.close()
     assert shapes[0] == shapes[1]
-    assert {"runs", "steps", "attempts", "results", "issues", "events", "budgets"} <= {owner for owner, kind, *_ in shapes[0] if kind == "VIEW"}
+    assert {"runs", "steps", "attempts", "results", "issues", "events", "budgets", "audit"} <= {owner for owner, kind, *_ in shapes[0] if kind == "VIEW"}
 
 
 @pytest.mark.parametrize("version", range(NEWEST + 1))

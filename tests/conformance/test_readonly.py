@@ -151,7 +151,7 @@ ATTACKS = [
 def test_anything_else_is_refused_and_changes_nothing(store, statement):
     with pytest.raises(UnsafeSql) as caught:
         ask(store, statement, timeout_s=5.0)
-    assert "attempts, budgets, events" in str(caught.value)
+    assert "attempts, audit, budgets, events" in str(caught.value)
     assert store.fetch_one("select count(*) as n from journal_events") == {"n": 20}
     assert ask(store, "select count(*) as n from runs").to_pylist() == [{"n": 0}]
 

@@ -100,3 +100,40 @@ def test_an_invoice_is_held_against_the_ledger(paying: Any):
     assert paying.type("reconcile", "bil.csv").returncode == 2
     assert "bill.csv" in paying.type("reconcile", "bil.csv").stderr
     assert paying.type("reconcile", "bill.csv", "--balances").returncode == 2
+
+
+LAB = '[providers.lab]\nkind = "openai"\napi_key = "env:OPENAI_API_KEY"\napi_base = "{url}/v1"\n'
+
+
+def test_unpriced_attempts_get_their_cost_and_the_audit_tells_it(paying: Any, simulator: Simulator):
+    lab = LAB.format(url=simulator.url)
+    paying.settings(lab)
+    assert paying.echo("one", "--model", "lab/gpt-4.1-mini").returncode == 0
+    stays = paying.type("reconcile", "--reprice")
+    assert stays.returncode == 0
+    assert "lab/gpt-4.1-mini: 1 attempts stay unpriced" in stays.stdout
+    assert '[prices."lab/gpt-4.1-mini"]' in stays.stderr
+    paying.settings(lab + '[prices."lab/gpt-4.1-mini"]\ninput = "3"\noutput = "5"\n')
+    done = paying.json("reconcile", "--reprice")
+    assert (done["attempts"], done["added_nanos"]) == (1, 350_000)
+    assert "nothing changed" in paying.type("reconcile", "--reprice").stdout
+    [entry] = paying.json("audit")
+    assert (entry["actor"], entry["action"], entry["subject"], entry["added_nanos"]) == ("owner", "ledger.reprice", "lab/gpt-4.1-mini", 350_000)
+    assert "0.00035" in paying.type("audit").stdout
+    assert paying.json("spend", "--by", "model")[0]["cost_nanos"] == 350_000
+
+
+def test_an_orphan_is_settled_at_what_a_person_declares(paying: Any):
+    paying.json("budget", "set", "all", "--limit", "5", "--period", "total")
+    assert paying.echo("one").returncode == 0
+    by_hand(paying, "update ledger_attempts set status = 'orphaned', usage_source = 'estimated', cost_nanos = 90000")
+    by_hand(paying, "update ledger_balances set committed_nanos = 90000")
+    call = paying.json("sql", "select call_id from attempts where status = 'orphaned'")[0]["call_id"]
+    assert paying.type("reconcile", "--settle", call).returncode == 2
+    settled = paying.type("reconcile", "--settle", f"{call}=0.00001")
+    assert settled.returncode == 0, settled.stderr
+    assert "0.00001 USD, not 0.00009 USD" in settled.stdout
+    assert paying.json("budget")[0]["committed_nanos"] == 10_000
+    assert paying.json("reconcile", "--balances")[0]["equal"]
+    [entry] = paying.json("audit", "--action", "ledger.settle")
+    assert (entry["value_before"], entry["value_after"], entry["added_nanos"]) == ("90000", "10000", -80_000)

@@ -141,3 +141,34 @@ def test_diagnosis_names_an_unpriced_model(tmp_path: Path, simulator: Simulator,
         assert findings["openai/my-own-model"].found == "unpriced"
         assert '[prices."openai/my-own-model"]' in findings["openai/my-own-model"].advice
         assert "openai/gpt-4.1-mini" not in findings
+
+
+def test_a_price_that_comes_later_is_given_to_what_was_unpriced(tmp_path: Path, simulator: Simulator, monkeypatch: pytest.MonkeyPatch):
+    unpriced = f'[providers.lab]\nkind = "openai"\napi_key = "env:OPENAI_API_KEY"\napi_base = "{simulator.url}/v1"\n'
+    with opened(tmp_path, simulator, monkeypatch, unpriced) as ws:
+        simulator.script("gpt-4.1-mini", {"usage": {"input": 100, "output": 10}})
+        assert ws.commands.run("echo", {"text": "hello"}, model="lab/gpt-4.1-mini").cost_nanos is None
+        ws.commands.run("echo", {"text": "priced"})
+        spent = int(ws.ledger.spend()["cost_nanos"].sum())
+        nothing = ws.ledger.reprice()
+        assert (nothing.entries, nothing.unpriced, nothing.attempts) == ((), {"lab/gpt-4.1-mini": 1}, 0)
+        toml = tmp_path / "hishamos.toml"
+        toml.write_text(toml.read_text() + '[prices."lab/gpt-4.1-mini"]\ninput = "3"\noutput = "5"\n')
+        done = ws.ledger.reprice()
+        assert (done.attempts, done.added_nanos, done.unpriced) == (1, 350_000, {})
+        [frame] = [ws.ledger.spend(by="model").set_index("model")]
+        assert (int(frame.loc["lab/gpt-4.1-mini", "cost_nanos"]), int(frame.loc["lab/gpt-4.1-mini", "unpriced"])) == (350_000, 0)
+        assert int(ws.ledger.spend()["cost_nanos"].sum()) == spent + 350_000
+        [entry] = ws.audit.list(action="ledger.reprice")
+        assert ws.audit.get(entry.id) == entry == done.entries[0]
+        assert (entry.actor, entry.subject, entry.added_nanos) == ("owner", "lab/gpt-4.1-mini", 350_000)
+        assert ws.sql("select subject, attempts, added_nanos from audit").to_dict("records") == [
+            {"subject": "lab/gpt-4.1-mini", "attempts": 1, "added_nanos": 350_000}
+        ]
+        assert ws.ledger.reprice().entries == ()
+        with pytest.raises(UnknownName):
+            ws.audit.get("nothing")
+        with pytest.raises(InvalidInput, match="provider's own figures"):
+            ws.ledger.settle(ws.ledger.calls()[0].call_id, "0.5")
+        with pytest.raises(InvalidInput, match="no cost"):
+            ws.ledger.settle("X", "-1")

@@ -1,0 +1,136 @@
+"""The contracts about money: the ledger, budgets, and the audit of who changed either."""
+
+from __future__ import annotations
+
+import os
+from builtins import list as List  # noqa: N812 - every contract has a verb named list
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Protocol
+
+from hishamos.contracts.verbs import verb
+from hishamos.records.audit import AuditEntry, Repricing
+from hishamos.records.calls import Attempt
+from hishamos.records.invoices import Reconciliation
+from hishamos.records.money import BalanceCheck, Budget, Period, Price
+
+if TYPE_CHECKING:
+    import pandas
+
+
+class LedgerService(Protocol):
+    """``ws.ledger``: every attempt and its money."""
+
+    @verb("ledger.read")
+    def calls(
+        self,
+        *,
+        run: str | None = None,
+        model: str | None = None,
+        project: str | None = None,
+        since: datetime | None = None,
+        limit: int = 100,
+    ) -> List[Attempt]:
+        """Return attempts, newest first."""
+        ...
+
+    @verb("ledger.read", kind="table")
+    def spend(
+        self,
+        *,
+        by: str | Sequence[str] = "model",
+        since: datetime | None = None,
+        until: datetime | None = None,
+        run: str | None = None,
+        project: str | None = None,
+    ) -> pandas.DataFrame:
+        """Return the spend grouped by columns of the ledger or ``day``, ``hour``, ``month``.
+
+        Columns: the groups, ``calls``, ``attempts``, ``succeeded``, ``failed``, ``fell_back`` (attempts that were not a call's first
+        target), ``input_tokens``, ``output_tokens``, ``cost_nanos`` (int64), ``unpriced``, ``p50_ms``, ``p95_ms``. Offline answers
+        cost 0 and count in no success rate: they are counted in ``offline`` only; answers given again by the cache in ``cached`` only.
+        """
+        ...
+
+    @verb("ledger.read")
+    def balances(self) -> List[BalanceCheck]:
+        """Hold every budget's balance against the sums over the ledger, all read at one moment, also while calls are under way."""
+        ...
+
+    @verb("ledger.read")
+    def reconcile(
+        self,
+        invoice: str | os.PathLike[str] | pandas.DataFrame,
+        *,
+        columns: Mapping[str, str] | None = None,
+        provider: str | None = None,
+        timezone: str | None = None,
+        threshold_usd: str = "0",
+    ) -> Reconciliation:
+        """Hold a provider's invoice against the ledger by day and model.
+
+        ``invoice``: the path of a CSV file, or a DataFrame, with day, model and amount in USD, and maybe provider, input_tokens,
+        output_tokens, requests; ``columns``: which column is which, where its name is not a usual one (``{"amount": "Net charge"}``);
+        ``provider``: whose invoice it is, as in the ledger; ``timezone``: whose days the invoice has (left out: the workspace's; providers
+        mostly bill by UTC); ``threshold_usd``: differences of a day and model up to this are none. An attempt belongs to the day it began.
+        """
+        ...
+
+    @verb("ledger.write", kind="change")
+    def reprice(self, *, model: str | None = None) -> Repricing:
+        """Give attempts that were unpriced when they were made their cost at the price in force now; ``model``: only this one's.
+
+        Done again it finds nothing to do. Spend and budgets follow in the same commits, and each has an audit entry.
+        """
+        ...
+
+    @verb("ledger.write", kind="change")
+    def settle(self, call: str, cost_usd: str) -> AuditEntry:
+        """Declare what an orphan, or another attempt whose cost is an estimate, truly cost; budgets follow, an audit entry is written.
+
+        ``call``: the call's id, or the attempt's where a call has several; ``cost_usd``: a decimal string, "0" for not billed.
+        """
+        ...
+
+    @verb("ledger.read")
+    def price(self, model: str) -> Price | None:
+        """Return the price in force of a model, or None when it is unpriced."""
+        ...
+
+
+class Budgets(Protocol):
+    """``ws.budgets``: limits on spend."""
+
+    @verb("budgets.read")
+    def list(self) -> List[Budget]:
+        """Return all budgets with their balance in the current period."""
+        ...
+
+    @verb("budgets.read")
+    def get(self, name: str) -> Budget:
+        """Return one budget; raises :class:`UnknownName`."""
+        ...
+
+    @verb("budgets.write", kind="change")
+    def set(self, name: str, *, limit_usd: str, scope: str = "workspace", period: Period = "month", hard: bool = True) -> Budget:
+        """Create or change a budget; ``limit_usd``: a decimal string."""
+        ...
+
+    @verb("budgets.write", kind="change")
+    def remove(self, name: str) -> None:
+        """Remove a budget; the ledger keeps what was spent."""
+        ...
+
+
+class Audit(Protocol):
+    """``ws.audit``: who changed what."""
+
+    @verb("audit.read")
+    def list(self, *, action: str | None = None, subject: str | None = None, limit: int = 100) -> List[AuditEntry]:
+        """Return entries, newest first; ``action``: ``ledger.reprice``, ``ledger.settle``."""
+        ...
+
+    @verb("audit.read")
+    def get(self, entry: str) -> AuditEntry:
+        """Return one entry by its id."""
+        ...
