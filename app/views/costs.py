@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import streamlit as st
 
-from hishamos.charts.formats import count, duration, money, share
+from hishamos.charts.formats import clock, count, duration, money, share
 from hishamos.charts.spend import spend_figure
 from hishamos.records.record import now
 from parts.connection import workspace
@@ -58,6 +58,8 @@ def page() -> None:
         kind = "hard" if budget.hard else "soft"
         words = f"{budget.name}: {money(budget.committed_nanos)} of {money(budget.limit_nanos)} · {kind}, {budget.scope}, {budget.period}"
         st.progress(part, text=words + (" · closed" if budget.closed else ""))
+        if budget.warnings:
+            st.caption(f"{budget.warnings[-1].message} {clock(budget.warnings[-1].passed_at)} UTC")
     if not budgets:
         st.caption("No budget limits this workspace. Set one: `hishamos budget set month --limit 50`")
 

@@ -27,6 +27,9 @@ def live() -> None:
         runs = ws.runs.list(limit=50)
         approvals = ws.runs.approvals()
         _metrics(runs, len(approvals))
+        for budget in ws.budgets.list():
+            if budget.warnings:
+                st.warning(f"{budget.warnings[-1].message} {clock(budget.warnings[-1].passed_at)} UTC")
         left, right = st.columns(2, gap="medium")
         with left:
             st.subheader("Waiting for you", anchor=False)

@@ -75,6 +75,8 @@ def show_answer(face: Face, answer: CommandResult) -> None:
     if answer.status != "succeeded":
         parts.insert(0, state_label(answer.status))
     face.show(answer, lambda: (_literal(_body(answer)),), then="  ".join(parts))
+    for warning in answer.warnings:
+        face.say(f"! {warning.message}")
     if answer.status != "succeeded":
         raise FinishedWith(1)
 

@@ -51,7 +51,8 @@ SETTINGS = """\
 # scope = "workspace"                      # workspace, project:KEY, user:NAME, workflow:NAME, run
 # period = "month"                         # day, month, total
 # limit_usd = "50"
-# hard = true
+# hard = true                              # false: warns at the whole limit, refuses nothing
+# warn_at = ["0.5", "0.8"]                 # shares of the limit, each told once a period
 """
 
 

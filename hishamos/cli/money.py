@@ -68,11 +68,20 @@ def _table(budgets: list[Budget]) -> Table:
             money(one.reserved_nanos),
             share(one.committed_nanos, one.limit_nanos),
             ("closed by an overrun" if one.closed else "hard") if one.hard or one.closed else "warns only",
+            _warned(one),
         )
         for one in budgets
     ]
-    columns = ("Budget", "Scope", "Period", "Limit", "Spent", "Reserved", "Used", "Kind")
+    columns = ("Budget", "Scope", "Period", "Limit", "Spent", "Reserved", "Used", "Kind", "Warned (UTC)")
     return table("Budgets", columns, rows, right=("Limit", "Spent", "Reserved", "Used"))
+
+
+def _warned(budget: Budget) -> str:
+    """Name the shares that were passed in this period; of a budget on every run only the latest."""
+    from hishamos.charts.formats import clock, share
+
+    shown = budget.warnings[-1:] if budget.scope == "run" else budget.warnings
+    return ", ".join(f"{share(float(one.share), 1)} {clock(one.passed_at)}" for one in shown)
 
 
 @budget_verb.command("set")
@@ -80,12 +89,14 @@ def _table(budgets: list[Budget]) -> Table:
 @click.option("--limit", required=True, metavar="USD", help="The limit, a decimal number.")
 @click.option("--scope", default="workspace", show_default=True, help="workspace, project:KEY, user:NAME, workflow:NAME or run.")
 @click.option("--period", default="month", show_default=True, type=click.Choice(("day", "month", "total")), help="What the limit is for.")
-@click.option("--soft", is_flag=True, help="Warn only; refuse nothing.")
+@click.option("--soft", is_flag=True, help="Warn only, at the whole limit; refuse nothing.")
+@click.option("--warn-at", metavar="SHARES", default="", help="Warn when these shares of the limit are passed, with commas: 0.5,0.8")
 @pass_face
-def set_budget(face: Face, *, name: str, limit: str, scope: str, period: Literal["day", "month", "total"], soft: bool) -> None:
+def set_budget(face: Face, *, name: str, limit: str, scope: str, period: Literal["day", "month", "total"], soft: bool, warn_at: str) -> None:
     """Create or change a budget."""
     with face.open() as workspace:
-        made = workspace.budgets.set(name, limit_usd=limit, scope=scope, period=period, hard=not soft)
+        shares = [share.strip() for share in warn_at.split(",") if share.strip()]
+        made = workspace.budgets.set(name, limit_usd=limit, scope=scope, period=period, hard=not soft, warn_at=shares)
         face.show(made, lambda: (_table([made]),))
 
 

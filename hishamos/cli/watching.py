@@ -38,6 +38,9 @@ def watch(face: Face, workspace: Workspace, run: str, *, each: Any = None, since
                 break
         current = workspace.runs.wait(run)
         progress.look(current)
+    for warning in reversed(workspace.budgets.warnings(run=run)):
+        if since is None or warning.passed_at >= since:
+            face.say(f"! {warning.message}")
     return current
 
 

@@ -10,7 +10,7 @@ from typing import Literal, Protocol
 
 from hishamos.records.calls import Attempt, Outcome
 from hishamos.records.configuration import BudgetSettings
-from hishamos.records.money import Price
+from hishamos.records.money import BudgetWarning, Price
 
 Orphans = Literal["retry", "fail", "ask"]
 
@@ -49,6 +49,8 @@ class Sent:
     number: int
     earlier: tuple[Attempt, ...] = ()
     """Attempts that the call has from before this process held it."""
+    warnings: tuple[BudgetWarning, ...] = ()
+    """Shares of budgets that the reservation passed."""
 
 
 @dataclass(frozen=True, slots=True)

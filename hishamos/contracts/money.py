@@ -12,7 +12,7 @@ from hishamos.contracts.verbs import verb
 from hishamos.records.audit import AuditEntry, Repricing
 from hishamos.records.calls import Attempt
 from hishamos.records.invoices import Reconciliation
-from hishamos.records.money import BalanceCheck, Budget, Period, Price
+from hishamos.records.money import BalanceCheck, Budget, BudgetWarning, Period, Price
 
 if TYPE_CHECKING:
     import pandas
@@ -112,8 +112,16 @@ class Budgets(Protocol):
         ...
 
     @verb("budgets.write", kind="change")
-    def set(self, name: str, *, limit_usd: str, scope: str = "workspace", period: Period = "month", hard: bool = True) -> Budget:
-        """Create or change a budget; ``limit_usd``: a decimal string."""
+    def set(self, name: str, *, limit_usd: str, scope: str = "workspace", period: Period = "month", hard: bool = True, warn_at: Sequence[str] = ()) -> Budget:
+        """Create or change a budget; ``limit_usd``: a decimal string; ``warn_at``: shares of the limit as decimal strings, such as "0.8".
+
+        A budget that is not ``hard`` refuses nothing, and warns at the whole limit.
+        """
+        ...
+
+    @verb("budgets.read")
+    def warnings(self, *, run: str | None = None, budget: str | None = None, limit: int = 100) -> List[BudgetWarning]:
+        """Return the shares of budgets that were passed, newest first; ``run``: by this run's calls; ``budget``: of this one."""
         ...
 
     @verb("budgets.write", kind="change")

@@ -110,7 +110,7 @@ class Meter:
                 if not trip.held:
                     trip.intent = replace(trip.intent, id=verdict.call_id)
                     trip.attempts.extend(verdict.earlier)
-                trip.held, trip.made = True, trip.made + 1
+                trip.held, trip.made, trip.warnings = True, trip.made + 1, trip.warnings + verdict.warnings
                 if again:
                     self._line.wake()
                 return attempt.model_copy(update={"call_id": verdict.call_id, "number": verdict.number})

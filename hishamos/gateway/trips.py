@@ -12,6 +12,7 @@ from hishamos.errors import HishamosError, to_wire
 from hishamos.gateway.causes import Cause
 from hishamos.gateway.routes import Plan, Target
 from hishamos.records.calls import Attempt, CallStatus, ModelRequest, Outcome, StreamEvent, Tags
+from hishamos.records.money import BudgetWarning
 from hishamos.records.record import Failure
 
 if TYPE_CHECKING:
@@ -61,6 +62,8 @@ class Trip:
     """Attempts made by this process."""
     hop: int = 0
     """Targets tried before the present one."""
+    warnings: tuple[BudgetWarning, ...] = ()
+    """Shares of budgets that its reservations passed."""
     waiting_targets: int = 0
     """Targets that have not been tried yet."""
     passed_over: dict[str, str] = field(default_factory=dict)
@@ -111,6 +114,7 @@ class Trip:
             attempts=tuple(self.attempts),
             error=None if error is None else failure(error),
             not_judged=tried.not_judged if tried and keeps else (),
+            warnings=self.warnings,
         )
 
 

@@ -109,6 +109,7 @@ def command_result_card(result: CommandResult) -> str:
     body = markup.folded("output", result.model_dump(mode="json")["output"])  # it may be the caller's own model
     if result.not_judged:
         body += f"<div>not judged offline: {markup.text(', '.join(result.not_judged))}</div>"
+    body += "".join(f"<div>{markup.text(warning.message)}</div>" for warning in result.warnings)
     hops = [attempt for attempt in result.attempts if attempt.cause]
     if hops:
         body += "<div>" + "; ".join(f"{markup.text(hop.model)} failed ({markup.text(hop.cause)})" for hop in hops) + "</div>"
@@ -146,7 +147,8 @@ def budget_card(budget: Budget) -> str:
     body = markup.progress(budget.committed_nanos // 1000, max(1, budget.limit_nanos // 1000)).rsplit("</div>", 1)[0] + "</div>"
     words = f"{money(budget.committed_nanos)} of {money(budget.limit_nanos)}, {money(budget.reserved_nanos)} reserved"
     kind = ("hard" if budget.hard else "soft") + (", closed" if budget.closed else "")
-    return markup.card(markup.head(budget.name, kind, f"{budget.scope}, {budget.period}"), body + markup.text(words))
+    body += markup.text(words) + "".join(f"<div>{markup.text(one.message)} {clock(one.passed_at)} UTC</div>" for one in budget.warnings)
+    return markup.card(markup.head(budget.name, kind, f"{budget.scope}, {budget.period}"), body)
 
 
 def workspace_card(workspace: Workspace) -> str:

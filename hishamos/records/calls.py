@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from hishamos.records.money import BudgetWarning
 from hishamos.records.record import Failure, Record, usd
 
 CachePolicy = Literal["never", "1h", "7d", "forever"]
@@ -187,6 +188,8 @@ class Outcome(Record):
     error: Failure | None = None
     not_judged: tuple[str, ...] = ()
     """Fields that the offline model could not judge."""
+    warnings: tuple[BudgetWarning, ...] = ()
+    """Shares of budgets that this call's reservations passed."""
     reused: bool = False
 
     @property
@@ -260,6 +263,8 @@ class CommandResult(Record):
     cost_nanos: int | None = 0
     status: CallStatus = CallStatus.SUCCEEDED
     not_judged: tuple[str, ...] = ()
+    warnings: tuple[BudgetWarning, ...] = ()
+    """Shares of budgets that these calls' reservations passed."""
     reused: bool = False
 
     @property

@@ -121,7 +121,8 @@ class BudgetSettings(Record):
     period: Period = "month"
     limit_usd: Decimal = Field(ge=0, lt=10**9)
     hard: bool = True
-    warn_at: tuple[Annotated[Decimal, Field(gt=0)], ...] = ()
+    warn_at: tuple[Annotated[Decimal, Field(gt=0, le=10)], ...] = ()
+    """Shares of the limit; a soft budget warns at 1 anyway."""
 
 
 class Settings(Record):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
-from typing import Literal
+from typing import Literal, get_args
 
 from hishamos.records.record import Record, usd
 
 Period = Literal["day", "month", "total"]
+PERIODS: tuple[Period, ...] = get_args(Period)
 
 
 class PriceTier(Record):
@@ -40,6 +41,24 @@ class Price(Record):
     """Dearer prices of long requests, by ascending threshold."""
 
 
+class BudgetWarning(Record):
+    """A share of a budget's limit that committed and reserved money has passed: told once per budget, period and share."""
+
+    budget: str
+    scope: str
+    period: str
+    share: Decimal
+    """Of the limit; 1 for a soft budget that is used up."""
+    held_nanos: int
+    """Committed and reserved when it was passed."""
+    limit_nanos: int
+    call_id: str | None = None
+    """The call whose reservation, or bill, passed it."""
+    run_id: str | None = None
+    message: str
+    passed_at: datetime
+
+
 class Budget(Record):
     """A limit on the spend of a scope over a period, with its balance now."""
 
@@ -54,6 +73,8 @@ class Budget(Record):
     reserved_nanos: int = 0
     closed: bool = False
     """Closed by a bill above its reservation."""
+    warnings: tuple[BudgetWarning, ...] = ()
+    """The shares that were passed in the current period, in the order they were."""
 
     @property
     def limit_usd(self) -> Decimal:

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import re
 from builtins import list as List  # noqa: N812 - every contract has a verb named list
+from collections.abc import Sequence
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING
 
 from hishamos.contracts.money import Budgets
 from hishamos.errors import InvalidInput, UnknownName
 from hishamos.records.configuration import BUDGET_SCOPE, BUDGET_SCOPES, BudgetSettings
-from hishamos.records.money import Budget, Period
+from hishamos.records.money import PERIODS, Budget, BudgetWarning, Period
 from hishamos.records.record import nanos
 from hishamos.services.service import Service, implements
 from hishamos.store import spend as questions
+from hishamos.store import thresholds
 
 if TYPE_CHECKING:
     from hishamos.store.connectors import Transaction
 
 _NAME = re.compile(r"^[A-Za-z][A-Za-z0-9_.-]*$")
-PERIODS = ("day", "month", "total")
 
 
 @implements(Budgets)
@@ -35,13 +36,16 @@ class BudgetsService(Service):
             raise UnknownName.among("budget", name, [*found], "See: hishamos budget")
         return found[name]
 
-    def set(self, name: str, *, limit_usd: str, scope: str = "workspace", period: Period = "month", hard: bool = True) -> Budget:
+    def warnings(self, *, run: str | None = None, budget: str | None = None, limit: int = 100) -> List[BudgetWarning]:
+        return thresholds.warnings(self.machinery.store, run=run, budget=budget, limit=limit)
+
+    def set(self, name: str, *, limit_usd: str, scope: str = "workspace", period: Period = "month", hard: bool = True, warn_at: Sequence[str] = ()) -> Budget:
         self._not_in_file(name)
-        budget = _checked(name, limit_usd, scope, period, hard=hard)
+        budget = _checked(name, limit_usd, scope, period, hard=hard, warn_at=warn_at)
 
         def work(transaction: Transaction) -> Budget:
             self.machinery.ledger.put_budget(transaction, budget, "stored")
-            return Budget(name=name, scope=scope, period=period, limit_nanos=nanos(budget.limit_usd), hard=hard)
+            return Budget(name=name, scope=scope, period=period, limit_nanos=nanos(budget.limit_usd), hard=hard, warn_at=budget.warn_at)
 
         self.change("budgets.set", Budget, work)
         return self.get(name)
@@ -56,7 +60,7 @@ class BudgetsService(Service):
             raise InvalidInput(what=f"The budget {name!r} stands in hishamos.toml, which wins", where=f"[budgets.{name}]", next="Change it there.")
 
 
-def _checked(name: str, limit_usd: str, scope: str, period: str, *, hard: bool) -> BudgetSettings:
+def _checked(name: str, limit_usd: str, scope: str, period: Period, *, hard: bool, warn_at: Sequence[str]) -> BudgetSettings:
     where = f"budget {name!r}"
     if not _NAME.match(name):
         raise InvalidInput(what=f"{name!r} is no name for a budget", where=where, next="Begin with a letter; then letters, digits, _ . -")
@@ -70,4 +74,14 @@ def _checked(name: str, limit_usd: str, scope: str, period: str, *, hard: bool) 
         raise InvalidInput(what=f"{limit_usd!r} is no amount in USD", where=where, next='Give a decimal string such as "50" or "0.25".') from None
     if not limit.is_finite() or limit < 0 or limit >= Decimal(10) ** 9:
         raise InvalidInput(what=f"{limit_usd} USD can't be a limit", where=where, next="Give an amount from 0 up to 999999999.")
-    return BudgetSettings(name=name, scope=scope, period=period, limit_usd=limit, hard=hard)
+    return BudgetSettings(name=name, scope=scope, period=period, limit_usd=limit, hard=hard, warn_at=tuple(_share(text, where) for text in warn_at))
+
+
+def _share(text: str, where: str) -> Decimal:
+    try:
+        share = Decimal(text)
+    except (InvalidOperation, TypeError):
+        share = Decimal("nan")
+    if not share.is_finite() or not 0 < share <= 10:
+        raise InvalidInput(what=f"{text!r} is no share of the limit", where=where, next='Give a decimal string such as "0.8" for 80 %.')
+    return share

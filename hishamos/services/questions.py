@@ -82,5 +82,6 @@ def result_of(done: Done, command: str | None, agent: str | None) -> CommandResu
         cost_nanos=None if None in costs else sum(cost for cost in costs if cost is not None),
         status=last.status,
         not_judged=done.not_judged,
+        warnings=tuple(warning for call in done.calls for warning in call.warnings),
         reused=done.reused,
     )

@@ -12,6 +12,7 @@ from hishamos.contracts.ledger import CallIntent, Full, Refused, Reserve
 from hishamos.records.calls import Attempt
 from hishamos.records.spans import span_of
 from hishamos.store.statements import statements
+from hishamos.store.thresholds import Passed, passed, tell
 
 if TYPE_CHECKING:
     from hishamos.store.connectors import Transaction
@@ -46,12 +47,16 @@ class Accounts:
         self._budgets, self._balances = None, True
         self._changes += 1
 
-    def admit(self, transaction: Transaction, call: CallIntent, attempt: Attempt, ask: Reserve, timezone: str) -> Refused | Full | None:
-        """Return what keeps the attempt from being sent, or None; missing balances are started from the ledger's sum."""
+    def admit(self, transaction: Transaction, call: CallIntent, attempt: Attempt, ask: Reserve, timezone: str) -> Refused | Full | list[Passed]:
+        """Return what keeps the attempt from being sent, else the shares of budgets that its reservation will pass.
+
+        Missing balances are started from the ledger's sum.
+        """
         mine = scopes(attempt)
-        in_force = self._in_force(transaction, call, attempt, set(mine.values()))
+        in_force = self._in_force(transaction, call.run_budget_nanos, attempt, set(mine.values()))
+        found: list[Passed | None] = []
         if not in_force:
-            return None
+            return []
         rows = transaction.fetch(SQL["balances_in_force"], {**mine, "moment": attempt.started_at})
         balances = {(row["budget"], row["scope"], row["period"]): row for row in rows}
         full: Full | None = None
@@ -68,7 +73,9 @@ class Accounts:
             if isinstance(obstacle, Refused):
                 return obstacle
             full = full or obstacle
-        return full
+            held = balance["committed_nanos"] + balance["reserved_nanos"] + (ask.bound_nanos or 0)
+            found.append(passed(budget, balance, scope, span.name, held))
+        return full or [one for one in found if one]
 
     def reserve(self, transaction: Transaction, attempt: Attempt, amount: int) -> None:
         """Add an attempt's reservation to every balance that it belongs to."""
@@ -79,8 +86,19 @@ class Accounts:
         """Turn an attempt's reservation into its cost on every balance that it belongs to."""
         cost = attempt.cost_nanos or 0
         if (reserved or cost) and self._kept(transaction):
+            mine = scopes(attempt)
             values = {"moment": attempt.started_at, "reserved": reserved, "cost": cost, "overrun": attempt.overrun}
-            transaction.execute(SQL["settle_balances"], {**scopes(attempt), **values})
+            transaction.execute(SQL["settle_balances"], {**mine, **values})
+            if cost > reserved:
+                rows = transaction.fetch(SQL["balances_in_force"], {**mine, "moment": attempt.started_at})
+                self._tell(transaction, rows, attempt)
+
+    def _tell(self, transaction: Transaction, balances: Sequence[Mapping[str, Any]], attempt: Attempt | None = None) -> None:
+        """Tell the shares that balances have passed by what a bill or a correction added."""
+        budgets = {budget["name"]: budget for budget in transaction.fetch(SQL["limits"], {})}
+        known = [(budgets[row["budget"]], row) for row in balances if row["budget"] in budgets]
+        found = [passed(budget, row, row["scope"], row["period"], row["committed_nanos"] + row["reserved_nanos"]) for budget, row in known]
+        tell(transaction, [one for one in found if one], attempt)
 
     def correct(self, transaction: Transaction, added: Sequence[tuple[Attempt, int]]) -> None:
         """Add to every balance what complete attempts turned out to cost more, nano-dollars; less is negative."""
@@ -89,24 +107,27 @@ class Accounts:
             for scope in ("workspace", *scopes(attempt).values()):
                 if scope:
                     by_scope[scope].append((attempt.started_at, nanos))
+        changed = []
         for row in transaction.fetch(MONEY_SQL["balances_of_scopes"], {"scopes": list(by_scope)}):
             total = sum(nanos for moment, nanos in by_scope[row["scope"]] if row["starts_at"] <= moment < row["ends_at"])
             if total:
                 transaction.execute(MONEY_SQL["add_committed"], {**row, "added": total})
+                changed.append({**row, "committed_nanos": row["committed_nanos"] + total})
+        self._tell(transaction, changed)
 
     def _remember(self, budgets: list[dict[str, Any]], changes: int) -> None:
         if not self._shared and changes == self._changes:
             self._budgets = budgets
 
-    def _in_force(self, transaction: Transaction, call: CallIntent, attempt: Attempt, mine: set[str | None]) -> list[dict[str, Any]]:
+    def _in_force(self, transaction: Transaction, run_budget_nanos: int | None, attempt: Attempt, mine: set[str | None]) -> list[dict[str, Any]]:
         budgets = self._budgets
         if budgets is None:
             budgets = [dict(row) for row in transaction.fetch(SQL["limits"], {})]
             transaction.after_commit(partial(self._remember, budgets, self._changes))
         found = [budget for budget in budgets if budget["scope"] == "workspace" or budget["scope"] in mine or (budget["scope"] == "run" and attempt.run_id)]
-        if call.run_budget_nanos is not None and attempt.run_id:
+        if run_budget_nanos is not None and attempt.run_id:
             name = f"run:{attempt.run_id}"
-            found.append({"name": name, "scope": name, "period": "total", "limit_nanos": call.run_budget_nanos, "hard": True})
+            found.append({"name": name, "scope": name, "period": "total", "limit_nanos": run_budget_nanos, "hard": True, "warn_at": "[]"})
         return found
 
     def _kept(self, transaction: Transaction) -> bool:

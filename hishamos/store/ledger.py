@@ -17,6 +17,7 @@ from hishamos.records.record import canonical, nanos, now
 from hishamos.store.accounts import Accounts
 from hishamos.store.new_keys import unless_known
 from hishamos.store.statements import statements
+from hishamos.store.thresholds import tell
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -83,10 +84,6 @@ class _Place:
     """The call has no row yet."""
     adopt: bool = False
     """The call's row is another process's."""
-
-    @property
-    def sent(self) -> Sent:
-        return Sent(self.call_id, self.number, self.earlier)
 
 
 class StoreLedger:
@@ -288,9 +285,9 @@ class StoreLedger:
         place = self._place(transaction, call, first=first)
         if not isinstance(place, _Place):
             return place
-        obstacle = self.accounts.admit(transaction, call, attempt, ask, timezone)
-        if obstacle is not None:
-            return obstacle
+        admitted = self.accounts.admit(transaction, call, attempt, ask, timezone)
+        if not isinstance(admitted, list):
+            return admitted
         under_way = {"under_way": attempt.id, "sent": _text_of_sent(attempt.model_copy(update={"number": place.number}), ask)}
         if place.new:
             transaction.insert(SQL["insert_call"], {**_opening(call, call.id, None), **under_way})
@@ -300,7 +297,8 @@ class StoreLedger:
             if not transaction.execute(SQL["send_again"], {"id": place.call_id, "owner": call.owner, **under_way}):
                 return Elsewhere(owner="")
         self.accounts.reserve(transaction, attempt, ask.bound_nanos or 0)
-        return place.sent
+        told = tell(transaction, admitted, attempt.model_copy(update={"call_id": place.call_id}))
+        return Sent(place.call_id, place.number, place.earlier, told)
 
     def _boldly(self, work: Callable[[CallIntent], Work[T]], call: CallIntent) -> Future[T]:
         if not call.fresh:

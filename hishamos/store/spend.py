@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from hishamos.errors import InvalidInput, UnknownName, nearest_hint
 from hishamos.records.calls import Attempt
-from hishamos.records.money import Budget
+from hishamos.records.money import PERIODS, Budget, BudgetWarning
 from hishamos.records.record import now
 from hishamos.records.spans import BEGINNING, END, span_of
 from hishamos.store.ledger import attempt_of
 from hishamos.store.statements import statements
+from hishamos.store.thresholds import warnings_in
 
 if TYPE_CHECKING:
     import pyarrow
@@ -70,10 +71,17 @@ def budgets(store: Connector, timezone: str) -> list[Budget]:
     """Return all budgets with their balance in the current period; one on every run shows its limit only."""
     moment = now()
     rows = {(row["budget"], row["scope"], row["period"]): row for row in store.fetch(SQL["all_balances"], {})}
-    return [_budget(row, rows.get((row["name"], row["scope"], span_of(row["period"], moment, timezone).name))) for row in store.fetch(SQL["all_budgets"], {})]
+    periods = {period: span_of(period, moment, timezone).name for period in PERIODS}
+    told = warnings_in(store, list(periods.values()))
+
+    def of(row: dict[str, Any]) -> Budget:
+        name, span = row["name"], periods[row["period"]]
+        return _budget(row, rows.get((name, row["scope"], span)), [one for one in told if (one.budget, one.period) == (name, span)])
+
+    return [of(row) for row in store.fetch(SQL["all_budgets"], {})]
 
 
-def _budget(row: dict[str, Any], balance: dict[str, Any] | None) -> Budget:
+def _budget(row: dict[str, Any], balance: dict[str, Any] | None, told: Sequence[BudgetWarning]) -> Budget:
     return Budget(
         name=row["name"],
         scope=row["scope"],
@@ -84,6 +92,7 @@ def _budget(row: dict[str, Any], balance: dict[str, Any] | None) -> Budget:
         committed_nanos=balance["committed_nanos"] if balance else 0,
         reserved_nanos=balance["reserved_nanos"] if balance else 0,
         closed=bool(balance and balance["closed"]),
+        warnings=tuple(told),
     )
 
 

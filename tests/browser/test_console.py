@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import hishamos
+from tests.rigs.simulator import Simulator
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -154,3 +155,16 @@ def test_run_page_says_who_was_passed_over(console: str, page: Page, folder: Pat
     page.goto(f"{console}/run?run={run.id}")
     page.get_by_role("tab", name="Attempts").click(timeout=20_000)
     page.locator("[role=gridcell]", has_text="passed over: work/gpt-4.1 has no key").first.wait_for(state="attached", timeout=20_000)
+
+
+def test_a_passed_share_of_a_budget_is_shown(console: str, page: Page, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-console-0123456789abcdef")
+    with Simulator() as simulator, hishamos.open(folder) as ws:
+        (folder / "hishamos.toml").write_text(f'[providers.openai]\napi_key = "env:OPENAI_API_KEY"\napi_base = "{simulator.url}/v1"\n')
+        ws.budgets.set("tiny", limit_usd="0.000001", hard=False)
+        answer = ws.agents.ask("bug-triage", "hello", model="openai/gpt-4.1-mini")
+        assert [warning.budget for warning in answer.warnings] == ["tiny"]
+    for path in ("/", "/costs"):
+        page.goto(console + path)
+        page.get_by_text("Budget tiny (workspace").first.wait_for(timeout=20_000)
+        assert page.get_by_text("Traceback").count() == 0

@@ -137,3 +137,29 @@ def test_an_orphan_is_settled_at_what_a_person_declares(paying: Any):
     assert paying.json("reconcile", "--balances")[0]["equal"]
     [entry] = paying.json("audit", "--action", "ledger.settle")
     assert (entry["value_before"], entry["value_after"], entry["added_nanos"]) == ("90000", "10000", -80_000)
+
+
+def test_a_passed_share_is_told_by_the_call_and_by_the_budget(paying: Any):
+    made = paying.json("budget", "set", "month", "--limit", "0.005", "--warn-at", "0.5, 0.9")
+    assert (made["warn_at"], made["warnings"]) == (["0.5", "0.9"], [])
+    first, second = paying.echo("one"), paying.echo("two")
+    assert "! Budget month (workspace, " in first.stderr
+    assert "has passed 50 %" in first.stderr
+    assert "Budget month" not in first.stdout
+    assert "Budget month" not in second.stderr
+    [budget] = paying.json("budget")
+    [warning] = budget["warnings"]
+    assert (warning["share"], warning["budget"], warning["passed_at"][-1]) == ("0.5", "month", "Z")
+    assert "50.0 %" in paying.type("budget").stdout
+    assert paying.type("budget", "set", "bad", "--limit", "1", "--warn-at", "80").returncode == 2
+
+
+def test_a_run_tells_what_it_passed(paying: Any):
+    paying.json("budget", "set", "each", "--limit", "0.000001", "--scope", "run", "--soft")
+    paying.file("rows.csv", "text\none\ntwo\n")
+    done = paying.type("map", "rows.csv", "echo")
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("has passed 100 %") == 1
+    assert "It only warns: calls go on." in done.stderr
+    events = paying.json("sql", "select kind, state, message from events where kind = 'budget'")
+    assert [(event["kind"], event["state"]) for event in events] == [("budget", "warned")]

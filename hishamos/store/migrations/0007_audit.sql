@@ -1,4 +1,4 @@
--- What an attempt cost when that became known later, who made it known, and the shares of budgets that were passed.
+-- What an attempt cost when that became known later, who made it known, the shares of budgets that were passed, and whose key a run is.
 
 -- An attempt's row is never changed: a cost that a later price or a person gives stands beside it, and the views show it.
 create table ledger_corrections (
@@ -38,6 +38,9 @@ create table ledger_warnings (
 );
 
 alter table ledger_balances add column warned text;
+
+-- The API key that a run was started with: its calls count for that key's budgets too.
+alter table journal_runs add column key_prefix text;
 
 create view audit as
 select id, happened_at, actor, action, subject, value_before, value_after, attempts, added_nanos from audit_entries;

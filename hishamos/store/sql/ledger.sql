@@ -35,18 +35,18 @@ select * from ledger_attempts where call_id = $call_id order by number, started_
 select cast(count(*) as bigint) as made from ledger_attempts where call_id = $call_id;
 
 -- name: limits
-select name, scope, period, limit_nanos, hard from ledger_budgets order by name;
+select name, scope, period, limit_nanos, hard, warn_at from ledger_budgets order by name;
 
 -- name: any_balance
 select budget from ledger_balances limit 1;
 
 -- name: balances_in_force
-select budget, scope, period, committed_nanos, reserved_nanos, closed from ledger_balances
+select budget, scope, period, committed_nanos, reserved_nanos, closed, warned from ledger_balances
 where scope in ('workspace', $project, $user_name, $key_prefix, $workflow, $run)
   and starts_at <= $moment and ends_at > $moment;
 
 -- name: balance
-select committed_nanos, reserved_nanos, closed from ledger_balances where budget = $budget and scope = $scope and period = $period;
+select committed_nanos, reserved_nanos, closed, warned from ledger_balances where budget = $budget and scope = $scope and period = $period;
 
 -- name: start_balance
 insert into ledger_balances (budget, scope, period, starts_at, ends_at, committed_nanos, reserved_nanos, closed)
@@ -94,7 +94,7 @@ delete from ledger_budgets where name = $name;
 delete from ledger_balances where budget = $name;
 
 -- name: reopen_balances
-update ledger_balances set closed = false where budget = $name;
+update ledger_balances set closed = false, warned = null where budget = $name;
 
 -- name: calls_under_way
 select id, request_hash, owner, outcome, under_way, sent from ledger_calls where under_way is not null and owner <> $owner;

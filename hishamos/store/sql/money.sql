@@ -89,3 +89,23 @@ where (cast($id as text) is null or id = $id) and (cast($request_id as text) is 
   and (cast($action as text) is null or action = $action) and (cast($subject as text) is null or subject = $subject)
 order by happened_at desc, id
 limit $limit;
+
+-- name: insert_warning
+insert into ledger_warnings (budget, scope, period, share, limit_nanos, held_nanos, call_id, run_id, message, passed_at)
+values ($budget, $scope, $period, $share, $limit_nanos, $held_nanos, $call_id, $run_id, $message, $passed_at)
+on conflict (budget, scope, period, share, limit_nanos) do nothing;
+
+-- name: mark_warned
+update ledger_balances set warned = $warned where budget = $budget and scope = $scope and period = $period;
+
+-- name: warnings_found
+select budget, scope, period, share, limit_nanos, held_nanos, call_id, run_id, message, passed_at from ledger_warnings
+where (cast($run as text) is null or run_id = $run) and (cast($budget as text) is null or budget = $budget)
+order by passed_at desc, cast(share as double precision) desc
+limit $limit;
+
+-- name: warnings_in_periods
+select w.budget, w.scope, w.period, w.share, w.limit_nanos, w.held_nanos, w.call_id, w.run_id, w.message, w.passed_at
+from ledger_warnings w join ledger_budgets b on b.name = w.budget and b.limit_nanos = w.limit_nanos
+where w.period in (select unnest(cast($periods as text[])))
+order by w.passed_at, cast(w.share as double precision);

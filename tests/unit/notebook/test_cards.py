@@ -11,7 +11,7 @@ import pytest
 
 from hishamos.notebook import cards
 from hishamos.records.calls import CommandResult
-from hishamos.records.money import Budget
+from hishamos.records.money import Budget, BudgetWarning
 from hishamos.records.results import Result
 from hishamos.records.runs import Run, RunState, Step, StepState
 
@@ -93,3 +93,8 @@ def test_lists_and_budgets() -> None:
     assert cards.list_card([]) is None
     budget = Budget(name="month", scope="workspace", period="month", limit_nanos=10**9, committed_nanos=5 * 10**8, warn_at=(Decimal("0.5"),))
     assert "0.500 USD of 1.00 USD" in cards.budget_card(budget)
+    told = BudgetWarning(
+        budget="month", scope="workspace", period="2026-11", share=Decimal("0.5"), held_nanos=5 * 10**8, limit_nanos=10**9,
+        message="Budget <month> has passed 50 %.", passed_at=datetime(2026, 11, 23, 14, 5, tzinfo=UTC),
+    )  # fmt: skip
+    assert "Budget &lt;month&gt; has passed 50 %. 23 Nov 14:05 UTC" in cards.budget_card(budget.model_copy(update={"warnings": (told,)}))

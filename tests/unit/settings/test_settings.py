@@ -53,6 +53,7 @@ def test_providers_are_found_in_the_environment_and_make_the_default_route(tmp_p
         ("[workspace]\nstore = 'mysql://me:secret@host/db'\n", r"store: nothing here speaks mysql://.*line 2.*postgresql://"),
         ("[workspace]\nbroker = 'amqp://host'\n", r"broker: nothing here speaks amqp://.*line 2"),
         ("[budgets.m]\nlimit_usd = '-1'\n", r"limit_usd: Input should be greater than or equal to 0.*line 2"),
+        ("[budgets.m]\nlimit_usd = '1'\nwarn_at = ['80']\n", r"warn_at.*less than or equal to 10"),
         ("[budgets.m]\nscope = 'projet:X'\nlimit_usd = '1'\n", r"'projet:X' is no scope.*line 2.*project:KEY"),
         ("[prices.'openai/x']\ninput = '-0.1'\n", r"input: Input should be greater than or equal to 0.*line 2"),
         ("[providers.openai]\ntimeout_s = -1\n", r"timeout_s: Input should be greater than 0.*line 2"),
