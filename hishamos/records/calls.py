@@ -56,10 +56,12 @@ class ModelRequest(Record):
     """How old an answer to exactly this question may be to be given again for nothing."""
     refresh: bool = False
     """Ask anew although the cache may have an answer; the new one takes its place."""
+    sample: int = Field(1, ge=1)
+    """Which of several answers to one question is wanted: each number has a place of its own in the cache."""
 
     def identity(self) -> dict[str, Any]:
         """Return what can change the answer, as plain data: two requests that differ in it are different requests."""
-        return self.model_dump(mode="json", exclude={"cache", "refresh"})
+        return self.model_dump(mode="json", exclude={"cache", "refresh"} | ({"sample"} if self.sample == 1 else set()))
 
 
 class Usage(Record):
