@@ -11,7 +11,7 @@ from pydantic import Field
 
 from hishamos.records.money import BudgetWarning
 from hishamos.records.record import Failure, Record, canonical, usd
-from hishamos.records.tools import Tool, ToolCall
+from hishamos.records.tools import Tool, ToolCall, ToolUse
 
 CachePolicy = Literal["never", "1h", "7d", "forever"]
 UsageSource = Literal["provider", "estimated", "declared"]
@@ -297,6 +297,8 @@ class CommandResult(Record):
     attempts: tuple[Attempt, ...] = ()
     cost_nanos: int | None = 0
     status: CallStatus = CallStatus.SUCCEEDED
+    tools: tuple[ToolUse, ...] = ()
+    """What an agent had run, in order."""
     not_judged: tuple[str, ...] = ()
     warnings: tuple[BudgetWarning, ...] = ()
     """Shares of budgets that these calls' reservations passed."""

@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from pydantic import Field
 
 from hishamos.records.record import Record
+
+F = TypeVar("F", bound=Callable[..., Any])
+MARK = "__hishamos_tool__"
+
+
+def tool(function: F) -> F:
+    """Mark a function as one that agents may be given: a model then chooses its arguments.
+
+    Its parameters need types, its docstring tells the model what it is for. A parameter ``ws`` gets the workspace, acting as whoever gave
+    the agent its task. It has to stand in the library or be offered as an entry point of the group ``hishamos.functions``.
+    """
+    setattr(function, MARK, True)
+    return function
 
 
 class Tool(Record):
@@ -31,3 +45,15 @@ class ToolCall(Record):
     """The arguments, read and held against the tool's schema; None where the call is broken."""
     problem: str | None = None
     """Why the call is broken, in words that a model can act on: no such tool, no JSON, not what the schema asks for."""
+
+
+class ToolUse(Record):
+    """A tool as an agent used it."""
+
+    agent: str
+    name: str
+    arguments: str
+    """As the model wrote them."""
+    result: str
+    """What the model was told: JSON with ``result``, or with ``error`` where the tool was not run or failed."""
+    failed: bool = False
