@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from hishamos.records.definitions import AgentDefinition as Agent
     from hishamos.records.definitions import CommandDefinition as Command
     from hishamos.records.definitions import WorkflowDefinition as Workflow
+    from hishamos.records.tools import tool as tool
     from hishamos.workspace import Workspace as Workspace
 
 __version__ = "0.1.0"
@@ -29,9 +30,10 @@ _FACE = {
     "errors": ("hishamos.errors", None),
     "open": ("hishamos.opening", "open"),
     "sample": ("hishamos.opening", "sample"),
+    "tool": ("hishamos.records.tools", "tool"),
 }
 
-__all__ = ["Agent", "Command", "HishamosError", "Workflow", "Workspace", "errors", "open", "sample"]
+__all__ = ["Agent", "Command", "HishamosError", "Workflow", "Workspace", "errors", "open", "sample", "tool"]
 
 
 def __getattr__(name: str) -> Any:

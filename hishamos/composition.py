@@ -178,6 +178,7 @@ def _assemble(root: Path, settings: SettingsSource, keys: Keys, connector: Any, 
         catalog=Catalog(root),
         server=lambda: None,
         schema_version=version,
+        workspace_as=lambda actor, acting, name: _named(holder[0], actor, acting, name),
         settings_error=lambda: settings.error,
     )
     holder.append(machinery)
@@ -223,19 +224,23 @@ class _Local:
 
 def _acting(machinery: Machinery, run: Run, path: str) -> Workspace:
     """Return the run's workspace for one entry of a step: its changing calls take their ids from (run, step path, call position)."""
-    workspace = _workspace(machinery, Actor(name=run.user_name or OWNER.name), closer=lambda: None)
     acting = ActingRun(run_id=run.id, workflow=run.name, project=run.project)
+    return _named(machinery, Actor(name=run.user_name or OWNER.name), acting, f"{run.id}/{path}")
+
+
+def _named(machinery: Machinery, actor: Actor, acting: ActingRun | None, name: str) -> Workspace:
+    workspace = _workspace(machinery, actor, closer=lambda: None)
     positions = itertools.count()
-    for name, contract in CONTRACTS.items():
-        service = getattr(workspace, name)
-        for verb in verbs(contract, name).values():
-            setattr(service, verb.name, partial(_as_run, getattr(service, verb.name), acting, verb, positions, path))
+    for part, contract in CONTRACTS.items():
+        service = getattr(workspace, part)
+        for verb in verbs(contract, part).values():
+            setattr(service, verb.name, partial(_as_run, getattr(service, verb.name), acting, verb, positions, name))
     return workspace
 
 
-def _as_run(call: Any, acting: ActingRun, verb: Verb, positions: Iterator[int], path: str, /, *values: Any, **named: Any) -> Any:
+def _as_run(call: Any, acting: ActingRun | None, verb: Verb, positions: Iterator[int], name: str, /, *values: Any, **named: Any) -> Any:
     changing = verb.kind in {"change", "wait"}
-    identity = f"{acting.run_id}/{path}/{next(positions)}" if changing else None
+    identity = f"{name}/{next(positions)}" if changing else None
     tokens = request_id.set(identity), acting_run.set(acting), first_try.set(False)
     try:
         return call(*values, **named)

@@ -160,6 +160,10 @@ class Rejected(StepFailed):
     """{step} was rejected by {by}{comment}. To ask again: hishamos resume {run}"""
 
 
+class AgentStopped(RunError):
+    """The agent {agent} was ended by its limit {limit} = {value} before it had an answer. {next}"""
+
+
 class TemplateFailed(UsageError):
     """The template of {where} can't be rendered: {problem}. {next}"""
 

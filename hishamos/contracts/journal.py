@@ -198,6 +198,14 @@ class Journal(Protocol):
         """Return what the workspace knows of these rows' keys."""
         ...
 
+    def kept(self, key: str) -> str | None:
+        """Return what :meth:`keep` was given under ``key``; None when nothing was."""
+        ...
+
+    def keep(self, key: str, text: str) -> str:
+        """Keep what a piece of work gave, and return it once it is durable; what is kept already under ``key`` stays and is returned."""
+        ...
+
     def abandoned(self, owner: str, *, queued: bool) -> Sequence[str]:
         """Return the runs that nobody works on though they are running (or ``queued``), oldest first; ``owner``'s own left out."""
         ...

@@ -28,6 +28,8 @@ class PendingCall(Protocol):
 
         A request with a schema whose answer does not satisfy it has ``succeeded`` (it was paid) with ``data`` None and ``error`` of
         type ``OutputInvalid``, whose fact ``problem`` can be told to the model; each repair is a further call, under a key of its own.
+
+        An answer that asks for tools has ``succeeded`` with ``calls``; those that can't be run carry a ``problem`` to be told to the model.
         """
         ...
 

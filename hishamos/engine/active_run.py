@@ -207,16 +207,25 @@ class Execution:
             book=self._rows,
             began=lambda: self.post(lambda: self._limit(node) if node.attempt == attempt and not node.ended else None),
             keep=self._scribe.row,
+            end_by=lambda seconds, error: self._end_by(node, seconds, error),
         )
+
+    def _end_by(self, node: Node, seconds: float, error: HishamosError) -> None:
+        if node.ends is None:
+            node.ends = (self._tools.timers.clock() + seconds, error)
+            self._limit(node)
 
     def _limit(self, node: Node) -> None:
         if node.timer is not None:
             node.timer.cancel()
         seconds = node.limit_s or self._tools.settings().step_timeout_s
+        error: HishamosError | None = None
+        if node.ends is not None and node.ends[0] - self._tools.timers.clock() <= seconds:
+            seconds, error = max(0.0, node.ends[0] - self._tools.timers.clock()), node.ends[1]
         attempt = node.attempt
-        node.timer = self._tools.timers.after(seconds, lambda: self.post(lambda: self._too_late(node, attempt, seconds)))
+        node.timer = self._tools.timers.after(seconds, lambda: self.post(lambda: self._too_late(node, attempt, seconds, error)))
 
-    def _too_late(self, node: Node, attempt: int, seconds: float) -> None:
+    def _too_late(self, node: Node, attempt: int, seconds: float, error: HishamosError | None) -> None:
         if node.attempt != attempt or node.ended or node.state is StepState.PENDING or node.path in self._people:
             return
         if node.awaited:
@@ -227,7 +236,7 @@ class Execution:
             child.state, child.finished_at = StepState.CANCELLED, self._tools.clock()
             self._scribe.step(child)
         self._let_go(node, cancel=True)
-        self._fail(node, StepTimedOut(step=node.path, seconds=seconds, run=self.claim.run.id))
+        self._fail(node, error or StepTimedOut(step=node.path, seconds=seconds, run=self.claim.run.id))
 
     def _wait(self, node: Node, waiting: Waiting) -> None:
         if waiting.children is not None:

@@ -14,6 +14,7 @@ from hishamos.engine.inputs import default_problem
 from hishamos.engine.steps import known, step_type
 from hishamos.engine.steptype import Library, Problem, StepType
 from hishamos.engine.templates import tree
+from hishamos.engine.toolbox import named_by, tool_problem
 from hishamos.errors import TemplateFailed, UnknownName, nearest_hint
 from hishamos.records.definitions import AgentDefinition, CommandDefinition, Parameter, StepDefinition, WorkflowDefinition
 from hishamos.schemas.validation import schema_problem
@@ -23,12 +24,10 @@ GLOBALS = frozenset({"range", "dict", "namespace", "cycler", "joiner"})
 RUN = frozenset({"id", "name"})
 
 
-def agent_problems(agent: AgentDefinition) -> list[Problem]:
-    """Return what is wrong with an agent."""
-    problems = []
-    if agent.tools:
-        following = "Leave tools out; agents answer from the task and its data for now."
-        problems.append(Problem(("tools",), "agents can't use tools yet: this version has no tool loop", following))
+def agent_problems(agent: AgentDefinition, library: Library) -> list[Problem]:
+    """Return what is wrong with an agent: its tools, its schema."""
+    found = ((place, tool_problem(agent, place, library)) for place in range(len(agent.tools)))
+    problems = [Problem(("tools", place), problem) for place, problem in found if problem is not None]
     wrong = None if agent.output is None else schema_problem(agent.output)
     if wrong:
         problems.append(Problem(("output",), wrong))
@@ -99,9 +98,23 @@ def pinned(workflow: WorkflowDefinition, library: Library) -> Pinned:
             if commands[name].agent:
                 found.agents.add(str(commands[name].agent))
         for name in found.agents:
-            agents[name] = library.agent(name)
+            _pin_agent(library.agent(name), library, commands, agents)
         steps += [inner for _, inner, _ in found.steps]
     return Pinned(workflow=workflow, commands=commands, agents=agents)
+
+
+def _pin_agent(agent: AgentDefinition, library: Library, commands: dict[str, CommandDefinition], agents: dict[str, AgentDefinition]) -> None:
+    """Keep an agent with all that its tools name."""
+    if agent.name in agents:
+        return
+    agents[agent.name] = agent
+    for tool in named_by(agent, library):
+        if isinstance(tool, AgentDefinition):
+            _pin_agent(tool, library, commands, agents)
+        else:
+            commands[tool.name] = tool
+            if tool.agent:
+                _pin_agent(library.agent(tool.agent), library, commands, agents)
 
 
 class _Sight:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from hishamos.contracts.journal import Claim, Decided, RowState
+from hishamos.contracts.journal import Claim, Decided, Journal, RowState
 from hishamos.engine.rows import RowBook
 from hishamos.engine.steptype import Answer, ChildEnd
 from hishamos.errors import InvalidInput
@@ -16,8 +16,15 @@ from hishamos.records.runs import RunKind
 if TYPE_CHECKING:
     from hishamos.engine.node import Node
     from hishamos.engine.tools import Tools
+    from hishamos.errors import HishamosError
 
 T = TypeVar("T")
+
+
+def once(journal: Journal, key: str, work: Callable[[], str], *, fresh: bool) -> str:
+    """Return what the journal keeps under ``key``, else what ``work`` gives, once it is kept; ``fresh``: nobody can have kept it."""
+    kept = None if fresh else journal.kept(key)
+    return journal.keep(key, work()) if kept is None else kept
 
 
 class Held(Exception):
@@ -28,7 +35,16 @@ class NodeContext:
     """:class:`hishamos.engine.steptype.StepContext` for one entry of one step."""
 
     def __init__(
-        self, tools: Tools, claim: Claim, node: Node, *, held: bool, book: Callable[[], RowBook], began: Callable[[], None], keep: Callable[[RowState], None]
+        self,
+        tools: Tools,
+        claim: Claim,
+        node: Node,
+        *,
+        held: bool,
+        book: Callable[[], RowBook],
+        began: Callable[[], None],
+        keep: Callable[[RowState], None],
+        end_by: Callable[[float, HishamosError], None],
     ) -> None:
         self.run, self.pinned = claim.run, claim.pinned
         self.path, self.attempt, self.item = node.path, node.attempt, node.item
@@ -38,6 +54,7 @@ class NodeContext:
         self.memory = node.memory
         self.rows = book
         self.row_ended = keep
+        self.end_by = end_by
         self._tools, self._node, self._held, self._began = tools, node, held, began
         self._first = claim.lease.number == 1  # who takes a run over may find its calls
         self._position = 0
@@ -59,15 +76,22 @@ class NodeContext:
             answer = self._node.answers[name] = Answer(call.outcome)
         return answer
 
+    def once(self, key: str, work: Callable[[], str]) -> Answer[str]:
+        """See the plug."""
+        return self._job(f"once {key}", lambda: once(self._tools.journal, key, work, fresh=self._first), began=lambda: None)
+
     def background(self, work: Callable[[], T]) -> Answer[T]:
         """See the plug."""
         name = f"job {self._position}"
         self._position += 1
+        return self._job(name, work, self._began)
+
+    def _job(self, name: str, work: Callable[[], T], began: Callable[[], None]) -> Answer[T]:
         answer = self._node.answers.get(name)
         if answer is None:
             if self._held:
                 raise Held
-            job = self._tools.background.start(work, self._began)
+            job = self._tools.background.start(work, began)
             self._node.jobs.append(job)
             answer = self._node.answers[name] = Answer(job.future)
         return answer
@@ -79,9 +103,9 @@ class NodeContext:
         limit = self._node.definition.timeout or self._tools.settings().step_timeout_s
         return self._tools.notebook(notebook, parameters, output, acting=f"{self.run.id}/{self.path}", timeout_s=limit)
 
-    def workspace(self) -> Any:
+    def workspace(self, place: str = "") -> Any:
         """See the plug."""
-        return self._tools.workspace_for(self.run, self.path)
+        return self._tools.workspace_for(self.run, f"{self.path}/{place}" if place else self.path)
 
     def target(self, *wanted: str | None) -> str:
         """See the plug."""

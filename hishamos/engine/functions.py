@@ -10,6 +10,7 @@ from importlib import metadata
 from typing import Any
 
 from hishamos.errors import InvalidInput, UnknownName, nearest_hint
+from hishamos.records.tools import MARK
 
 ROOM = "hishamos.library.functions."
 WORKSPACE = "ws"
@@ -38,6 +39,22 @@ def function(name: str) -> Callable[..., Any]:
         own = [key for key, value in vars(loaded).items() if inspect.isfunction(value) and value.__module__ == module and not key.startswith("_")]
         raise UnknownName.among("function", attribute, own, f"{module} has: {', '.join(own) or 'none'}.")
     return found
+
+
+def tool_function(name: str) -> Callable[..., Any]:
+    """Return a function that agents may be given: one of the library by its own name, or any that :func:`function` knows, if it is marked so.
+
+    Raises what :func:`function` raises, and :class:`InvalidInput` for one without the mark.
+    """
+    known = _library_tools()
+    if name in known:
+        return known[name]
+    if ":" not in name and name not in _plugged():
+        raise UnknownName.among("function", name, [*known, *_plugged()])
+    called = function(name)
+    if not getattr(called, MARK, False):
+        raise InvalidInput(what=f"{name} is not meant for models", where="tools", next="Mark it with @hishamos.tool: a model then chooses its arguments.")
+    return called
 
 
 def takes_workspace(called: Callable[..., Any]) -> bool:
@@ -69,6 +86,12 @@ def _modules() -> list[str]:
 
     room = importlib.import_module(ROOM.rstrip("."))
     return [f"{ROOM}{found.name}" for found in pkgutil.iter_modules(room.__path__)]
+
+
+@functools.cache
+def _library_tools() -> dict[str, Callable[..., Any]]:
+    loaded = [vars(importlib.import_module(module)) for module in _modules()]
+    return {name: value for names in loaded for name, value in names.items() if inspect.isfunction(value) and getattr(value, MARK, False)}
 
 
 @functools.cache

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from hishamos.contracts.models import PendingCall
     from hishamos.engine.background import Job
     from hishamos.engine.timers import Timer
+    from hishamos.errors import HishamosError
 
 PASSED = frozenset({StepState.SUCCEEDED, StepState.SKIPPED})
 
@@ -61,7 +62,7 @@ class Node:
     """One step of the run, or one child of a step."""
 
     __slots__ = (
-        "answers", "asked", "attempt", "awaited", "calls", "decided", "definition", "error", "family", "finished_at", "first", "input_hash",
+        "answers", "asked", "attempt", "awaited", "calls", "decided", "definition", "ends", "error", "family", "finished_at", "first", "input_hash",
         "inputs", "item", "jobs", "kind", "memory", "model", "names", "not_judged", "output", "parent", "path", "person", "position",
         "quiet", "reused", "shown", "started_at", "state", "timer", "written",
     )  # fmt: skip
@@ -107,6 +108,8 @@ class Node:
         self.reused = False
         self.person: str | None = None
         self.timer: Timer | None = None
+        self.ends: tuple[float, HishamosError] | None = None
+        """When, in the timers' time, the attempt fails, and with what."""
         self.finished_at: datetime | None = None
 
     def open_next(self, *, series: bool) -> None:

@@ -10,18 +10,20 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, cast
+from typing import Any
 
 from hishamos.contracts.journal import Journal
-from hishamos.contracts.models import ModelGateway, PendingCall
+from hishamos.contracts.models import ModelGateway
 from hishamos.engine.active_run import Execution
+from hishamos.engine.agent_loop import Task, work
 from hishamos.engine.background import Background
 from hishamos.engine.conversation import converse
-from hishamos.engine.steptype import Answer, Done, ExecuteNotebook, Waiting
+from hishamos.engine.question import Question
+from hishamos.engine.steptype import Done, ExecuteNotebook, Library, Waiting
 from hishamos.engine.timers import Timer, Timers
 from hishamos.engine.tools import Clock, Tools
 from hishamos.errors import HishamosError, RunHeld
-from hishamos.records.calls import ModelRequest, Outcome, Tags
+from hishamos.records.calls import ModelRequest, Tags
 from hishamos.records.configuration import WorkspaceSettings
 from hishamos.records.record import new_id, now
 from hishamos.records.runs import Run, RunState
@@ -113,7 +115,20 @@ class Runner:
 
         The future fails with what the gateway reports, typed. Raises at once what :meth:`ModelGateway.submit` raises.
         """
-        return _Question(self._tools, request, key, tags, repairs, what, fresh=fresh).answer
+
+        def talk(question: Question) -> Done | Waiting:
+            place = itertools.count()
+            return converse(request, lambda one: question.ask(str(next(place)), one, tags.command, tags.agent), repairs, what)
+
+        return Question(self._tools, talk, key, tags, fresh=fresh, workspace=_no_workspace, model=None).answer
+
+    def give(self, task: Task, library: Library, *, key: str, tags: Tags, workspace: Callable[[str], Any], fresh: bool = False) -> Future[Done]:
+        """Give an agent a task outside of a run, as :meth:`ask`; ``workspace``: makes the workspace that the tool at a place is handed."""
+
+        def talk(question: Question) -> Done | Waiting:
+            return work(task, library, question)
+
+        return Question(self._tools, talk, key, tags, fresh=fresh, workspace=workspace, model=task.model).answer
 
     def soon(self, action: Callable[[], object]) -> None:
         """Run something short in the runner's threads."""
@@ -199,45 +214,8 @@ class Runner:
             log.exception("runs of dead processes could not be looked for")
 
 
-class _Question:
-    """A conversation outside of a run: entered again in the runner's threads as answers come."""
-
-    def __init__(self, tools: Tools, request: ModelRequest, key: str, tags: Tags, repairs: int, what: str, *, fresh: bool) -> None:
-        self._fresh = fresh
-        self.answer: Future[Done] = Future()
-        self._tools, self._request, self._key, self._tags, self._repairs, self._what = tools, request, key, tags, repairs, what
-        self._asked: list[tuple[PendingCall, Answer[Outcome]]] = []
-        self.answer.add_done_callback(lambda future: self._let_go() if future.cancelled() else None)
-        self._go_on(first=True)
-
-    def _submit(self, request: ModelRequest, position: int) -> Answer[Outcome]:
-        if position == len(self._asked):
-            key = self._key if position == 0 else f"{self._key}/{position}"
-            call = self._tools.gateway.submit(request, key=key, tags=self._tags, fresh=self._fresh)
-            self._asked.append((call, Answer(call.outcome)))
-        return self._asked[position][1]
-
-    def _go_on(self, *, first: bool = False) -> None:
-        position = itertools.count()
-        result: Done | Waiting | None = None
-        failed: Exception | None = None
-        try:
-            result = converse(self._request, lambda request: self._submit(request, next(position)), self._repairs, self._what)
-        except Exception as error:
-            if first:
-                raise
-            failed = error
-        if isinstance(result, Waiting):
-            self._asked[-1][0].outcome.add_done_callback(lambda _: self._tools.pool.submit(self._go_on))
-        elif self.answer.set_running_or_notify_cancel():
-            if failed is not None:
-                self.answer.set_exception(failed)
-            else:
-                self.answer.set_result(cast("Done", result))
-
-    def _let_go(self) -> None:
-        for call, _ in self._asked:
-            call.detach(cancel=True)
+def _no_workspace(place: str) -> Any:
+    raise RuntimeError(f"a command's question has no tools ({place})")
 
 
 def _pass_on(source: Future[RunState], target: Future[RunState]) -> None:

@@ -15,9 +15,11 @@ from hishamos.records.calls import ModelRequest, Outcome
 from hishamos.records.definitions import AgentDefinition, CommandDefinition, StepDefinition
 from hishamos.records.record import Failure
 from hishamos.records.runs import Run, StepState
+from hishamos.records.tools import ToolUse
 
 if TYPE_CHECKING:
     from hishamos.engine.rows import RowBook
+    from hishamos.errors import HishamosError
 
 T = TypeVar("T")
 I = TypeVar("I", bound="StepInputs")  # noqa: E741 - the inputs' type
@@ -55,6 +57,8 @@ class Done:
     not_judged: tuple[str, ...] = ()
     reused: bool = False
     calls: tuple[Outcome, ...] = ()
+    """All that were made; the last one gave the answer."""
+    tools: tuple[ToolUse, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +142,14 @@ class StepContext(Protocol):
         """Send a request to a model under the key of this position, or under ``key``; the same key gives the same answer."""
         ...
 
+    def once(self, key: str, work: Callable[[], str]) -> Answer[str]:
+        """Run blocking work whose answer is kept under ``key`` before it is told: a run that is resumed finds it and does not do it again."""
+        ...
+
+    def end_by(self, seconds: float, error: HishamosError) -> None:
+        """Have this attempt fail with ``error`` once it has taken ``seconds``; only the first call counts."""
+        ...
+
     def background(self, work: Callable[[], T]) -> Answer[T]:
         """Run blocking work away from the runner's threads. The step's time limit counts from when the work begins."""
         ...
@@ -146,8 +158,11 @@ class StepContext(Protocol):
         """Execute a notebook in a process of its own; blocks, so it is called in the background."""
         ...
 
-    def workspace(self) -> Any:
-        """Return the run's workspace, acting as the run's actor; a changing call made again by a repeated step changes nothing."""
+    def workspace(self, place: str = "") -> Any:
+        """Return the run's workspace, acting as the run's actor; a changing call made again by a repeated step changes nothing.
+
+        ``place``: of several workspaces of one step, which; the changing calls of each are counted by themselves.
+        """
         ...
 
     def target(self, *wanted: str | None) -> str:

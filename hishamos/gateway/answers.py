@@ -16,7 +16,7 @@ PROBLEM_LENGTH = 300
 def parse(text: str, schema: dict[str, Any]) -> tuple[Any, str | None]:
     """Return the answer's data and None, or None and what is wrong with it, in a sentence that a model can act on."""
     try:
-        data = json.loads(_bare(text), parse_constant=_no_constant)
+        data = json.loads(_bare(text), parse_constant=no_constant)
     except (ValueError, RecursionError) as error:
         return None, f"the answer is not JSON ({error})"
     try:
@@ -32,7 +32,8 @@ def check_schema(schema: dict[str, Any]) -> None:
         raise InvalidInput(what=problem, where="the output schema", next="Correct it. Nothing was sent.")
 
 
-def _no_constant(name: str) -> Any:
+def no_constant(name: str) -> Any:
+    """Refuse what Python's reader takes though it is no JSON: NaN and the infinities."""
     raise ValueError(f"{name} is no JSON")
 
 

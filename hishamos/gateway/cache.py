@@ -89,6 +89,8 @@ class Cached:
     def _keep(self, trip: Trip, outcome: Outcome) -> None:
         if outcome.status is not CallStatus.SUCCEEDED or outcome.error is not None or outcome.reused or not outcome.attempts:
             return
+        if outcome.calls:
+            return  # half a conversation: what the tools give may be another thing next time
         last = outcome.attempts[-1]
         target = next((target for target in trip.plan.targets if target.reference == last.model), None)
         if last.status is AttemptStatus.SUCCEEDED and target is not None and target.provider.kind != OFFLINE.kind:

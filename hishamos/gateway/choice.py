@@ -13,7 +13,7 @@ from hishamos.contracts.ledger import Ledger, Record
 from hishamos.errors import InvalidInput
 from hishamos.gateway.costs import cost, estimate
 from hishamos.gateway.lengths import Length, counted_exactly, measure
-from hishamos.gateway.models import input_limit, other_use
+from hishamos.gateway.models import input_limit, other_use, without_tools
 from hishamos.gateway.prices import PriceBook
 from hishamos.gateway.routes import Plan, Target
 from hishamos.records.calls import ModelRequest, Usage
@@ -40,7 +40,10 @@ class Choice:
 
     async def arrange(self, plan: Plan, request: ModelRequest, key: str) -> Plan:
         """Return the plan in order, with the reason; raises :class:`InvalidInput` when no model can take the request."""
-        plan = await self._that_take_it(_that_answer(plan), request)
+        plan = _that_answer(plan)
+        if request.tools:
+            plan = _that_call_tools(plan)
+        plan = await self._that_take_it(plan, request)
         how = plan.route.choose
         if how == "order" or len(plan.targets) < 2:
             return plan
@@ -86,7 +89,7 @@ class Choice:
         taken, passed = await _long_enough(plan.targets, request)
         if taken:
             return replace(plan, targets=taken, passed_over=(*plan.passed_over, *passed.values()))
-        taken, further = await _long_enough(tuple(target for target in self._larger(plan) if other_use(target.model, target.provider) is None), request)
+        taken, further = await _long_enough(tuple(target for target in self._larger(plan) if suits(target, request)), request)
         if taken:
             route = plan.route.model_copy(update={"choose": "order", "on_context_overflow": ()})  # this chain has been taken
             return Plan(route, taken, "on_context_overflow", (*plan.passed_over, *passed.values(), *further.values()))
@@ -121,12 +124,28 @@ def _that_answer(plan: Plan) -> Plan:
     raise InvalidInput(what="no model here answers questions", where=f"route {plan.route.name}: {'; '.join(passed)}", next=advice)
 
 
+def _that_call_tools(plan: Plan) -> Plan:
+    """Leave out the models that certainly can't use tools."""
+    unable = {target.reference: why for target in plan.targets if (why := without_tools(target.model, target.provider)) is not None}
+    passed = tuple(f"{reference} {why}" for reference, why in unable.items())
+    if len(unable) < len(plan.targets):
+        return replace(plan, targets=tuple(target for target in plan.targets if target.reference not in unable), passed_over=(*plan.passed_over, *passed))
+    advice = "Name a model that uses tools, or leave the tools out. Nothing was sent."
+    raise InvalidInput(what="no model here can use tools", where=f"route {plan.route.name}: {'; '.join(passed)}", next=advice)
+
+
+def suits(target: Target, request: ModelRequest) -> bool:
+    """Return whether a model may be asked, its input's length aside: it answers questions, and uses tools where there are some."""
+    return other_use(target.model, target.provider) is None and not (request.tools and without_tools(target.model, target.provider))
+
+
 async def _long_enough(targets: tuple[Target, ...], request: ModelRequest) -> tuple[tuple[Target, ...], dict[str, str]]:
     """Return the targets that may take the prompt, and by reference why another one certainly does not.
 
     A token is a byte at least: nothing is counted where a prompt has fewer bytes than a model takes tokens.
     """
-    size = sum(len(message.content.encode()) for message in request.messages)
+    texts = request.texts()
+    size = sum(len(text.encode()) for text in texts)
     limits = {target: limit for target in targets if (limit := input_limit(target.model, target.provider)) is not None and limit < size}
     if not limits:
         return targets, {}
@@ -138,7 +157,7 @@ async def _long_enough(targets: tuple[Target, ...], request: ModelRequest) -> tu
     def certain(length: Length) -> bool:
         return all(tokens(target, length) > limit for target, limit in limits.items())
 
-    length = await measure([message.content for message in request.messages], certain)
+    length = await measure(texts, certain)
     passed = {
         target.reference: f"{target.reference} takes {limit:,} tokens, the prompt has at least {tokens(target, length):,}"
         for target, limit in limits.items()

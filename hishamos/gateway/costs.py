@@ -50,12 +50,15 @@ def input_bound(request: ModelRequest) -> int:
     size = FRAMING_TOKENS + sum(len(message.content.encode()) + MESSAGE_TOKENS for message in request.messages)
     if request.output_schema is not None:
         size += len(canonical(request.output_schema).encode()) * 2 + SCHEMA_TOKENS
+    told = request.tool_bytes()
+    if told:
+        size += told * 2 + SCHEMA_TOKENS
     return size
 
 
 def estimate(request: ModelRequest, text: str) -> Usage:
     """Return the usage of an answer that was cut off: three bytes a token, in English and Arabic alike on the high side."""
-    size = sum(len(message.content.encode()) + MESSAGE_TOKENS for message in request.messages)
+    size = sum(len(message.content.encode()) + MESSAGE_TOKENS for message in request.messages) + request.tool_bytes()
     return Usage(input=-(-size // 3), output=-(-len(text.encode()) // 3), source="estimated")
 
 

@@ -16,7 +16,7 @@ from hishamos.gateway.adapters.plug import AdapterFactory
 from hishamos.gateway.adapters.registry import Adapters
 from hishamos.gateway.answers import check_schema
 from hishamos.gateway.cache import Cached
-from hishamos.gateway.choice import Choice
+from hishamos.gateway.choice import Choice, suits
 from hishamos.gateway.circuit import Breaker, Circuits
 from hishamos.gateway.ladder import Fallback, Limits, Retry
 from hishamos.gateway.meter import Meter, answered
@@ -25,6 +25,7 @@ from hishamos.gateway.prices import PriceBook, bundled
 from hishamos.gateway.readiness import statuses
 from hishamos.gateway.routes import Plan, Target
 from hishamos.gateway.standing import Standing
+from hishamos.gateway.tool_calls import check_tools
 from hishamos.gateway.trips import Trip
 from hishamos.records.calls import ModelRequest, Outcome, Tags
 from hishamos.records.configuration import LimitSettings, Settings
@@ -199,13 +200,16 @@ class Gateway:
         plan = routes.plan(request.target, self._settings(), self._keys)
         if request.output_schema is not None:
             check_schema(request.output_schema)
+        if request.tools:
+            check_tools(request.tools)
         return await self._choice.arrange(plan, request, key)
 
     def _limits(self, model: str) -> LimitSettings | None:
         return self._settings().limits.get(model)
 
     def _chain(self, trip: Trip, models: tuple[str, ...]) -> tuple[Target, ...]:
-        return routes.usable(models, self._settings(), self._keys, trip.intent.target)[0]
+        found = routes.usable(models, self._settings(), self._keys, trip.intent.target)[0]
+        return tuple(target for target in found if suits(target, trip.request)) if trip.request.tools else found
 
     def _larger(self, plan: Plan) -> tuple[Target, ...]:
         return routes.usable(plan.route.on_context_overflow, self._settings(), self._keys, plan.route.name)[0]

@@ -13,7 +13,7 @@ from typing import TypeVar
 from hishamos.contracts.ledger import Abandoned, Elsewhere, Full, Known, Ledger, Refused, Reserve, Sent
 from hishamos.errors import BudgetRefused, HishamosError, OrphanedCall, OutputInvalid, ServerClosing, UnpricedModel
 from hishamos.gateway import causes
-from hishamos.gateway.adapters.plug import AdapterRequest, Fault, Finish, Text, Used
+from hishamos.gateway.adapters.plug import AdapterEvent, AdapterRequest, CallPiece, Fault, Finish, Text, Used
 from hishamos.gateway.adapters.registry import Adapters
 from hishamos.gateway.answers import parse
 from hishamos.gateway.budget_line import BudgetLine
@@ -22,6 +22,7 @@ from hishamos.gateway.costs import bound, cost, estimate, input_bound
 from hishamos.gateway.models import did_you_mean
 from hishamos.gateway.prices import PriceBook
 from hishamos.gateway.routes import OFFLINE, Target
+from hishamos.gateway.tool_calls import Called, judged
 from hishamos.gateway.trips import Ended, Tried, Trip, failure, output_limit
 from hishamos.records.calls import Attempt, AttemptBegan, AttemptStatus, CallStatus, Outcome, Restarted, TextPiece, Usage, UsageTold
 from hishamos.records.money import Price
@@ -33,6 +34,8 @@ ELSEWHERE_POLL_S = 0.1
 ERROR_LENGTH = 2000
 COMPLETE = frozenset({"stop", "end_turn", "stop_sequence", "eos"})
 """What providers call an answer that ended by itself."""
+CALLING = frozenset({"tool_calls", "tool_use", "function_call"})
+"""What providers call an answer that ended in order to have tools run."""
 
 
 @dataclass(slots=True)
@@ -40,6 +43,7 @@ class _Reading:
     """What has come of an answer."""
 
     pieces: list[str] = field(default_factory=list)
+    called: Called = field(default_factory=Called)
     usage: Usage | None = None
     finish: Finish | None = None
     first_at: float | None = None
@@ -47,6 +51,11 @@ class _Reading:
     @property
     def text(self) -> str:
         return "".join(self.pieces)
+
+    @property
+    def begun(self) -> bool:
+        """Whether anything of an answer has come."""
+        return bool(self.pieces or self.called)
 
 
 class Meter:
@@ -98,7 +107,7 @@ class Meter:
         reading, started = _Reading(), time.perf_counter()
         cause, fault = await self._read(trip, target, limit, reading)
         attempt = _completed(trip, attempt, target, reading, cause, fault, ask, limit, started)
-        return _tried(target, attempt, reading, cause, fault)
+        return _tried(trip, target, attempt, reading, cause, fault)
 
     async def _intend(self, trip: Trip, target: Target, ask: Reserve) -> Attempt:
         again = False
@@ -161,21 +170,12 @@ class Meter:
             api_key=target.api_key,
             stream=trip.stream,
             timeout_s=min(until, trip.deadline) - loop.time(),
+            tools=request.tools,
         )
         try:
             async with trip.scope(until), contextlib.aclosing(self._adapters.of(provider.kind).stream(ask)) as events:  # type: ignore[type-var]
                 async for event in events:
-                    if isinstance(event, Text):
-                        if reading.first_at is None:
-                            reading.first_at = time.perf_counter()
-                        if event.text:
-                            reading.pieces.append(event.text)
-                            trip.texted = True
-                            trip.publish(TextPiece(text=event.text, model=target.reference))
-                    elif isinstance(event, Used):
-                        reading.usage = event.usage
-                    else:
-                        reading.finish = event
+                    _take(event, reading, trip, target)
                     trip.extend(min(until, loop.time() + provider.idle_timeout_s))
         except Fault as fault:
             return classify(fault), fault
@@ -184,7 +184,7 @@ class Meter:
                 return (causes.CLOSING if trip.closing else causes.CANCELLED), None
             if trip.over():
                 return causes.DEADLINE, Fault("the request's deadline passed", transport="timeout")
-            waited = "no answer" if not reading.pieces else f"nothing more for {provider.idle_timeout_s:g} s"
+            waited = "no answer" if not reading.begun else f"nothing more for {provider.idle_timeout_s:g} s"
             return causes.TIMEOUT, Fault(f"{waited} (timeout_s = {provider.timeout_s:g}, idle_timeout_s = {provider.idle_timeout_s:g})", transport="timeout")
         return _verdict(reading), None
 
@@ -230,6 +230,24 @@ class Meter:
             self._ledger.quote([price])
 
 
+def _take(event: AdapterEvent, reading: _Reading, trip: Trip, target: Target) -> None:
+    """Keep what has come, and tell the text to those who listen."""
+    if isinstance(event, Text | CallPiece) and reading.first_at is None:
+        reading.first_at = time.perf_counter()
+    if isinstance(event, Text):
+        if event.text:
+            reading.pieces.append(event.text)
+            trip.texted = True
+            trip.publish(TextPiece(text=event.text, model=target.reference))
+    elif isinstance(event, CallPiece):
+        if trip.request.tools:  # nobody who offered none waits for a call
+            reading.called.add(event)
+    elif isinstance(event, Used):
+        reading.usage = event.usage
+    else:
+        reading.finish = event
+
+
 def answered(future: Future[T]) -> Awaitable[T]:
     """Wait on the loop for what the store's thread answers."""
     return asyncio.wrap_future(future)
@@ -241,12 +259,13 @@ def _tell(trip: Trip, attempt: Attempt) -> None:
         trip.publish(UsageTold(model=attempt.model, usage=usage, cost_nanos=attempt.cost_nanos))
 
 
-def _tried(target: Target, attempt: Attempt, reading: _Reading, cause: Cause | None, fault: Fault | None) -> Tried:
+def _tried(trip: Trip, target: Target, attempt: Attempt, reading: _Reading, cause: Cause | None, fault: Fault | None) -> Tried:
     return Tried(
         target=target,
         attempt=attempt,
         cause=cause,
         text=reading.text,
+        calls=judged(reading.called, trip.request.tools) if cause is None and reading.called else (),
         not_judged=reading.finish.not_judged if reading.finish else (),
         broken=attempt.status is AttemptStatus.INCOMPLETE and cause is not causes.LENGTH,
         retry_after_s=fault.retry_after_s if fault else None,
@@ -261,7 +280,7 @@ def _verdict(reading: _Reading) -> Cause | None:
         return causes.LENGTH
     if reason in ("content_filter", "refusal", "safety"):
         return causes.CONTENT_POLICY
-    return None if reason in COMPLETE else causes.INCOMPLETE
+    return None if reason in COMPLETE or (reason in CALLING and reading.called) else causes.INCOMPLETE
 
 
 def attempt_of(trip: Trip, target: Target) -> Attempt:
@@ -324,7 +343,7 @@ def _status(reading: _Reading, cause: Cause | None) -> AttemptStatus:
         return AttemptStatus.CANCELLED
     if cause is causes.CLOSING:
         return AttemptStatus.ORPHANED
-    if cause in (causes.INCOMPLETE, causes.LENGTH) or (reading.pieces and cause is not causes.CONTENT_POLICY):
+    if cause in (causes.INCOMPLETE, causes.LENGTH) or (reading.begun and cause is not causes.CONTENT_POLICY):
         return AttemptStatus.INCOMPLETE
     return AttemptStatus.FAILED
 
@@ -332,9 +351,9 @@ def _status(reading: _Reading, cause: Cause | None) -> AttemptStatus:
 def _bill(trip: Trip, reading: _Reading, cause: Cause | None, ask: Reserve, limit: int) -> tuple[Usage | None, int | None]:
     """Return usage and cost. What the provider may have billed without telling is estimated: by the part that came, else at the reservation."""
     if reading.finish is not None:
-        usage = reading.usage or estimate(trip.request, reading.text)
-    elif reading.pieces:
-        usage = estimate(trip.request, reading.text)
+        usage = reading.usage or estimate(trip.request, reading.text + reading.called.text)
+    elif reading.begun:
+        usage = estimate(trip.request, reading.text + reading.called.text)
         usage = usage.model_copy(update={"output": min(usage.output, limit)})
     elif cause is None or cause.billed:
         return None, ask.bound_nanos
@@ -347,7 +366,7 @@ def _success(trip: Trip, tried: Tried) -> Outcome:
     outcome = trip.outcome(CallStatus.SUCCEEDED, tried=tried)
     attempt, schema = tried.attempt, trip.request.output_schema
     usage = attempt.usage or Usage(source="estimated")
-    if schema is None:
+    if schema is None or outcome.calls:
         return outcome.model_copy(update={"usage": usage})
     data, problem = parse(tried.text, schema)
     error = failure(OutputInvalid(model=attempt.model, what="its schema", attempts=1, problem=problem)) if problem else None

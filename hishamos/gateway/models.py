@@ -35,6 +35,15 @@ def other_use(model: str, provider: ProviderSettings) -> str | None:
     return mode.replace("_", " ") if mode in OTHER_USES and CHAT not in (entry.get("supported_endpoints") or ()) else None
 
 
+def without_tools(model: str, provider: ProviderSettings) -> str | None:
+    """Return why a model certainly can't use tools, to be read after its name; None where it can, or nobody says."""
+    if provider.kind == "offline":
+        return "is the offline model, which can't use tools"
+    if _own(provider) or (entry_of(provider.kind, model) or {}).get("supports_function_calling") is not False:
+        return None
+    return "can't use tools, says litellm's map"
+
+
 def nearest(name: str, provider: str, kind: str) -> list[str]:
     """Return the names nearest to a model's that answer questions, as references to ``provider``."""
     entries, _ = bundled()

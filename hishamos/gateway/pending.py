@@ -7,7 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 
 from hishamos.contracts.feeds import Feed
-from hishamos.records.calls import AttemptBegan, Finished, Outcome, StreamEvent, TextPiece
+from hishamos.records.calls import AttemptBegan, Finished, Outcome, StreamEvent, TextPiece, ToolCalled
 
 
 class SharedCall:
@@ -88,11 +88,14 @@ class SharedCall:
             self._cancel(self)
 
     def _replay(self, outcome: Outcome) -> None:
-        """Close the stream; a stored outcome's text is told in one piece."""
-        if outcome.reused and outcome.text:
+        """Close the stream; a stored outcome's text is told in one piece, the tools that are asked for now that they are durable."""
+        if outcome.reused and (outcome.text or outcome.calls):
             if outcome.model is not None:
                 self.publish(AttemptBegan(model=outcome.model))
-            self.publish(TextPiece(text=outcome.text, model=outcome.model))
+            if outcome.text:
+                self.publish(TextPiece(text=outcome.text, model=outcome.model))
+        for call in outcome.calls:
+            self.publish(ToolCalled(call=call, model=outcome.model))
         self.publish(Finished(status=outcome.status, model=outcome.model, cost_nanos=outcome.cost_nanos))
 
 

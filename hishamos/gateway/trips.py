@@ -14,6 +14,7 @@ from hishamos.gateway.routes import Plan, Target
 from hishamos.records.calls import Attempt, CallStatus, ModelRequest, Outcome, StreamEvent, Tags
 from hishamos.records.money import BudgetWarning
 from hishamos.records.record import Failure
+from hishamos.records.tools import ToolCall
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,6 +28,7 @@ class Tried:
     attempt: Attempt
     cause: Cause | None
     text: str = ""
+    calls: tuple[ToolCall, ...] = ()
     not_judged: tuple[str, ...] = ()
     broken: bool = False
     """The answer had begun, or its end is missing: the route's policy for broken streams decides."""
@@ -109,6 +111,7 @@ class Trip:
             key=self.intent.key,
             status=status,
             text=tried.text if tried and keeps else "",
+            calls=tried.calls if tried and status is CallStatus.SUCCEEDED else (),
             model=tried.attempt.model if tried and keeps else None,
             cost_nanos=None if None in costs else sum(cost for cost in costs if cost is not None),
             attempts=tuple(self.attempts),

@@ -10,7 +10,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from hishamos.records.money import BudgetWarning
-from hishamos.records.record import Failure, Record, usd
+from hishamos.records.record import Failure, Record, canonical, usd
+from hishamos.records.tools import Tool, ToolCall, ToolUse
 
 CachePolicy = Literal["never", "1h", "7d", "forever"]
 UsageSource = Literal["provider", "estimated", "declared"]
@@ -20,8 +21,12 @@ UsageSource = Literal["provider", "estimated", "declared"]
 class Message(Record):
     """One message of a conversation."""
 
-    role: Literal["system", "user", "assistant"]
+    role: Literal["system", "user", "assistant", "tool"]
     content: str
+    calls: tuple[ToolCall, ...] = ()
+    """The tools that the assistant asked for."""
+    answers: str | None = None
+    """Of a tool's result: the ``id`` of the call that it answers."""
 
 
 class Tags(Record):
@@ -50,6 +55,8 @@ class ModelRequest(Record):
     messages: tuple[Message, ...] = Field(min_length=1)
     output_schema: dict[str, Any] | None = None
     """JSON Schema that the answer must satisfy; None for text."""
+    tools: tuple[Tool, ...] = ()
+    """What the model may ask to have run. An answer that asks for tools is not held against ``output_schema``."""
     max_output_tokens: int | None = Field(None, gt=0)
     temperature: float | None = Field(None, ge=0, le=2)
     cache: CachePolicy = "never"
@@ -61,7 +68,25 @@ class ModelRequest(Record):
 
     def identity(self) -> dict[str, Any]:
         """Return what can change the answer, as plain data: two requests that differ in it are different requests."""
-        return self.model_dump(mode="json", exclude={"cache", "refresh"} | ({"sample"} if self.sample == 1 else set()))
+        asked = self.model_dump(mode="json", exclude={"cache", "refresh"} | ({"sample"} if self.sample == 1 else set()))
+        if not self.tools:
+            del asked["tools"]  # a request without tools has the hash that it had before there were any
+        for message in asked["messages"]:
+            for name in ("calls", "answers"):
+                if not message[name]:
+                    del message[name]
+        return asked
+
+    def texts(self) -> list[str]:
+        """Return the texts that a model certainly reads: what was said, what was called, what the tools are for."""
+        said = [message.content for message in self.messages]
+        called = [text for message in self.messages for call in message.calls for text in (call.name, call.arguments)]
+        return said + called + [text for tool in self.tools for text in (tool.name, tool.description)]
+
+    def tool_bytes(self) -> int:
+        """Return the UTF-8 bytes of the tools as JSON, and of what was called so far."""
+        called = sum(len(f"{call.id}{call.name}{call.arguments}".encode()) for message in self.messages for call in message.calls)
+        return called + (len(canonical([tool.model_dump(mode="json") for tool in self.tools]).encode()) if self.tools else 0)
 
 
 class Usage(Record):
@@ -180,6 +205,8 @@ class Outcome(Record):
     text: str = ""
     data: Any = None
     """The parsed answer where the request had a schema and the text satisfied it."""
+    calls: tuple[ToolCall, ...] = ()
+    """The tools that the model asks for; those with a ``problem`` are not to be run."""
     model: str | None = None
     """The model that served, ``provider/model``."""
     usage: Usage | None = None
@@ -220,6 +247,14 @@ class TextPiece(Record):
     model: str | None
 
 
+class ToolCalled(Record):
+    """The model asks for a tool; told once its whole answer is durable."""
+
+    kind: Literal["tool"] = "tool"
+    model: str | None
+    call: ToolCall
+
+
 class Restarted(Record):
     """The text so far is void: its attempt broke, another begins."""
 
@@ -247,7 +282,7 @@ class Finished(Record):
     """Nano-dollars over all attempts; None when any billed one is unpriced."""
 
 
-StreamEvent = Annotated[AttemptBegan | TextPiece | Restarted | UsageTold | Finished, Field(discriminator="kind")]
+StreamEvent = Annotated[AttemptBegan | TextPiece | ToolCalled | Restarted | UsageTold | Finished, Field(discriminator="kind")]
 """One event of a streamed answer, told apart by its class or its ``kind``."""
 
 
@@ -264,6 +299,8 @@ class CommandResult(Record):
     attempts: tuple[Attempt, ...] = ()
     cost_nanos: int | None = 0
     status: CallStatus = CallStatus.SUCCEEDED
+    tools: tuple[ToolUse, ...] = ()
+    """What an agent had run, in order."""
     not_judged: tuple[str, ...] = ()
     warnings: tuple[BudgetWarning, ...] = ()
     """Shares of budgets that these calls' reservations passed."""

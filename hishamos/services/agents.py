@@ -8,11 +8,12 @@ from typing import Any
 
 from hishamos.contracts.feeds import Feed
 from hishamos.contracts.services import Agents
+from hishamos.engine.agent_loop import Task
 from hishamos.engine.conversation import agent_request
-from hishamos.engine.steps.agent import REPAIRS
-from hishamos.records.calls import CommandResult, ModelRequest, StreamEvent
+from hishamos.errors import InvalidInput
+from hishamos.records.calls import CommandResult, StreamEvent
 from hishamos.records.definitions import AgentDefinition
-from hishamos.services.questions import ask, call_key, tags
+from hishamos.services.questions import call_key, give, tags
 from hishamos.services.service import Service, implements
 
 
@@ -54,8 +55,7 @@ class AgentsService(Service):
         output: dict[str, Any] | None = None,
     ) -> Future[CommandResult]:
         """The answer of :meth:`ask`, at once as a future; cancelling it cancels the call."""
-        request = self._request(name, task, data, model, output)
-        return ask(self, request, key=key, project=project, command=None, agent=name, repairs=REPAIRS, what=f"agent {name}")
+        return give(self, Task(self.get(name), task, data, output, model), key=key, project=project)
 
     def stream(
         self, name: str, task: str, *, data: Any = None, model: str | None = None, key: str | None = None, project: str | None = None
@@ -64,7 +64,12 @@ class AgentsService(Service):
         from hishamos.engine.conversation import failure_of
         from hishamos.records.calls import CallStatus
 
-        request = self._request(name, task, data, model)
+        agent = self.get(name)
+        if agent.tools:
+            following = "Ask it: ws.agents.ask. What it has its tools do is in the answer's tools."
+            raise InvalidInput(what=f"the agent {name!r} has tools, and only a single answer can be streamed", where="agents.stream", next=following)
+        target = next((one for one in (model, agent.model) if one), self.machinery.settings().workspace.route)
+        request = agent_request(agent, task, data, None, target)
         called, fresh = call_key(key)
         call = self.machinery.models.submit(request, key=called, tags=tags(self, project, None, name), stream=True, fresh=fresh)
         source, feed = call.events(), Feed[StreamEvent]()
@@ -84,8 +89,3 @@ class AgentsService(Service):
         feed.on_close(lambda cancel: call.detach(cancel=cancel))
         source.on_ready(pump)
         return feed
-
-    def _request(self, name: str, task: str, data: Any, model: str | None, output: dict[str, Any] | None = None) -> ModelRequest:
-        agent = self.get(name)
-        target = next((one for one in (model, agent.model) if one), self.machinery.settings().workspace.route)
-        return agent_request(agent, task, data, output, target)

@@ -137,7 +137,7 @@ class Catalog:
     def _problems_of(self, kind: str, definition: Any) -> list[Problem]:
         if kind == "command":
             return command_problems(definition, self)
-        return agent_problems(definition) if kind == "agent" else workflow_problems(definition, self)
+        return agent_problems(definition, self) if kind == "agent" else workflow_problems(definition, self)
 
     def _refresh(self) -> None:
         """Read the workspace's files again when one of them changed."""

@@ -15,11 +15,14 @@ if TYPE_CHECKING:
     from hishamos.dispatch.dispatcher import Dispatcher
     from hishamos.engine.runner import Runner
     from hishamos.gateway.gateway import Gateway
+    from hishamos.records.actors import Actor
     from hishamos.services.catalog import Catalog
+    from hishamos.services.service import ActingRun
     from hishamos.store.connectors import Connector
     from hishamos.store.journal import StoreJournal
     from hishamos.store.ledger import StoreLedger
     from hishamos.store.work import StoreWork
+    from hishamos.workspace import Workspace
 
 
 @dataclass
@@ -46,5 +49,7 @@ class Machinery:
     """The server's own facts; None where the services run in the caller's process."""
     schema_version: int
     """The store's schema."""
+    workspace_as: Callable[[Actor, ActingRun | None, str], Workspace]
+    """The workspace for an actor, and for the run it acts for if any; its changing calls take their ids from a name and their position."""
     settings_error: Callable[[], str | None]
     """What is wrong with hishamos.toml since its last good version; None when nothing is."""

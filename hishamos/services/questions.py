@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from concurrent.futures import Future
+from typing import Any
 
+from hishamos.engine.agent_loop import Task
 from hishamos.engine.steptype import Done
 from hishamos.records.calls import CommandResult, ModelRequest, Tags
 from hishamos.records.record import new_id
@@ -25,10 +27,25 @@ def ask(
 
     ``key``: the caller's idempotency key; without one the request's own id. Raises at once what can be known before anything is sent.
     """
-    answer: Future[CommandResult] = Future()
     called, fresh = call_key(key)
     belongs = tags(service, project, command, agent)
     question = service.machinery.runner.ask(request, key=called, tags=belongs, repairs=repairs, what=what, fresh=fresh)
+    return _result_of(question, command, agent)
+
+
+def give(service: Service, task: Task, *, key: str | None, project: str | None) -> Future[CommandResult]:
+    """Give an agent a task and return its answer as a future, as :func:`ask`. Its tools act as the service's actor."""
+    called, fresh = call_key(key)
+    belongs, acting, machinery = tags(service, project, None, task.agent.name), acting_run.get(), service.machinery
+
+    def workspace(place: str) -> Any:
+        return machinery.workspace_as(service.actor, acting, f"{called}/{place}")
+
+    return _result_of(machinery.runner.give(task, machinery.catalog, key=called, tags=belongs, workspace=workspace, fresh=fresh), None, task.agent.name)
+
+
+def _result_of(question: Future[Done], command: str | None, agent: str | None) -> Future[CommandResult]:
+    answer: Future[CommandResult] = Future()
 
     def pass_on(done: Future[Done]) -> None:
         if done.cancelled() or not answer.set_running_or_notify_cancel():
@@ -81,6 +98,7 @@ def result_of(done: Done, command: str | None, agent: str | None) -> CommandResu
         attempts=tuple(attempt for call in done.calls for attempt in call.attempts),
         cost_nanos=None if None in costs else sum(cost for cost in costs if cost is not None),
         status=last.status,
+        tools=done.tools,
         not_judged=done.not_judged,
         warnings=tuple(warning for call in done.calls for warning in call.warnings),
         reused=done.reused,

@@ -145,6 +145,24 @@ class StoreJournal:
             for row in found
         }
 
+    def kept(self, key: str) -> str | None:
+        """See the port."""
+        row = self._store.fetch_one(SQL["kept"], {"id": key})
+        return None if row is None else str(row["answer"])
+
+    def keep(self, key: str, text: str) -> str:
+        """See the port."""
+        values = {"id": key, "answer": text, "made_at": self._clock()}
+
+        def work(transaction: Transaction) -> str:
+            transaction.insert(SQL["keep"], values)
+            return text
+
+        def again() -> Work[str]:
+            return lambda transaction: str(transaction.fetch(SQL["kept"], {"id": key})[0]["answer"])
+
+        return unless_known(self._store, work, again).result()
+
     def abandoned(self, owner: str, *, queued: bool) -> Sequence[str]:
         """See the port."""
         values = {"moment": self._clock(), "exclusive": self.exclusive, "owner": owner, "queued": queued}

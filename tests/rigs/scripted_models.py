@@ -10,8 +10,9 @@ from hishamos.contracts.feeds import Feed
 from hishamos.errors import CallFailed, KeyReused, to_wire
 from hishamos.records.calls import CallStatus, ModelRequest, Outcome, StreamEvent, Tags
 from hishamos.records.record import Failure, content_hash
+from hishamos.records.tools import ToolCall
 
-Script = Callable[[ModelRequest, str], str | BaseException | CallStatus]
+Script = Callable[[ModelRequest, str], str | BaseException | CallStatus | tuple[ToolCall, ...]]
 
 
 class ScriptedCall:
@@ -37,6 +38,7 @@ class ScriptedModels:
     def __init__(self, script: Script | None = None, *, hold: bool = False, threads: int = 8) -> None:
         self.script: Script = script or (lambda request, key: f"answer to {request.messages[-1].content}")
         self.hold = hold
+        self.cost_nanos: int | None = 0
         self.sent: list[str] = []
         self.requests: dict[str, ModelRequest] = {}
         self.tags: dict[str, Tags] = {}
@@ -109,4 +111,6 @@ class ScriptedModels:
         elif isinstance(said, CallStatus):
             self.settle(key, Outcome(call_id=key, key=key, status=said, text="a part", model="fake/model"))
         else:
-            self.settle(key, Outcome(call_id=key, key=key, status=CallStatus.SUCCEEDED, text=said, model="fake/model"))
+            text, calls = (said, ()) if isinstance(said, str) else ("", said)
+            done = Outcome(call_id=key, key=key, status=CallStatus.SUCCEEDED, text=text, calls=calls, model="fake/model", cost_nanos=self.cost_nanos)
+            self.settle(key, done)

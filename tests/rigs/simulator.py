@@ -6,8 +6,9 @@ Run it (``python tests/rigs/simulator.py --port 0`` prints one JSON line with it
 - ``POST /script {"model": "m", "acts": [{…}, …], "then": {…}}``: how the next requests for a model are answered, and all after them.
 
 An act may hold ``status, code, message, retry_after, retry_delay, headers, delay_s, hang, drop, garbled, html, empty, text, finish,
-no_finish, blocked, cut_after, stall_after, malformed_after, error_after, told, chunk_s, usage, no_usage``. Times are seconds; what ends
-in ``_after`` counts chunks of a stream; ``told`` is the status of an error that a stream tells.
+no_finish, blocked, cut_after, stall_after, malformed_after, error_after, told, chunk_s, usage, no_usage, calls``. Times are seconds; what ends
+in ``_after`` counts chunks of a stream; ``told`` is the status of an error that a stream tells. ``calls: [{"name": …, "arguments": {…}}, …]`` has the
+model ask for tools; arguments that are a string go out as they are. The book keeps the tools that were ``offered`` and the ``results`` that came back.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 CHUNK_WORDS = 3
+CALL_PIECES = 2
+"""Into so many a stream cuts a tool call's arguments."""
 MALFORMED = "data: {not json\n\n"
 
 
@@ -40,6 +43,9 @@ class Entry:
     started: float
     stream: bool
     max_tokens: int | None
+    offered: list[str] = field(default_factory=list)
+    results: list[str] = field(default_factory=list)
+    """What the tools of this conversation gave so far."""
     status: int | None = None
     billed: dict[str, int] | None = None
     finished: float | None = None
@@ -112,6 +118,10 @@ class Dialect:
         """Return an error's body."""
         raise NotImplementedError
 
+    def tools(self, body: dict[str, Any]) -> tuple[list[str], list[str]]:
+        """Return the names of the tools that are offered, and what tools gave so far."""
+        raise NotImplementedError
+
 
 def _event(data: Any, name: str | None = None) -> str:
     head = f"event: {name}\n" if name else ""
@@ -129,12 +139,20 @@ class OpenAI(Dialect):
         return body["model"], _last(body["messages"]), bool(body.get("stream")), limit, schema
 
     def whole(self, model: str, text: str, usage: dict[str, int], finish: str | None, body: dict[str, Any]) -> dict[str, Any]:
-        choice: dict[str, Any] = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": finish}
+        message: dict[str, Any] = {"role": "assistant", "content": text}
+        if body.get("calls"):
+            message["tool_calls"] = [self._call(place, call, _raw(call)) for place, call in enumerate(body["calls"])]
+        choice: dict[str, Any] = {"index": 0, "message": message, "finish_reason": finish}
         return {"id": "sim", "object": "chat.completion", "created": 1, "model": model, "choices": [choice], "usage": self._usage(usage)}
 
     def chunks(self, model: str, pieces: list[str], usage: dict[str, int], finish: str | None, body: dict[str, Any]) -> list[str]:
         head = {"id": "sim", "object": "chat.completion.chunk", "created": 1, "model": model}
-        events = [_event({**head, "choices": [{"index": 0, "delta": {"role": "assistant", "content": piece}, "finish_reason": None}]}) for piece in pieces]
+        deltas: list[dict[str, Any]] = [{"role": "assistant", "content": piece} for piece in pieces]
+        calls = list(enumerate(body.get("calls") or ()))
+        deltas += [{"tool_calls": [{"index": place, **self._call(place, call, "")}]} for place, call in calls]
+        for part in range(CALL_PIECES):  # those of several calls by turns
+            deltas += [{"tool_calls": [{"index": place, "function": {"arguments": _part(_raw(call), part)}}]} for place, call in calls]
+        events = [_event({**head, "choices": [{"index": 0, "delta": delta, "finish_reason": None}]}) for delta in deltas]
         if finish:
             events.append(_event({**head, "choices": [{"index": 0, "delta": {}, "finish_reason": finish}]}))
             if (body.get("stream_options") or {}).get("include_usage"):
@@ -144,6 +162,14 @@ class OpenAI(Dialect):
 
     def error(self, status: int, act: dict[str, Any]) -> dict[str, Any]:
         return {"error": {"message": act.get("message", f"simulated {status}"), "type": act.get("code", "simulated"), "code": act.get("code")}}
+
+    def tools(self, body: dict[str, Any]) -> tuple[list[str], list[str]]:
+        results = [message["content"] for message in body["messages"] if message["role"] == "tool"]
+        return [tool["function"]["name"] for tool in body.get("tools") or ()], results
+
+    @staticmethod
+    def _call(place: int, call: dict[str, Any], arguments: str) -> dict[str, Any]:
+        return {"id": call.get("id", f"call_sim{place}"), "type": "function", "function": {"name": call["name"], "arguments": arguments}}
 
     @staticmethod
     def _usage(usage: dict[str, int]) -> dict[str, Any]:
@@ -160,41 +186,57 @@ class Anthropic(Dialect):
     """``POST /v1/messages``; its ``input_tokens`` leave out what the cache read or wrote."""
 
     name = "anthropic"
-    FINISH: ClassVar = {"stop": "end_turn", "length": "max_tokens", "content_filter": "refusal"}
+    FINISH: ClassVar = {"stop": "end_turn", "length": "max_tokens", "content_filter": "refusal", "tool_calls": "tool_use"}
 
     def read(self, path: str, body: dict[str, Any]) -> tuple[str, str, bool, int | None, dict[str, Any] | None]:
         schema = ((body.get("output_config") or {}).get("format") or body.get("output_format") or {}).get("schema")
-        if schema is None and body.get("tools"):
+        if schema is None and self._by_tool(body):
             schema = body["tools"][0]["input_schema"]
         return body["model"], _last(body["messages"]), bool(body.get("stream")), body.get("max_tokens"), schema
 
     def whole(self, model: str, text: str, usage: dict[str, int], finish: str | None, body: dict[str, Any]) -> dict[str, Any]:
-        block = self._tool(text, body) if body.get("tools") else {"type": "text", "text": text}
+        blocks = [self._tool(text, body)] if self._by_tool(body) else [{"type": "text", "text": text}] if text else []
+        blocks += [self._use(place, call, call["arguments"]) for place, call in enumerate(body.get("calls") or ())]
         reason = self.FINISH.get(finish, finish) if finish else None
-        return {"id": "sim", "type": "message", "role": "assistant", "model": model, "content": [block], "stop_reason": reason, "usage": self._usage(usage)}
+        return {"id": "sim", "type": "message", "role": "assistant", "model": model, "content": blocks, "stop_reason": reason, "usage": self._usage(usage)}
 
     def chunks(self, model: str, pieces: list[str], usage: dict[str, int], finish: str | None, body: dict[str, Any]) -> list[str]:
         start = {"id": "sim", "type": "message", "role": "assistant", "model": model, "content": [], "usage": {**self._usage(usage), "output_tokens": 1}}
         block, kind, name = {"type": "text", "text": ""}, "text_delta", "text"
-        if body.get("tools"):
+        if self._by_tool(body):
             block, kind, name = {**self._tool("{}", body), "input": {}}, "input_json_delta", "partial_json"
-        events = [
-            _event({"type": "message_start", "message": start}, "message_start"),
-            _event({"type": "content_block_start", "index": 0, "content_block": block}, "content_block_start"),
-        ]
-        for piece in pieces:
-            events.append(_event({"type": "content_block_delta", "index": 0, "delta": {"type": kind, name: piece}}, "content_block_delta"))
+        blocks = [(block, [{"type": kind, name: piece} for piece in pieces])] if pieces else []
+        for place, call in enumerate(body.get("calls") or ()):
+            parts = [{"type": "input_json_delta", "partial_json": _part(_raw(call), part)} for part in range(CALL_PIECES)]
+            blocks.append((self._use(place, call, {}), parts))
+        events = [_event({"type": "message_start", "message": start}, "message_start")]
+        for index, (opening, deltas) in enumerate(blocks):
+            events.append(_event({"type": "content_block_start", "index": index, "content_block": opening}, "content_block_start"))
+            events += [_event({"type": "content_block_delta", "index": index, "delta": delta}, "content_block_delta") for delta in deltas]
+            if finish or index < len(blocks) - 1:
+                events.append(_event({"type": "content_block_stop", "index": index}, "content_block_stop"))
         if finish:
             end = {"type": "message_delta", "delta": {"stop_reason": self.FINISH.get(finish, finish)}, "usage": {"output_tokens": usage["output"]}}
-            events += [
-                _event({"type": "content_block_stop", "index": 0}, "content_block_stop"),
-                _event(end, "message_delta"),
-                _event({"type": "message_stop"}, "message_stop"),
-            ]
+            events += [_event(end, "message_delta"), _event({"type": "message_stop"}, "message_stop")]
         return events
 
     def error(self, status: int, act: dict[str, Any]) -> dict[str, Any]:
         return {"type": "error", "error": {"type": act.get("code", "api_error"), "message": act.get("message", f"simulated {status}")}}
+
+    def tools(self, body: dict[str, Any]) -> tuple[list[str], list[str]]:
+        blocks = [block for message in body["messages"] if isinstance(message["content"], list) for block in message["content"]]
+        results = [block["content"] for block in blocks if block["type"] == "tool_result"]
+        said = [one if isinstance(one, str) else "".join(part["text"] for part in one) for one in results]
+        return [tool["name"] for tool in body.get("tools") or ()], said
+
+    @staticmethod
+    def _by_tool(body: dict[str, Any]) -> bool:
+        """Whether litellm asks for an answer by a schema as if it were a tool."""
+        return bool(body.get("tools")) and body["tools"][0]["name"] == "json_tool_call"
+
+    @staticmethod
+    def _use(place: int, call: dict[str, Any], data: Any) -> dict[str, Any]:
+        return {"type": "tool_use", "id": call.get("id", f"toolu_sim{place}"), "name": call["name"], "input": data}
 
     @staticmethod
     def _tool(text: str, body: dict[str, Any]) -> dict[str, Any]:
@@ -214,7 +256,7 @@ class Gemini(Dialect):
     """``POST /v1beta/models/MODEL:generateContent``; thoughts stand beside the candidates' tokens."""
 
     name = "gemini"
-    FINISH: ClassVar = {"stop": "STOP", "length": "MAX_TOKENS", "content_filter": "SAFETY"}
+    FINISH: ClassVar = {"stop": "STOP", "length": "MAX_TOKENS", "content_filter": "SAFETY", "tool_calls": "STOP"}
 
     def read(self, path: str, body: dict[str, Any]) -> tuple[str, str, bool, int | None, dict[str, Any] | None]:
         model, _, method = path.split("?", maxsplit=1)[0].rsplit("/", 1)[1].partition(":")
@@ -226,7 +268,11 @@ class Gemini(Dialect):
     def whole(self, model: str, text: str, usage: dict[str, int], finish: str | None, body: dict[str, Any]) -> dict[str, Any]:
         if body.get("blocked"):
             return {"promptFeedback": {"blockReason": body["blocked"]}, "usageMetadata": {"promptTokenCount": usage["input"]}, "modelVersion": model}
-        candidate: dict[str, Any] = {"index": 0, "content": {"role": "model", "parts": [{"text": text}]}}
+        parts: list[dict[str, Any]] = [{"text": text}] if text or not body.get("calls") else []
+        for call in body.get("calls") or ():
+            part = {"functionCall": {"name": call["name"], "args": call["arguments"]}}
+            parts.append(part | ({"thoughtSignature": call["signature"]} if "signature" in call else {}))
+        candidate: dict[str, Any] = {"index": 0, "content": {"role": "model", "parts": parts}}
         if finish:
             candidate["finishReason"] = self.FINISH.get(finish, finish)
         counts = {
@@ -239,9 +285,19 @@ class Gemini(Dialect):
         return {"candidates": [candidate], "modelVersion": model} | ({} if body.get("no_usage") else {"usageMetadata": counts})
 
     def chunks(self, model: str, pieces: list[str], usage: dict[str, int], finish: str | None, body: dict[str, Any]) -> list[str]:
-        last = len(pieces) - 1
-        counted = [usage if place == last else usage | {"output": usage["reasoning"] + place + 1} for place in range(len(pieces))]  # so far
-        return [_event(self.whole(model, piece, counted[place], finish if place == last else None, body)) for place, piece in enumerate(pieces)]
+        chunks = [(piece, []) for piece in pieces] + [("", [call]) for call in body.get("calls") or ()]  # a call comes whole
+        last = len(chunks) - 1
+        counted = [usage if place == last else usage | {"output": usage["reasoning"] + place + 1} for place in range(len(chunks))]  # so far
+        return [
+            _event(self.whole(model, piece, counted[place], finish if place == last else None, body | {"calls": calls}))
+            for place, (piece, calls) in enumerate(chunks)
+        ]
+
+    def tools(self, body: dict[str, Any]) -> tuple[list[str], list[str]]:
+        declared = [one for tool in body.get("tools") or () for one in tool.get("functionDeclarations") or tool.get("function_declarations") or ()]
+        parts = [part for content in body["contents"] for part in content["parts"]]
+        results = [part.get("functionResponse") or part.get("function_response") for part in parts]
+        return [one["name"] for one in declared], [json.dumps(one["response"]) for one in results if one]
 
     def error(self, status: int, act: dict[str, Any]) -> dict[str, Any]:
         error = {"code": status, "message": act.get("message", f"simulated {status}"), "status": act.get("code", "SIMULATED")}
@@ -256,6 +312,15 @@ DIALECTS = {"/v1/chat/completions": OpenAI(), "/v1/messages": Anthropic()}
 def _last(messages: list[dict[str, Any]]) -> str:
     content = next(message["content"] for message in reversed(messages) if message["role"] == "user")
     return content if isinstance(content, str) else "".join(part.get("text", "") for part in content)
+
+
+def _raw(call: dict[str, Any]) -> str:
+    return call["arguments"] if isinstance(call["arguments"], str) else json.dumps(call["arguments"])
+
+
+def _part(text: str, part: int) -> str:
+    size = -(-len(text) // CALL_PIECES)
+    return text[part * size : (part + 1) * size]
 
 
 class Server:
@@ -312,13 +377,17 @@ class Server:
         model, message, stream, limit, schema = dialect.read(path, body)
         key = headers.get("authorization", "").removeprefix("Bearer ") or headers.get("x-api-key") or headers.get("x-goog-api-key") or ""
         entry = Entry(len(self.book.entries), dialect.name, model, marker(message), key, time.time(), stream, limit)
+        entry.offered, entry.results = dialect.tools(body)
         self.book.entries.append(entry)
         act = self.book.next_act(model)
         if act.get("drop"):
             return False
         entry.status = act.get("status", 200)
-        text = act.get("text") or (json.dumps(instance(schema)) if schema is not None else f"simulated answer to {entry.marker}")
-        usage = _usage(message, text) | act.get("usage", {})
+        calls = act.get("calls") or []
+        text = (
+            act.get("text", "") if calls else act.get("text") or (json.dumps(instance(schema)) if schema is not None else f"simulated answer to {entry.marker}")
+        )
+        usage = _usage(message, " ".join((text, *map(_raw, calls)))) | act.get("usage", {})
         if entry.status == 200 and not act.get("hang"):
             entry.billed = usage
         await asyncio.sleep(act.get("delay_s", 0))
@@ -331,16 +400,16 @@ class Server:
         if act.get("garbled") or act.get("html") or act.get("empty"):
             raw = b"" if act.get("empty") else b"<html>busy</html>" if act.get("html") else b'{"choices": [{"mess'
             return await _reply(writer, 200, raw)
-        finish = None if act.get("no_finish") else act.get("finish", "stop")
+        finish = None if act.get("no_finish") else act.get("finish", "tool_calls" if calls else "stop")
         if act.get("no_usage"):
             body = body | {"stream_options": {}, "no_usage": True}
-        body = body | {"blocked": act.get("blocked")}
+        body = body | {"blocked": act.get("blocked"), "calls": calls}
         if not stream:
             answer = dialect.whole(model, text, usage, finish, body)
             return await _reply(writer, 200, {name: value for name, value in answer.items() if not (act.get("no_usage") and name == "usage")})
         try:
             told = _event(dialect.error(act.get("told", 500), act), "error" if isinstance(dialect, Anthropic) else None)
-            return await _stream(writer, dialect.chunks(model, _pieces(text), usage, finish, body), act, told)
+            return await _stream(writer, dialect.chunks(model, _pieces(text) if text or not calls else [], usage, finish, body), act, told)
         except ConnectionError:
             entry.left = True
             raise

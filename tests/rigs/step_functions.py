@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 from typing import Any
 
-from hishamos.errors import InvalidInput
+from hishamos.errors import BudgetRefused, InvalidInput
+from hishamos.records.tools import tool
 
 calls: list[Any] = []
 gate = threading.Event()
@@ -33,7 +34,9 @@ def refuse() -> None:
     raise InvalidInput(what="the file is empty", where="bugs.csv", next="Add rows.")
 
 
+@tool
 def hang() -> str:
+    """Take long."""
     calls.append("hang")
     gate.wait(30)
     return "late"
@@ -45,3 +48,42 @@ def odd() -> object:
 
 def with_workspace(ws: Any, name: str) -> list[Any]:
     return [name, *ws[1:]]
+
+
+@tool
+def add(first: int, second: int = 1) -> int:
+    """Add two whole numbers."""
+    calls.append(("add", first, second))
+    return first + second
+
+
+@tool
+def shout(text: str, times: int) -> str:
+    """Say a text in capitals, again and again."""
+    calls.append("shout")
+    return text.upper() * times
+
+
+@tool
+def broken(how: str) -> None:
+    """Fail."""
+    calls.append("broken")
+    if how == "money":
+        raise BudgetRefused(budget="month", scope="workspace", period="month", committed_usd="1", limit_usd="1", bound_usd="1", next="")
+    raise RuntimeError(f"no {how} today, sk-0123456789abcdef0123456789abcdef")
+
+
+@tool
+def where(ws: Any) -> list[Any]:
+    """Tell whose workspace it is."""
+    return list(ws)
+
+
+@tool
+def untyped(value) -> None:  # type: ignore[no-untyped-def]
+    """Do nothing."""
+
+
+@tool
+def undescribed(value: int) -> None:
+    calls.append(value)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from hishamos.engine.conversation import agent_request, converse
-from hishamos.engine.steptype import Library, Problem, Reference, Result, StepContext, StepInputs, StepType
+from hishamos.engine.agent_loop import Task, work
+from hishamos.engine.steptype import Answer, Library, Problem, Reference, Result, StepContext, StepInputs, StepType
+from hishamos.engine.toolbox import PinnedLibrary
 from hishamos.errors import UnknownName
+from hishamos.records.calls import ModelRequest, Outcome
 from hishamos.schemas.validation import schema_problem
-
-REPAIRS = 2
 
 
 class AgentInputs(StepInputs):
@@ -29,7 +30,7 @@ class AgentInputs(StepInputs):
 
 
 class AgentStep(StepType[AgentInputs]):
-    """One task, one answer."""
+    """One task, one answer, and as many questions and tools between them as the agent's limits allow."""
 
     name = "agent"
     inputs = AgentInputs
@@ -38,11 +39,10 @@ class AgentStep(StepType[AgentInputs]):
     def run(self, context: StepContext, inputs: AgentInputs) -> Result:
         """See the plug."""
         agent = context.pinned.agents[inputs.agent]
-        request = agent_request(agent, inputs.task, inputs.data, inputs.output, context.target(inputs.model, agent.model))
-        return converse(request, lambda one: context.submit(one, agent=agent.name), REPAIRS, f"agent {agent.name}")
+        return work(Task(agent, inputs.task, inputs.data, inputs.output, inputs.model), PinnedLibrary(context.pinned), _StepDesk(context))
 
     def check(self, raw: Mapping[str, Any], library: Library) -> list[Problem]:
-        """See the plug: the agent exists and needs nothing that is not there yet; the schema is one."""
+        """See the plug: the agent exists; the schema is one."""
         problems = []
         try:
             library.agent(str(raw.get("agent", "")))
@@ -58,3 +58,28 @@ class AgentStep(StepType[AgentInputs]):
     def references(self, raw: Mapping[str, Any]) -> Reference:
         """See the plug."""
         return Reference(agents={str(raw["agent"])})
+
+
+class _StepDesk:
+    """:class:`hishamos.engine.agent_loop.Desk` in a run: keyed by run, step path, step attempt and place."""
+
+    def __init__(self, context: StepContext) -> None:
+        self._context = context
+        self.target, self.end_by = context.target, context.end_by
+
+    def ask(self, place: str, request: ModelRequest, command: str | None, agent: str | None) -> Answer[Outcome]:
+        """See the plug."""
+        return self._context.submit(request, command=command, agent=agent, key=self._key(place))
+
+    def once(self, place: str, work: Callable[[Callable[[], Any]], str]) -> Answer[str]:
+        """See the plug."""
+        context = self._context
+        return context.once(self._key(place), lambda: work(lambda: context.workspace(f"{context.attempt}/{place}")))
+
+    def since(self, place: str) -> float:
+        """See the plug."""
+        began: float = self._context.memory.setdefault(f"began {place}", time.monotonic())
+        return time.monotonic() - began
+
+    def _key(self, place: str) -> str:
+        return f"{self._context.run.id}/{self._context.path}/{self._context.attempt}/{place}"

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from hishamos.gateway.adapters.faults import fault_of
 from hishamos.gateway.adapters.gemini_stream import GeminiStream, finish_reason, speaks_gemini
 from hishamos.gateway.adapters.plug import AdapterEvent, AdapterRequest, Fault, Finish, Text, Used
+from hishamos.gateway.adapters.tool_wire import call_pieces, wire_message, wire_tools
 from hishamos.gateway.adapters.unlogged import unlogged
 from hishamos.records.calls import Usage
 from hishamos.records.record import canonical
@@ -36,6 +37,7 @@ host, but send such a header along. These are called with a client that follows 
 """
 
 SCHEMA_WORDS = "Answer with one JSON value that satisfies this JSON Schema, and nothing else:\n"
+TOOL_SCHEMA_WORDS = "Call tools as long as you need them. Your last answer is one JSON value that satisfies this JSON Schema, and nothing else:\n"
 
 
 class LitellmAdapter:
@@ -108,7 +110,8 @@ class LitellmAdapter:
     def _arguments(self, litellm: ModuleType, request: AdapterRequest) -> dict[str, Any]:
         provider = request.provider
         kind = PREFIXES.get(provider.kind, provider.kind)
-        messages = [{"role": message.role, "content": message.content} for message in request.messages]
+        gemini = speaks_gemini(kind, request.model)
+        messages = [wire_message(message, gemini=gemini) for message in request.messages]
         arguments: dict[str, Any] = {
             "model": f"{kind}/{request.model}",
             "messages": messages,
@@ -118,14 +121,20 @@ class LitellmAdapter:
             "num_retries": 0,
             "max_retries": 0,
         }
-        if kind in OWN_HEADERS or speaks_gemini(kind, request.model):
+        if kind in OWN_HEADERS or gemini:
             arguments["client"] = self._straight
         if provider.api_base:
             arguments["api_base"] = provider.api_base
         if request.temperature is not None:
             arguments["temperature"] = request.temperature
+        if request.tools:
+            if "tools" not in (litellm.get_supported_openai_params(request.model, kind) or ()):  # litellm would leave them out without a word
+                raise Fault(f"{provider.name} can't be given tools", status=400)
+            arguments |= {"tools": wire_tools(request.tools), "_skip_mcp_handler": True}  # its own MCP client, which needs a further library
         if request.output_schema is not None:
-            if self._takes_schema(litellm, kind, request.model):
+            if request.tools:  # an answer's format and tools exclude each other at several providers
+                messages.append({"role": "user", "content": TOOL_SCHEMA_WORDS + canonical(request.output_schema)})
+            elif self._takes_schema(litellm, kind, request.model):
                 arguments["response_format"] = {"type": "json_schema", "json_schema": {"name": "answer", "schema": request.output_schema}}
             else:
                 messages.append({"role": "user", "content": SCHEMA_WORDS + canonical(request.output_schema)})
@@ -151,6 +160,9 @@ async def _pieces(stream: Any, *, gemini: bool) -> AsyncGenerator[AdapterEvent]:
             if choice.delta.content:
                 empty = False
                 yield Text(choice.delta.content)
+            for piece in call_pieces(getattr(choice.delta, "tool_calls", None)):
+                empty = False
+                yield piece
         usage = getattr(chunk, "usage", None)
         if usage is not None:
             reported = _usage(usage)
@@ -183,7 +195,7 @@ def _whole(response: Any, *, gemini: bool) -> list[AdapterEvent]:
     if not response.choices:
         raise Fault("the answer holds no choice", transport="garbled")
     choice = response.choices[0]
-    events: list[AdapterEvent] = [Text(choice.message.content or "")]
+    events: list[AdapterEvent] = [Text(choice.message.content or ""), *call_pieces(getattr(choice.message, "tool_calls", None))]
     usage = _usage(response.usage) if getattr(response, "usage", None) is not None else Usage()
     if usage.input or usage.output:
         events.append(Used(usage))

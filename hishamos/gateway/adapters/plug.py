@@ -8,6 +8,7 @@ from typing import Any, Literal, Protocol
 
 from hishamos.records.calls import Message, Usage
 from hishamos.records.configuration import ProviderSettings
+from hishamos.records.tools import Tool
 
 Transport = Literal["refused", "name", "disconnected", "timeout", "garbled"]
 
@@ -28,6 +29,8 @@ class AdapterRequest:
     """Whether somebody reads the answer as it comes; an adapter may stream all the same."""
     timeout_s: float
     """What is left for this attempt, seconds; the ladder ends it then whatever the adapter does."""
+    tools: tuple[Tool, ...] = ()
+    """What the model may call. An adapter that can't tell it raises :class:`Fault` before anything is sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +38,19 @@ class Text:
     """A piece of the answer."""
 
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallPiece:
+    """A piece of a tool call; pieces of several calls may come by turns. What was written is told as it is: the gateway judges it."""
+
+    place: int
+    """Which of the answer's calls it belongs to, from 0."""
+    id: str = ""
+    name: str = ""
+    """Both whole, with a call's first piece."""
+    arguments: str = ""
+    """The next piece of its JSON."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +65,11 @@ class Finish:
     """The provider said that the answer is complete. A stream without it is incomplete."""
 
     reason: str
-    """``stop``, ``length``, ``content_filter``, or the provider's own word."""
+    """``stop``, ``tool_calls``, ``length``, ``content_filter``, or the provider's own word."""
     not_judged: tuple[str, ...] = ()
 
 
-AdapterEvent = Text | Used | Finish
+AdapterEvent = Text | CallPiece | Used | Finish
 
 
 class Fault(Exception):

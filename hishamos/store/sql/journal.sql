@@ -161,3 +161,9 @@ select path from journal_steps where run_id = $run and latest and state = 'waiti
 select id, lease_owner from journal_runs
 where (($queued and state = 'queued') or (state = 'running' and (lease_owner is null or lease_until < $moment or ($exclusive and lease_owner <> $owner))))
 order by created_at;
+
+-- name: kept
+select answer from requests where id = $id;
+
+-- name: keep
+insert into requests (id, verb, answer, made_at) values ($id, 'tool', $answer, $made_at);

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from hishamos.engine.toolbox import abilities
 from hishamos.errors import InvalidDefinition, UnknownName
 from hishamos.services.catalog import Catalog
 
@@ -168,10 +169,47 @@ def test_commands_are_checked_and_break_no_other(catalog, tmp_path, text, words)
     assert [str(problem) for problem in catalog.problems()] == [str(caught.value)]
 
 
-def test_an_agent_that_names_tools_is_refused_with_the_reason(catalog, tmp_path):
-    (tmp_path / "agents" / "busy.yaml").write_text(HELPER.replace("helper", "busy") + "tools: [x]\n")
-    with pytest.raises(InvalidDefinition, match="no tool loop"):
+@pytest.mark.parametrize(
+    ("tools", "told"),
+    [
+        ("[ekho]", r"no tool named 'ekho'; did you mean 'echo'.*agents/busy.yaml:4, tools\[0\]"),
+        ("[echo, 'command:echo']", "two tools are named 'echo'"),
+        ("['agent:echo']", "no agent named 'echo'"),
+        ("[busy]", "give each other tasks: busy → busy"),
+        ("[asker]", "give each other tasks: asker → busy → asker"),
+        ("['hishamos.library.functions.bugs:read_reports']", "is not meant for models.*@hishamos.tool"),
+        ("['os:system']", "is no library function"),
+        ("[note]", "is not meant for models"),
+        ("[nothing]", "There is no tool named 'nothing'"),
+        ("[untyped]", "its parameter 'value' has no type"),
+        ("[undescribed]", "has no docstring"),
+    ],
+)
+def test_an_agents_tools_are_resolved_when_it_is_loaded(catalog, tmp_path, tools, told):
+    (tmp_path / "agents" / "asker.yaml").write_text(HELPER.replace("helper", "asker") + "tools: [busy]\n")
+    (tmp_path / "agents" / "busy.yaml").write_text(HELPER.replace("helper", "busy") + f"tools: {tools}\n")
+    with pytest.raises(InvalidDefinition, match=told):
         catalog.agent("busy")
+
+
+def test_a_name_that_two_kinds_have_needs_its_kind(catalog, tmp_path):
+    (tmp_path / "agents" / "echo.yaml").write_text(HELPER.replace("helper", "echo"))
+    (tmp_path / "agents" / "busy.yaml").write_text(HELPER.replace("helper", "busy") + "tools: [echo]\n")
+    with pytest.raises(InvalidDefinition, match="more than one thing: command, agent.*Write command:echo or agent:echo"):
+        catalog.agent("busy")
+    (tmp_path / "agents" / "busy.yaml").write_text(HELPER.replace("helper", "busy") + "tools: ['agent:echo', add]\n")
+    assert [ability.tool.name for ability in abilities(catalog.agent("busy"), catalog).values()] == ["echo", "add"]
+
+
+def test_a_run_keeps_what_its_agents_tools_name(catalog, tmp_path):
+    (tmp_path / "agents" / "boss.yaml").write_text(HELPER.replace("helper", "boss") + "tools: [busy]\n")
+    (tmp_path / "agents" / "busy.yaml").write_text(HELPER.replace("helper", "busy") + "tools: [echo, classify_bug, add]\n")
+    workflow = catalog.check("name: w\ndescription: d\nsteps: [{id: a, type: agent, with: {agent: boss, task: x}}]\n", "w.yaml")
+    kept = catalog.pin(workflow)
+    assert (set(kept.commands), set(kept.agents)) == ({"echo", "classify_bug"}, {"boss", "busy", "bug-triage"})
+
+
+def test_an_agents_output_is_a_schema_and_its_name_is_known(catalog, tmp_path):
     (tmp_path / "agents" / "busy.yaml").write_text(HELPER.replace("helper", "busy") + "output: {type: 5}\n")
     with pytest.raises(InvalidDefinition, match="JSON Schema"):
         catalog.agent("busy")

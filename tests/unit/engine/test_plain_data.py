@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from hishamos.engine.functions import argument_problems, function, takes_workspace
+from hishamos.engine.plain import plain_data
 from hishamos.engine.schemas import problem_of, read_answer
-from hishamos.engine.steps.python import plain_data
 from hishamos.errors import InvalidInput, UnknownName
 from hishamos.records.results import IssueDraft
 from hishamos.records.runs import RunState
