@@ -191,9 +191,9 @@ class Attempt(Record):
 
     @property
     def why(self) -> str:
-        """Why this model was asked: how the route chose, and whom it passed over; empty where it went by the route's own order."""
-        passed = self.tags.get("passed_over")
-        return "; ".join(part for part in (self.tags.get("choice"), passed and f"passed over: {passed}") if part)
+        """Why this model was asked, as its route chose, whom it passed over, and what was hidden from it; empty where there is nothing to tell."""
+        passed, hidden = self.tags.get("passed_over"), self.tags.get("hidden")
+        return "; ".join(part for part in (self.tags.get("choice"), passed and f"passed over: {passed}", hidden and f"hidden from it: {hidden}") if part)
 
 
 class Outcome(Record):
