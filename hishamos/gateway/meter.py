@@ -71,6 +71,8 @@ class Meter:
         limit = output_limit(trip)
         price = self._prices.price(target.reference)
         await self._adapters.ready(target.provider.kind)
+        if trip.request.tools:
+            self._adapters.check_tools(target.provider.kind)
         ask = Reserve(None if price is None else bound(price, input_bound(trip.request), limit), price)
         if trip.cancelled:
             raise TimeoutError
