@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,8 +14,9 @@ import pytest
 import hishamos
 from hishamos.errors import AgentStopped, InvalidInput
 from hishamos.notebook.cards import command_result_card
-from hishamos.records.calls import CommandResult
+from hishamos.records.calls import Attempt, CommandResult
 from hishamos.records.results import IssueDraft
+from tests.conftest import stop_server
 from tests.rigs.gateways import BASES, MODELS
 from tests.rigs.simulator import Simulator
 
@@ -37,25 +40,40 @@ def simulator() -> Iterator[Simulator]:
         yield running
 
 
-@pytest.fixture
-def ws(workspace_dir: Path, simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> Iterator[hishamos.Workspace]:
-    simulator.clear()
+@pytest.fixture(scope="module")
+def opened(simulator: Simulator) -> Iterator[hishamos.Workspace]:
+    """One workspace for all: what a server has to load takes seconds."""
+    folder = Path(tempfile.mkdtemp(prefix="hos-"))
     toml = ['[routes.default]\nmodels = ["openai/gpt-4.1-mini"]\n']
     for kind, base in BASES.items():
-        monkeypatch.setenv(f"{kind.upper()}_API_KEY", f"sk-{kind}-0123456789abcdef")
-        toml.append(f'[providers.{kind}]\napi_key = "env:{kind.upper()}_API_KEY"\napi_base = "{simulator.url}{base}"\n')
-    (workspace_dir / "hishamos.toml").write_text("".join(toml))
-    for folder, name, text in (
-        ("commands", "upper", COMMAND),
-        ("agents", "clerk", AGENT),
-        ("agents", "hasty", HASTY),
-        ("agents", "poor", POOR),
-        ("workflows", "flow", FLOW),
-    ):
-        (workspace_dir / folder).mkdir(exist_ok=True)
-        (workspace_dir / folder / f"{name}.yaml").write_text(text)
-    with hishamos.open(workspace_dir) as opened:
-        yield opened
+        (folder / f"{kind}.key").write_text(f"sk-{kind}-0123456789abcdef")
+        (folder / f"{kind}.key").chmod(0o600)
+        toml.append(f'[providers.{kind}]\napi_key = "file:{folder}/{kind}.key"\napi_base = "{simulator.url}{base}"\n')
+    (folder / "hishamos.toml").write_text("".join(toml))
+    files = {"commands/upper": COMMAND, "agents/clerk": AGENT, "agents/hasty": HASTY, "agents/poor": POOR, "workflows/flow": FLOW}
+    for name, text in files.items():
+        (folder / f"{name}.yaml").parent.mkdir(exist_ok=True)
+        (folder / f"{name}.yaml").write_text(text)
+    with hishamos.open(folder) as workspace:
+        yield workspace
+    stop_server(folder)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def ws(opened: hishamos.Workspace, simulator: Simulator) -> hishamos.Workspace:
+    simulator.clear()
+    earlier.clear()
+    earlier.update(row.id for row in opened.ledger.calls(limit=1000))
+    return opened
+
+
+earlier: set[str] = set()
+"""Attempts of the tests before."""
+
+
+def calls(ws: hishamos.Workspace) -> list[Attempt]:
+    return [row for row in ws.ledger.calls(limit=1000) if row.id not in earlier]
 
 
 def script(simulator: Simulator, kind: str, *acts: dict, then: dict | None = None) -> None:
@@ -73,28 +91,32 @@ def billed(simulator: Simulator) -> list[tuple[int, int]]:
 
 
 def paid(ws: hishamos.Workspace) -> list[tuple[int, int]]:
-    return sorted((row.input_tokens, row.output_tokens) for row in ws.ledger.calls())
+    return sorted((row.input_tokens, row.output_tokens) for row in calls(ws))
 
 
 @every
 def test_a_command_and_a_function_beside_each_other(ws: hishamos.Workspace, simulator: Simulator, kind: str):
     ws.projects.ensure("DEMO")
     ws.issues.create(
-        "DEMO", [IssueDraft(title="Export closes the app", body="Exporting to PDF closes the app."), IssueDraft(title="Wrong colour", body="A red")]
+        "DEMO",
+        [
+            IssueDraft(title="Export closes the app", body="Exporting to PDF closes the app.", origin="a"),
+            IssueDraft(title="Wrong colour", body="A red", origin="b"),
+        ],
     )
-    calls = [{"name": "upper", "arguments": {"text": "hello"}}, {"name": "find_similar_bugs", "arguments": {"text": "the app closes on export", "limit": 1}}]
+    wanted = [{"name": "upper", "arguments": {"text": "hello"}}, {"name": "find_similar_bugs", "arguments": {"text": "the app closes on export", "limit": 1}}]
     also = [] if kind == "openai" else [{"text": "HELLO"}]  # a model that is named for the task is asked for the command too
-    script(simulator, kind, {"text": "I look. ", "calls": calls}, *also, {"text": "It is known."})
-    answer = ws.agents.ask("clerk", "Is it known?", model=None if kind == "openai" else MODELS[kind], key="once")
+    script(simulator, kind, {"text": "I look. ", "calls": wanted}, *also, {"text": "It is known."})
+    answer = ws.agents.ask("clerk", "Is it known?", model=None if kind == "openai" else MODELS[kind], key=kind)
     assert (answer.output, answer.text, [use.name for use in answer.tools]) == ("It is known.", "It is known.", ["upper", "find_similar_bugs"])
     first, second = told(simulator)
     assert [issue["title"] for issue in second["result"]] == ["Export closes the app"]
     assert not any(use.failed for use in answer.tools)
     assert first == {"result": "HELLO"}
     assert (paid(ws), len(answer.call_ids)) == (billed(simulator), 3)
-    assert answer.cost_nanos == sum(row.cost_nanos for row in ws.ledger.calls()) > 0
-    assert {row.agent for row in ws.ledger.calls()} == {"clerk", None}
-    again = ws.agents.ask("clerk", "Is it known?", model=None if kind == "openai" else MODELS[kind], key="once")
+    assert answer.cost_nanos == sum(row.cost_nanos for row in calls(ws)) > 0
+    assert {row.agent for row in calls(ws)} == {"clerk", None}
+    again = ws.agents.ask("clerk", "Is it known?", model=None if kind == "openai" else MODELS[kind], key=kind)
     assert (again.output, again.reused, len(simulator.book())) == ("It is known.", True, 3)
     assert "find_similar_bugs" in command_result_card(answer)
 
@@ -132,15 +154,15 @@ def test_d12_an_agent_that_never_stops_ends_at_its_money_or_its_time(ws: hishamo
     script(simulator, "openai", then={"calls": [{"name": "upper", "arguments": {"text": "again"}}], "delay_s": 0.2})
     with pytest.raises(AgentStopped, match=r"agent poor was ended by its limit usd = 0\.0001"):
         ws.agents.ask("poor", "Never stop")
-    spent = sum(row.cost_nanos for row in ws.ledger.calls())
+    spent = sum(row.cost_nanos for row in calls(ws))
     assert 100_000 <= spent < 200_000
     with pytest.raises(AgentStopped, match="agent hasty was ended by its limit seconds = 2"):
         ws.agents.ask("hasty", "Never stop")
     end = time.monotonic() + 10
-    while any(row.status == "sent" for row in ws.ledger.calls()):  # what was under way is cancelled, and estimated
+    while any(row.status == "sent" for row in calls(ws)):  # what was under way is cancelled, and estimated
         assert time.monotonic() < end
         time.sleep(0.05)
-    assert all(row.cost_nanos is not None for row in ws.ledger.calls())
+    assert all(row.cost_nanos is not None for row in calls(ws))
 
 
 def test_a_step_uses_tools_and_the_run_pays_for_them(ws: hishamos.Workspace, simulator: Simulator):
@@ -161,7 +183,7 @@ def test_the_offline_model_says_that_it_cannot(ws: hishamos.Workspace, simulator
         ws.agents.ask("clerk", "Try", model="offline/extractive")
     with pytest.raises(InvalidInput, match="only a single answer can be streamed"):
         list(ws.agents.stream("clerk", "Try"))
-    assert (ws.ledger.calls(), simulator.book()) == ([], [])
+    assert (calls(ws), simulator.book()) == ([], [])
 
 
 def test_the_shipped_librarian_can_be_asked(ws: hishamos.Workspace, simulator: Simulator):
