@@ -68,6 +68,8 @@ def show_answer(face: Face, answer: CommandResult) -> None:
         parts.append(duration(sum(taken) / 1000))
     if len(answer.attempts) > 1:
         parts.append(f"{len(answer.attempts)} attempts")
+    if answer.tools:
+        parts.append(f"{len(answer.tools)} tool calls: {', '.join(dict.fromkeys(use.name for use in answer.tools))}")
     if answer.not_judged:
         parts.append(f"not judged offline: {', '.join(answer.not_judged)}")
     if answer.cached:

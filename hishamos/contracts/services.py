@@ -114,6 +114,8 @@ class Agents(Protocol):
         """Give an agent one task and return its answer. ``data`` is plain data, shown to the agent as JSON.
 
         ``output``: the answer's shape instead of the agent's own: a JSON Schema, or a pydantic model whose instance is then the output.
+        The tools that the agent used are in the answer's ``tools``; they act as the caller. Raises :class:`AgentStopped` when one of the agent's
+        limits ends it, and what :meth:`Commands.run` raises.
         """
         ...
 
@@ -121,7 +123,7 @@ class Agents(Protocol):
     def stream(
         self, name: str, task: str, *, data: Any = None, model: str | None = None, key: str | None = None, project: str | None = None
     ) -> Iterator[StreamEvent]:
-        """Give an agent one task and stream its answer; ended by a ``finish`` event."""
+        """Give an agent without tools one task and stream its answer; ended by a ``finish`` event."""
         ...
 
 

@@ -59,10 +59,6 @@ class Desk(Protocol):
         """End the task with ``error`` once it has taken ``seconds``; only the first call counts."""
         ...
 
-    def since(self, place: str) -> float:
-        """Return the seconds since this process first came to a place."""
-        ...
-
 
 @dataclass(frozen=True, slots=True)
 class Task:
@@ -147,7 +143,7 @@ class _Loop:
     def _within_limits(self, turn: int) -> None:
         """Raise :class:`AgentStopped` where nothing more may be asked; the first question always may."""
         limits = self.task.agent.limits
-        if self.desk.since(self.prefix) >= limits.seconds:
+        if self.prefix and self._thought_s() >= limits.seconds:
             raise _stopped(self.task.agent, "seconds")
         if turn and limits.usd is not None:
             costs = [call.cost_nanos for call in self.calls.values()]
@@ -156,6 +152,10 @@ class _Loop:
                 raise UnpricedModel(model=unpriced or "the model", budget=f"limits.usd of the agent {self.task.agent.name}", hint="")
             if sum(cost for cost in costs if cost is not None) >= limits.usd * NANOS_PER_USD:
                 raise _stopped(self.task.agent, "usd")
+
+    def _thought_s(self) -> float:
+        """Return the seconds of all its calls together. An agent that is a tool is held to them: another entry has to come to the same end."""
+        return sum((attempt.latency_ms or 0.0) for call in self.calls.values() for attempt in call.attempts) / 1000
 
     def _ask(self, place: str, request: ModelRequest, command: str | None, agent: str | None) -> Answer[Outcome]:
         answer = self.desk.ask(place, request, command, agent)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import threading
-import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -41,7 +40,6 @@ class Question:
         self._answers: dict[str, Answer[Any]] = {}
         self._calls: list[PendingCall] = []
         self._jobs: list[Job] = []
-        self._began: dict[str, float] = {}
         self._timer: Timer | None = None
         self._lock = threading.Lock()
         self._over = False
@@ -60,6 +58,8 @@ class Question:
             call = self._tools.gateway.submit(request, key=key, tags=tags, fresh=self._fresh)
             self._calls.append(call)
             self._answers[place] = Answer(call.outcome)
+            if self._over or self.answer.cancelled():  # it ended while this was handed in
+                call.detach(cancel=True)
         return self._answers[place]
 
     def once(self, place: str, work: Callable[[Callable[[], Any]], str]) -> Answer[str]:
@@ -83,10 +83,6 @@ class Question:
         """See the plug."""
         if self._timer is None:
             self._timer = self._tools.timers.after(seconds, lambda: self._end(error=error))
-
-    def since(self, place: str) -> float:
-        """See the plug."""
-        return time.monotonic() - self._began.setdefault(place, time.monotonic())
 
     def _go_on(self, *, first: bool = False) -> None:
         if self._over or self.answer.cancelled():

@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
 from hishamos.contracts.journal import Pinned
+from hishamos.engine.failures import storable
 from hishamos.engine.functions import WORKSPACE, takes_workspace, tool_function
 from hishamos.engine.plain import plain_data
 from hishamos.engine.steptype import Library
@@ -116,16 +117,16 @@ def call_function(called: Callable[..., Any], arguments: Mapping[str, Any], work
 
 def told(value: Any) -> str:
     """Return a tool's result as a model is told it: JSON, of a bounded length."""
-    text = canonical({"result": value})
+    text = storable(canonical({"result": value}))
     if len(text) <= RESULT_LENGTH:
         return text
-    whole = value if isinstance(value, str) else canonical(value)
+    whole = storable(value if isinstance(value, str) else canonical(value))
     return canonical({"result": whole[:RESULT_LENGTH], "cut_off": f"the result has {len(whole):,} characters; these are the first {RESULT_LENGTH:,}"})
 
 
 def refused(problem: str) -> str:
     """Return why a tool gave nothing, as a model is told it."""
-    return canonical({"error": redact(problem)[:ERROR_LENGTH]})
+    return canonical({"error": storable(redact(problem)[:ERROR_LENGTH])})
 
 
 def is_refusal(text: str) -> bool:

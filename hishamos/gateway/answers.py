@@ -7,10 +7,13 @@ import re
 from typing import Any
 
 from hishamos.errors import InvalidInput
+from hishamos.records.record import canonical
 from hishamos.schemas.validation import schema_problem, validator
 
 _FENCE = re.compile(r"```(?:json)?\s*\n?(.*?)```", re.DOTALL | re.IGNORECASE)
 PROBLEM_LENGTH = 300
+DEEPEST = 100
+"""Levels of an answer's JSON; pydantic writes some more than twice as many."""
 
 
 def parse(text: str, schema: dict[str, Any]) -> tuple[Any, str | None]:
@@ -19,6 +22,9 @@ def parse(text: str, schema: dict[str, Any]) -> tuple[Any, str | None]:
         data = json.loads(_bare(text), parse_constant=no_constant)
     except (ValueError, RecursionError) as error:
         return None, f"the answer is not JSON ({error})"
+    unkept = unfit(data)
+    if unkept is not None:
+        return None, f"the answer {unkept}"
     try:
         return next(((None, problem) for problem in _problems(data, schema)), (data, None))
     except RecursionError:
@@ -30,6 +36,21 @@ def check_schema(schema: dict[str, Any]) -> None:
     problem = schema_problem(schema)
     if problem is not None:
         raise InvalidInput(what=problem, where="the output schema", next="Correct it. Nothing was sent.")
+
+
+def unfit(data: Any) -> str | None:
+    """Return why parsed JSON can't be kept, to be read after its name: it is nested too deeply, or a text in it is no Unicode. None when it can."""
+    level, depth = [data], 0
+    while level:
+        depth += 1
+        if depth > DEEPEST:
+            return f"is nested more than {DEEPEST} levels deep"
+        level = [inner for one in level if isinstance(one, dict | list) for inner in (one.values() if isinstance(one, dict) else one)]
+    try:
+        canonical(data).encode()
+    except UnicodeEncodeError:
+        return "holds half of a surrogate pair, which is no text"
+    return None
 
 
 def no_constant(name: str) -> Any:

@@ -72,6 +72,8 @@ class Meter:
         limit = output_limit(trip)
         price = self._prices.price(target.reference)
         await self._adapters.ready(target.provider.kind)
+        if trip.request.tools:
+            self._adapters.check_tools(target.provider.kind)
         # In a thread: a long prompt takes a while to look through.
         sent, veil = await asyncio.to_thread(veiled, trip.request, target.provider.hide) if target.provider.hide else (trip.request, None)
         trip.hidden = veil.summary if veil else None

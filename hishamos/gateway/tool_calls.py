@@ -9,12 +9,12 @@ from typing import Any
 
 from hishamos.errors import InvalidInput, nearest_hint
 from hishamos.gateway.adapters.plug import CallPiece
-from hishamos.gateway.answers import PROBLEM_LENGTH, no_constant
+from hishamos.gateway.answers import PROBLEM_LENGTH, no_constant, unfit
 from hishamos.records.tools import Tool, ToolCall
 from hishamos.schemas.validation import schema_problem, validator
 
-MOST_CALLS = 64
-"""So many calls of one answer are looked at; the others are broken."""
+MOST_CALLS = 16
+"""So many calls of one answer are run; the others are broken."""
 
 
 @dataclass(slots=True)
@@ -55,7 +55,7 @@ class Called:
         found: dict[str, ToolCall] = {}
         for place, one in enumerate(self._all):
             name = one.id if one.id and one.id not in found else f"call_{place}"
-            found[name] = ToolCall(id=name, name=one.name, arguments="".join(one.arguments))
+            found[name] = ToolCall(id=_whole(name), name=_whole(one.name), arguments=_whole("".join(one.arguments)))
         return list(found.values())
 
 
@@ -64,7 +64,7 @@ def judged(called: Called, tools: Sequence[Tool]) -> tuple[ToolCall, ...]:
     known = {tool.name: tool for tool in tools}
     found = []
     for place, call in enumerate(called.calls()):
-        data, problem = _read(call, known) if place < MOST_CALLS else (None, f"more than {MOST_CALLS} tools were asked for at once")
+        data, problem = _read(call, known) if place < MOST_CALLS else (None, f"more than {MOST_CALLS} tools were asked for at once; ask for the others next")
         found.append(call.model_copy(update={"input": data, "problem": problem}))
     return tuple(found)
 
@@ -83,6 +83,11 @@ def check_tools(tools: Sequence[Tool]) -> None:
             raise InvalidInput(what=problem, where=f"the tool {tool.name}", next="Correct it. Nothing was sent.")
 
 
+def _whole(text: str) -> str:
+    """Return a text without halves of surrogate pairs, which no store keeps."""
+    return text.encode("utf-8", "replace").decode()
+
+
 def _read(call: ToolCall, known: dict[str, Tool]) -> tuple[dict[str, Any] | None, str | None]:
     tool = known.get(call.name)
     if tool is None:
@@ -93,10 +98,12 @@ def _read(call: ToolCall, known: dict[str, Tool]) -> tuple[dict[str, Any] | None
         return None, f"the arguments are no JSON ({error}); they were: {call.arguments[:PROBLEM_LENGTH]}"
     if not isinstance(data, dict):
         return None, f"the arguments are no JSON object; they were: {call.arguments[:PROBLEM_LENGTH]}"
-    try:
-        wrong = sorted(validator(tool.parameters).iter_errors(data), key=lambda error: error.json_path)[:3]
-    except RecursionError:
-        return None, "the arguments go too deep to be held against the tool's schema"
-    if wrong:
-        return None, "the arguments do not satisfy the tool's schema: " + "; ".join(f"{one.json_path}: {one.message}"[:PROBLEM_LENGTH] for one in wrong)
-    return data, None
+    problem = unfit(data)
+    problem = _misfit(data, tool) if problem is None else f"what the arguments say {problem}"
+    return (data, None) if problem is None else (None, problem)
+
+
+def _misfit(data: dict[str, Any], tool: Tool) -> str | None:
+    wrong = sorted(validator(tool.parameters).iter_errors(data), key=lambda error: error.json_path)[:3]
+    told = "; ".join(f"{one.json_path}: {one.message}"[:PROBLEM_LENGTH] for one in wrong)
+    return f"the arguments do not satisfy the tool's schema: {told}" if told else None

@@ -104,11 +104,18 @@ def attempts_card(attempts: Sequence[Attempt]) -> str:
     return markup.card(markup.head("Attempts", f"{len(attempts)}"), markup.table(headings, rows, right=(4, 5, 6, 7)))
 
 
+SHOWN = 200
+"""Characters of a tool's arguments and result that a card shows."""
+
+
 def command_result_card(result: CommandResult) -> str:
     """Return an answer's card: served by whom, at what cost."""
     body = markup.folded("output", result.model_dump(mode="json")["output"])  # it may be the caller's own model
     if result.not_judged:
         body += f"<div>not judged offline: {markup.text(', '.join(result.not_judged))}</div>"
+    if result.tools:
+        rows = [(markup.text(use.name), markup.text(use.arguments[:SHOWN]), markup.text(use.result[:SHOWN])) for use in result.tools]
+        body += markup.table(("tool", "asked", "told"), rows)
     body += "".join(f"<div>{markup.text(warning.message)}</div>" for warning in result.warnings)
     hops = [attempt for attempt in result.attempts if attempt.cause]
     if hops:
@@ -134,7 +141,9 @@ def definition_card(definition: CommandDefinition | AgentDefinition | WorkflowDe
     if isinstance(definition, CommandDefinition):
         body += _parameters(definition.parameters) + markup.folded("template", definition.template)
     elif isinstance(definition, AgentDefinition):
-        body += f"<div>can: {markup.text(', '.join(definition.capabilities) or missing())}</div>" + markup.folded("instructions", definition.instructions)
+        body += f"<div>can: {markup.text(', '.join(definition.capabilities) or missing())}</div>"
+        body += f"<div>tools: {markup.text(', '.join(definition.tools))}</div>" if definition.tools else ""
+        body += markup.folded("instructions", definition.instructions)
     else:
         rows = [(markup.text(step.id), markup.text(step.type), markup.text(", ".join(step.after)), markup.text(step.when or "")) for step in definition.steps]
         body += _parameters(definition.inputs) + markup.table(("step", "type", "after", "when"), rows)

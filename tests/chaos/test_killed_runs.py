@@ -23,7 +23,7 @@ functions._plugged = lambda: {name: f"tests.rigs.witnessed:{name}" for name in (
 from hishamos.composition import open_in_process
 workspace = open_in_process(Path(sys.argv[1]), store="data/local/hishamos.duckdb")
 if sys.argv[2]:
-    started = workspace.workflows.start(sys.argv[2], {}, model="offline/extractive")
+    started = workspace.workflows.start(sys.argv[2], {}, model=sys.argv[3] or None)
 print("ready", flush=True)
 while not all(run.ended for run in workspace.runs.list()):
     time.sleep(0.02)
@@ -63,9 +63,9 @@ def workspace(tmp_path):
     return tmp_path
 
 
-def child(workspace, workflow=""):
+def child(workspace, workflow="", model="offline/extractive"):
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    return subprocess.Popen([sys.executable, "-c", CHILD, str(workspace), workflow], cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)
+    return subprocess.Popen([sys.executable, "-c", CHILD, str(workspace), workflow, model or ""], cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)
 
 
 def kill(process):

@@ -318,3 +318,10 @@ def test_any_text_is_kept(bench):
     bench.journal.write(lease, batch(row("a", "failed", output={text: [text]}, inputs=text, error=failure))).result(10)
     step = bench.steps(identity)["a"]
     assert (step.output, step.inputs, step.error) == ({text: [text]}, text, failure)
+
+
+def test_what_a_tool_gave_is_kept_once(bench):
+    assert bench.journal.kept("run/a/1/0.0") is None
+    assert bench.journal.keep("run/a/1/0.0", '{"result":"\u0645"}') == '{"result":"\u0645"}'
+    assert bench.journal.keep("run/a/1/0.0", '{"result":2}') == '{"result":"\u0645"}'
+    assert bench.journal.kept("run/a/1/0.0") == '{"result":"\u0645"}'

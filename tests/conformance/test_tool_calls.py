@@ -11,7 +11,7 @@ from hishamos.errors import InvalidInput
 from hishamos.records.calls import AttemptBegan, CallStatus, Finished, Message, ModelRequest, Outcome, Restarted, StreamEvent, Tags, TextPiece, ToolCalled
 from hishamos.records.configuration import PriceSettings, ProviderSettings
 from hishamos.records.tools import Tool, ToolCall
-from tests.rigs.gateways import MODELS, House, build, provider, settings_for
+from tests.rigs.gateways import MODELS, House, Scripted, build, provider, settings_for
 from tests.rigs.simulator import Simulator
 
 Open = Callable[..., House]
@@ -206,6 +206,23 @@ def test_a_model_that_cannot_use_tools_is_passed_over_and_it_is_said_why(simulat
         outcome = house.ask(tools=(WEATHER,))
         assert outcome.model == "spare/gpt-4.1-nano"
         assert "real/o3-deep-research can't use tools" in outcome.attempts[0].why
+    finally:
+        house.close()
+
+
+def test_an_adapter_that_knows_nothing_of_tools_is_passed_over(simulator: Simulator):
+    simulator.clear()
+    toy = ProviderSettings(name="toy", kind="toy", api_base=simulator.url)
+    settings = settings_for(toy, provider("openai", simulator.url), models=("toy/model", MODELS["openai"]))
+    adapter = Scripted()
+    house = build(settings, adapters={"toy": adapter})
+    try:
+        outcome = house.ask(tools=(WEATHER,))
+        assert (outcome.model, adapter.asked) == (MODELS["openai"], [])
+        assert "does not tell models of tools" in outcome.attempts[0].why
+        alone = house.ask(target="toy/model", tools=(WEATHER,))
+        assert (alone.status, alone.error.type, alone.attempts) == (CallStatus.FAILED, "AdapterBroken", ())
+        assert house.ask(target="toy/model").text == "fine"
     finally:
         house.close()
 

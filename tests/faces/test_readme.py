@@ -43,9 +43,10 @@ def shell(tmp_path_factory):
     (bin_folder / "hishamos").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m hishamos "$@"\n')
     (bin_folder / "hishamos").chmod(0o755)
     work = folder / "work"
-    (work / "commands").mkdir(parents=True)
     for text in _blocks("yaml"):
-        (work / text.splitlines()[0].removeprefix("# ")).write_text(text)
+        file = work / text.splitlines()[0].removeprefix("# ")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
     environment = {**os.environ, "PATH": f"{bin_folder}:{os.environ['PATH']}", "HISHAMOS_WORKSPACE": str(work)}
 
     def run(*command):

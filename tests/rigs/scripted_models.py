@@ -5,11 +5,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
 
 from hishamos.contracts.feeds import Feed
 from hishamos.errors import CallFailed, KeyReused, to_wire
-from hishamos.records.calls import CallStatus, ModelRequest, Outcome, StreamEvent, Tags
-from hishamos.records.record import Failure, content_hash
+from hishamos.records.calls import Attempt, AttemptStatus, CallStatus, ModelRequest, Outcome, StreamEvent, Tags
+from hishamos.records.record import Failure, content_hash, now
 from hishamos.records.tools import ToolCall
 
 Script = Callable[[ModelRequest, str], str | BaseException | CallStatus | tuple[ToolCall, ...]]
@@ -39,6 +40,7 @@ class ScriptedModels:
         self.script: Script = script or (lambda request, key: f"answer to {request.messages[-1].content}")
         self.hold = hold
         self.cost_nanos: int | None = 0
+        self.latency_ms: float | None = None
         self.sent: list[str] = []
         self.requests: dict[str, ModelRequest] = {}
         self.tags: dict[str, Tags] = {}
@@ -112,5 +114,7 @@ class ScriptedModels:
             self.settle(key, Outcome(call_id=key, key=key, status=said, text="a part", model="fake/model"))
         else:
             text, calls = (said, ()) if isinstance(said, str) else ("", said)
+            facts: dict[str, Any] = {"id": key, "call_id": key, "idempotency_key": key, "provider": "fake", "model": "fake/model", "started_at": now()}
+            attempts = (Attempt(status=AttemptStatus.SUCCEEDED, latency_ms=self.latency_ms, **facts),) if self.latency_ms is not None else ()
             done = Outcome(call_id=key, key=key, status=CallStatus.SUCCEEDED, text=text, calls=calls, model="fake/model", cost_nanos=self.cost_nanos)
-            self.settle(key, done)
+            self.settle(key, done.model_copy(update={"attempts": attempts}))

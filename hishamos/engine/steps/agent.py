@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -75,11 +74,6 @@ class _StepDesk:
         """See the plug."""
         context = self._context
         return context.once(self._key(place), lambda: work(lambda: context.workspace(f"{context.attempt}/{place}")))
-
-    def since(self, place: str) -> float:
-        """See the plug."""
-        began: float = self._context.memory.setdefault(f"began {place}", time.monotonic())
-        return time.monotonic() - began
 
     def _key(self, place: str) -> str:
         return f"{self._context.run.id}/{self._context.path}/{self._context.attempt}/{place}"

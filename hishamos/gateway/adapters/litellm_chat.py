@@ -43,6 +43,8 @@ TOOL_SCHEMA_WORDS = "Call tools as long as you need them. Your last answer is on
 class LitellmAdapter:
     """Serves every kind of provider that litellm knows, and OpenAI-compatible servers."""
 
+    calls_tools = True
+
     def __init__(self) -> None:
         self._import = threading.Lock()
         self._module: ModuleType | None = None

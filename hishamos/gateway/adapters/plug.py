@@ -30,7 +30,7 @@ class AdapterRequest:
     timeout_s: float
     """What is left for this attempt, seconds; the ladder ends it then whatever the adapter does."""
     tools: tuple[Tool, ...] = ()
-    """What the model may call. An adapter that can't tell it raises :class:`Fault` before anything is sent."""
+    """What the model may call; only given to an adapter that has ``calls_tools = True``."""
 
 
 @dataclass(frozen=True, slots=True)

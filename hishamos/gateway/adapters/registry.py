@@ -75,6 +75,13 @@ class Adapters:
             raise self._broken[kind] from error
         return adapter
 
+    def check_tools(self, kind: str) -> None:
+        """Raise :class:`AdapterBroken` unless the kind's adapter says that it tells models of tools: else they would be left out without a word."""
+        if not getattr(self.of(kind), "calls_tools", False):
+            package = ", ".join(sorted(_package(point) for point in self._offered.get(kind, []))) or "this program"
+            advice = "Ask a model of another provider, or leave the tools out."
+            raise AdapterBroken(kind=kind, package=package, problem="it does not tell models of tools", next=advice)
+
     async def ready(self, kind: str) -> None:
         """Wait until what the adapter needs is imported; done once, in a thread."""
         if kind not in self._ready:

@@ -185,6 +185,31 @@ def test_an_agent_that_is_a_tool_is_bound_by_its_own_limits(bench: Bench):
     assert [call.key for call in done.calls] == ["k", "k/0.0/0", "k/0.0/1", "k/1"]
 
 
+def test_an_agent_that_is_a_tool_is_held_to_the_time_of_its_calls_whoever_reads_it_again(bench: Bench):
+    slow = WRITER.model_copy(update={"limits": AgentLimits(seconds=5, turns=50)})
+    turns = by_turn((call("writer", task="laugh"),), (call("hang", 1),), "done")
+
+    def script(request: ModelRequest, key: str) -> Any:
+        return (call("shout", text="ha", times=1),) if request.messages[0].content.startswith("Write.") else turns(request, key)
+
+    bench.models.script, bench.models.latency_ms = script, 2_000.0
+    identity = bench._insert(pinned(agent("writer", "hang"), slow), {})
+    dead = bench.process()
+    dead.begin(identity)
+    until(lambda: "hang" in step_functions.calls)
+    dead.close()
+    alive = bench.process()
+    assert alive.recover() == [identity]
+    until(lambda: step_functions.calls.count("hang") == 2)
+    step_functions.gate.set()
+    until(lambda: bench.get(identity).ended)
+    assert bench.get(identity).outputs == {"a": "done"}
+    told = [message.content for message in bench.models.requests[f"{identity}/a/1/2"].messages if message.role == "tool"]
+    assert "agent writer was ended by its limit seconds = 5" in told[0]
+    assert step_functions.calls.count("shout") == 2
+    assert sorted(key.removeprefix(f"{identity}/a/1/") for key in bench.models.sent) == ["0", "0.0/0", "0.0/1", "0.0/2", "1", "2"]
+
+
 def test_a_second_process_pays_nothing_again_and_runs_no_finished_tool_again(bench: Bench):
     turns = by_turn((call("add", 0, first=1), call("echo", 1, text="x")), "done")
     bench.models.hold = True

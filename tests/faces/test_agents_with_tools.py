@@ -1,0 +1,193 @@
+"""Agents with tools over the workspace's server, on the OpenAI, Anthropic and Gemini formats: answers, ledger and the provider's book."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import hishamos
+from hishamos.errors import AgentStopped, InvalidInput
+from hishamos.notebook.cards import command_result_card
+from hishamos.records.calls import Attempt, CommandResult
+from hishamos.records.results import IssueDraft
+from tests.conftest import stop_server
+from tests.rigs.gateways import BASES, MODELS
+from tests.rigs.simulator import Simulator
+
+NANO = "openai/gpt-4.1-nano"
+COMMAND = f"name: upper\ndescription: Say it in capitals.\nmodel: {NANO}\ntemplate: '{{{{ text }}}}'\nparameters:\n  text: {{type: text, max_length: 40}}\n"
+AGENT = 'name: clerk\ndescription: Works.\ninstructions: Work.\ntools: ["command:upper", find_similar_bugs]\nlimits: {turns: 4, usd: "0.5", seconds: 60}\n'
+HASTY = "name: hasty\ndescription: Works.\ninstructions: Work.\ntools: [upper]\nlimits: {turns: 90, seconds: 2}\n"
+POOR = 'name: poor\ndescription: Works.\ninstructions: Work.\ntools: [upper]\nlimits: {turns: 90, usd: "0.0001"}\n'
+FLOW = """name: flow
+description: An agent at work.
+steps:
+  - {id: ask, type: agent, with: {agent: clerk, task: "Say hello"}}
+outputs: {said: "{{ steps.ask.output }}"}
+"""
+every = pytest.mark.parametrize("kind", ["openai", "anthropic", "gemini"])
+
+
+@pytest.fixture(scope="module")
+def simulator() -> Iterator[Simulator]:
+    with Simulator() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def opened(simulator: Simulator) -> Iterator[hishamos.Workspace]:
+    """One workspace for all: what a server has to load takes seconds."""
+    folder = Path(tempfile.mkdtemp(prefix="hos-"))
+    toml = ['[routes.default]\nmodels = ["openai/gpt-4.1-mini"]\n']
+    for kind, base in BASES.items():
+        (folder / f"{kind}.key").write_text(f"sk-{kind}-0123456789abcdef")
+        (folder / f"{kind}.key").chmod(0o600)
+        toml.append(f'[providers.{kind}]\napi_key = "file:{folder}/{kind}.key"\napi_base = "{simulator.url}{base}"\n')
+    (folder / "hishamos.toml").write_text("".join(toml))
+    files = {"commands/upper": COMMAND, "agents/clerk": AGENT, "agents/hasty": HASTY, "agents/poor": POOR, "workflows/flow": FLOW}
+    for name, text in files.items():
+        (folder / f"{name}.yaml").parent.mkdir(exist_ok=True)
+        (folder / f"{name}.yaml").write_text(text)
+    with hishamos.open(folder) as workspace:
+        yield workspace
+    stop_server(folder)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def ws(opened: hishamos.Workspace, simulator: Simulator) -> hishamos.Workspace:
+    simulator.clear()
+    earlier.clear()
+    earlier.update(row.id for row in opened.ledger.calls(limit=1000))
+    return opened
+
+
+earlier: set[str] = set()
+"""Attempts of the tests before."""
+
+
+def calls(ws: hishamos.Workspace) -> list[Attempt]:
+    return [row for row in ws.ledger.calls(limit=1000) if row.id not in earlier]
+
+
+def script(simulator: Simulator, kind: str, *acts: dict, then: dict | None = None) -> None:
+    simulator.script(MODELS[kind].partition("/")[2], *acts, then=then)
+    simulator.script("gpt-4.1-nano", then={"text": "HELLO"})
+
+
+def told(simulator: Simulator) -> list[dict]:
+    """Return what the model was told of its tools, by the last request that holds results."""
+    return [json.loads(result) for result in [entry for entry in simulator.book() if entry["results"]][-1]["results"]]
+
+
+def billed(simulator: Simulator) -> list[tuple[int, int]]:
+    return sorted((entry["billed"]["input"], entry["billed"]["output"]) for entry in simulator.book())
+
+
+def paid(ws: hishamos.Workspace) -> list[tuple[int, int]]:
+    return sorted((row.input_tokens, row.output_tokens) for row in calls(ws))
+
+
+@every
+def test_a_command_and_a_function_beside_each_other(ws: hishamos.Workspace, simulator: Simulator, kind: str):
+    ws.projects.ensure("DEMO")
+    ws.issues.create(
+        "DEMO",
+        [
+            IssueDraft(title="Export closes the app", body="Exporting to PDF closes the app.", origin="a"),
+            IssueDraft(title="Wrong colour", body="A red", origin="b"),
+        ],
+    )
+    wanted = [{"name": "upper", "arguments": {"text": "hello"}}, {"name": "find_similar_bugs", "arguments": {"text": "the app closes on export", "limit": 1}}]
+    also = [] if kind == "openai" else [{"text": "HELLO"}]  # a model that is named for the task is asked for the command too
+    script(simulator, kind, {"text": "I look. ", "calls": wanted}, *also, {"text": "It is known."})
+    answer = ws.agents.ask("clerk", "Is it known?", model=None if kind == "openai" else MODELS[kind], key=kind)
+    assert (answer.output, answer.text, [use.name for use in answer.tools]) == ("It is known.", "It is known.", ["upper", "find_similar_bugs"])
+    first, second = told(simulator)
+    assert [issue["title"] for issue in second["result"]] == ["Export closes the app"]
+    assert not any(use.failed for use in answer.tools)
+    assert first == {"result": "HELLO"}
+    assert (paid(ws), len(answer.call_ids)) == (billed(simulator), 3)
+    assert answer.cost_nanos == sum(row.cost_nanos for row in calls(ws)) > 0
+    assert {row.agent for row in calls(ws)} == {"clerk", None}
+    again = ws.agents.ask("clerk", "Is it known?", model=None if kind == "openai" else MODELS[kind], key=kind)
+    assert (again.output, again.reused, len(simulator.book())) == ("It is known.", True, 3)
+    assert "find_similar_bugs" in command_result_card(answer)
+
+
+@every
+def test_d11_what_is_broken_goes_back_to_the_model(ws: hishamos.Workspace, simulator: Simulator, kind: str):
+    broken = [
+        {"name": "upper", "arguments": '{"text": '},
+        {"name": "uper", "arguments": {"text": "x"}},
+        {"name": "upper", "arguments": {"text": "x" * 41}},
+        {"name": "find_similar_bugs", "arguments": {"text": "x", "limit": 500}},
+    ]
+    script(simulator, kind, {"calls": broken}, {"text": "I did without."})
+    answer = ws.agents.ask("clerk", "Try", model=MODELS[kind])
+    assert answer.output == "I did without."
+    errors = [one["error"] for one in told(simulator)]
+    assert "the arguments are no JSON" in errors[0]
+    assert "there is no tool named 'uper'; did you mean 'upper'?" in errors[1]
+    assert "do not satisfy the tool's schema: $.text:" in errors[2]
+    assert "limit is 500" in errors[3]
+    assert all(use.failed for use in answer.tools)
+    assert (len(simulator.book()), paid(ws)) == (2, billed(simulator))
+
+
+@every
+def test_d12_an_agent_that_never_stops_ends_at_its_turns(ws: hishamos.Workspace, simulator: Simulator, kind: str):
+    script(simulator, kind, then={"calls": [{"name": "upper", "arguments": {"text": "again"}}]})
+    with pytest.raises(AgentStopped, match="agent clerk was ended by its limit turns = 4"):
+        ws.agents.ask("clerk", "Never stop", model=MODELS[kind] if kind != "openai" else None)
+    assert len([entry for entry in simulator.book() if entry["offered"]]) == 4
+    assert paid(ws) == billed(simulator)
+
+
+def test_d12_an_agent_that_never_stops_ends_at_its_money_or_its_time(ws: hishamos.Workspace, simulator: Simulator):
+    script(simulator, "openai", then={"calls": [{"name": "upper", "arguments": {"text": "again"}}], "delay_s": 0.2})
+    with pytest.raises(AgentStopped, match=r"agent poor was ended by its limit usd = 0\.0001"):
+        ws.agents.ask("poor", "Never stop")
+    spent = sum(row.cost_nanos for row in calls(ws))
+    assert 100_000 <= spent < 200_000
+    with pytest.raises(AgentStopped, match="agent hasty was ended by its limit seconds = 2"):
+        ws.agents.ask("hasty", "Never stop")
+    end = time.monotonic() + 10
+    while any(row.status == "sent" for row in calls(ws)):  # what was under way is cancelled, and estimated
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    assert all(row.cost_nanos is not None for row in calls(ws))
+
+
+def test_a_step_uses_tools_and_the_run_pays_for_them(ws: hishamos.Workspace, simulator: Simulator):
+    script(simulator, "openai", {"calls": [{"name": "upper", "arguments": {"text": "hello"}}]}, {"text": "said"})
+    run = ws.workflows.start("flow").wait()
+    assert (run.state, run.outputs) == ("succeeded", {"said": "said"})
+    rows = ws.ledger.calls(run=run.id)
+    assert {row.step_id for row in rows} == {"ask"}
+    assert sorted(row.idempotency_key.removeprefix(f"{run.id}/ask/1/") for row in rows) == ["0", "0.0/0", "1"]
+    script(simulator, "openai", then={"calls": [{"name": "upper", "arguments": {"text": "again"}}]})
+    failed = ws.workflows.start("flow").wait()
+    assert failed.state == "failed"
+    assert "limit turns = 4" in failed.error.message
+
+
+def test_the_offline_model_says_that_it_cannot(ws: hishamos.Workspace, simulator: Simulator):
+    with pytest.raises(InvalidInput, match=r"offline/extractive is the offline model, which can't use tools.*Nothing was sent"):
+        ws.agents.ask("clerk", "Try", model="offline/extractive")
+    with pytest.raises(InvalidInput, match="only a single answer can be streamed"):
+        list(ws.agents.stream("clerk", "Try"))
+    assert (calls(ws), simulator.book()) == ([], [])
+
+
+def test_the_shipped_librarian_can_be_asked(ws: hishamos.Workspace, simulator: Simulator):
+    script(simulator, "openai", {"calls": [{"name": "find_similar_bugs", "arguments": {"text": "x", "project": "NONE"}}]}, {"text": "Nothing fits."})
+    answer = ws.agents.ask("bug-librarian", "Is it known?")
+    assert isinstance(answer, CommandResult)
+    assert (answer.output, json.loads(answer.tools[0].result)) == ("Nothing fits.", {"result": []})
