@@ -6,6 +6,7 @@ server is the same typed error in the client (:func:`to_wire`, :func:`from_wire`
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 
@@ -212,7 +213,7 @@ class SchemaUnsatisfiable(GatewayError):
     """The offline model found no value that satisfies the output schema ({problem}). Correct the schema, or use a provider's model."""
 
 
-def nearest_hint(name: str, known: list[str]) -> str:
+def nearest_hint(name: str, known: Sequence[str]) -> str:
     """Return ``; did you mean 'x'?`` for the nearest known name, or an empty string."""
     import difflib
 

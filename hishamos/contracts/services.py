@@ -347,8 +347,11 @@ class Providers(Protocol):
         ...
 
     @verb("providers.read")
-    def diagnose(self) -> List[Finding]:
-        """Return what ``hishamos doctor`` prints: what was found, what works, what to do next."""
+    def diagnose(self, *, network: bool = True) -> List[Finding]:
+        """Return what ``hishamos doctor`` prints: what was found, what works, what to do next.
+
+        ``network``: ask each provider for the list of its models, which costs nothing, proves its key and takes five seconds at most.
+        """
         ...
 
 
