@@ -33,7 +33,7 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     whole = config.args_source is pytest.Config.ArgsSource.TESTPATHS and config.option.markexpr == "not chaos and not benchmark"
     if not whole or config.option.keyword or config.option.capture == "no" or config.option.usepdb or config.option.collectonly:
         return 0
-    return min(max(os.cpu_count() or 1, 2), MOST_PROCESSES)
+    return min((os.cpu_count() or 1) + 1, MOST_PROCESSES)
 
 
 @pytest.fixture(autouse=True)

@@ -43,7 +43,7 @@ def _card(provider: ProviderStatus) -> None:
             pressed = st.button("Test", key=f"test-{provider.name}", disabled=not provider.models, help="Makes one tiny call")
         _figures(provider)
         facts = [f"key from `{provider.key}`" if provider.key else "", f"at `{provider.api_base}`" if provider.api_base else ""]
-        facts += [", ".join(f"`{model}`" for model in provider.models)]
+        facts += [", ".join(f"`{model}`" for model in provider.models), f"is not sent: {', '.join(provider.hides)}" if provider.hides else ""]
         st.caption(" · ".join(fact for fact in facts if fact))
         if provider.advice:
             st.warning(provider.advice, icon=":material/build:")

@@ -38,9 +38,10 @@ def ask_verb(face: Face, *, agent: str, text: str, model: str | None, project: s
 @click.option("--model", metavar="NAME", help="A model, route or policy instead of the command's own.")
 @click.option("--project", metavar="KEY", help="The project that the call belongs to.")
 @click.option("--fresh", is_flag=True, help="Ask anew although the cache has an answer.")
+@click.option("--sample", type=click.IntRange(min=1), default=1, metavar="N", help="Which of several answers to the same question; each is cached by itself.")
 @click.option("--preview", is_flag=True, help="Print the text that would be sent, and send nothing.")
 @pass_face
-def command_verb(face: Face, *, name: str, inputs: tuple[str, ...], model: str | None, project: str | None, fresh: bool, preview: bool) -> None:
+def command_verb(face: Face, *, name: str, inputs: tuple[str, ...], model: str | None, project: str | None, fresh: bool, sample: int, preview: bool) -> None:
     """Run a command once. Ctrl-C cancels the call."""
     from hishamos.cli.watching import waiting
 
@@ -52,7 +53,7 @@ def command_verb(face: Face, *, name: str, inputs: tuple[str, ...], model: str |
             face.show({"command": definition.reference, "text": text}, lambda: (_literal(text),))
             return
         with waiting(face, f"{name} is running"):
-            answer = workspace.commands.run(name, values, model=model, project=project, fresh=fresh)
+            answer = workspace.commands.run(name, values, model=model, project=project, fresh=fresh, sample=sample)
         show_answer(face, answer)
 
 

@@ -33,6 +33,7 @@ SETTINGS = """\
 # concurrency = 32
 # timeout_s = 60                           # one attempt
 # idle_timeout_s = 15                      # between two chunks
+# hide = ["email", "phone", "card"]        # personal data that it is not sent: it gets placeholders
 
 # A route is a chain: when a model does not answer, the next one is asked.
 # [routes.default]

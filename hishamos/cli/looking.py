@@ -130,6 +130,7 @@ def _providers(found: Sequence[ProviderStatus]) -> list[Any]:
         for one in found
     ]
     notes = [f"{one.name}: {one.advice}" for one in found if one.advice]
+    notes += [f"{one.name} is not sent: {', '.join(one.hides)}" for one in found if one.hides]
     notes += [f"{one.name}, last error: {one.last_error}" for one in found if one.last_error]
     return [table("Providers, last 24 hours", ("Provider", "State", "Key", "Models", *figures), rows, right=figures), *([""] if notes else []), *notes]
 

@@ -49,6 +49,7 @@ class Commands(Protocol):
         key: str | None = None,
         project: str | None = None,
         fresh: bool = False,
+        sample: int = 1,
         output: Shape | None = None,
     ) -> CommandResult:
         """Run a command once and return its answer.
@@ -56,6 +57,7 @@ class Commands(Protocol):
         ``model``: a model, route or policy; left out, the command's own, its agent's, then the workspace's route.
         ``key``: an idempotency key; left out, the request's own id, so that a call repeated after a lost connection is not paid twice.
         ``fresh``: ask anew where the command's ``cache`` would allow an earlier answer; the new one takes its place.
+        ``sample``: which of several answers to the same question; 2 asks a second time though the first is cached, and is itself kept.
         ``output``: the answer's shape instead of the command's own: a JSON Schema, or a pydantic model whose instance is then the output.
         An answer that does not satisfy it is sent back with the problem, as often as the command's ``repairs`` say; each time is a call.
         Raises ``InvalidInput``, ``UnknownName``, ``NoProvider``, ``CallFailed``, ``BudgetRefused``, ``OutputInvalid``.

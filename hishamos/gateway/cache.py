@@ -113,7 +113,8 @@ def cache_key(trip: Trip, target: Target) -> str:
     """Return the hash of everything that can change the answer: model, address, messages, parameters, schema, command version."""
     asked: dict[str, Any] = trip.request.identity()
     asked.pop("target")
-    return content_hash([target.reference, target.provider.kind, target.provider.api_base, asked, output_limit(trip), trip.tags.command])
+    facts = [target.reference, target.provider.kind, target.provider.api_base, asked, output_limit(trip), trip.tags.command]
+    return content_hash([*facts, sorted(target.provider.hide)] if target.provider.hide else facts)
 
 
 def _noted(done: Future[Any]) -> None:

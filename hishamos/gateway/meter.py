@@ -24,7 +24,8 @@ from hishamos.gateway.prices import PriceBook
 from hishamos.gateway.routes import OFFLINE, Target
 from hishamos.gateway.tool_calls import Called, judged
 from hishamos.gateway.trips import Ended, Tried, Trip, failure, output_limit
-from hishamos.records.calls import Attempt, AttemptBegan, AttemptStatus, CallStatus, Outcome, Restarted, TextPiece, Usage, UsageTold
+from hishamos.gateway.veil import Veil, unveiled, veiled
+from hishamos.records.calls import Attempt, AttemptBegan, AttemptStatus, CallStatus, ModelRequest, Outcome, Restarted, TextPiece, Usage, UsageTold
 from hishamos.records.money import Price
 from hishamos.records.record import new_id, now, usd
 from hishamos.security import redact
@@ -73,7 +74,10 @@ class Meter:
         await self._adapters.ready(target.provider.kind)
         if trip.request.tools:
             self._adapters.check_tools(target.provider.kind)
-        ask = Reserve(None if price is None else bound(price, input_bound(trip.request), limit), price)
+        # In a thread: a long prompt takes a while to look through.
+        sent, veil = await asyncio.to_thread(veiled, trip.request, target.provider.hide) if target.provider.hide else (trip.request, None)
+        trip.hidden = veil.summary if veil else None
+        ask = Reserve(None if price is None else bound(price, input_bound(sent), limit), price)
         if trip.cancelled:
             raise TimeoutError
         if target.provider.kind == OFFLINE.kind and not trip.held:
@@ -82,7 +86,7 @@ class Meter:
                 return tried
         attempt = await self._intend(trip, target, ask)
         self._quote(target.reference, price)
-        tried = await self._attempted(trip, target, attempt, ask, limit)
+        tried = await self._attempted(trip, target, attempt, ask, limit, sent, veil)
         await self._settle(trip, tried, ask)
         return tried
 
@@ -91,7 +95,7 @@ class Meter:
 
         None if the key is known: nothing was written, and its call may have ended or be another process's.
         """
-        tried = await self._attempted(trip, target, attempt_of(trip, target), ask, limit)
+        tried = await self._attempted(trip, target, attempt_of(trip, target), ask, limit, trip.request, None)
         self._conclude(trip, tried)
         if not await answered(self._ledger.record(trip.intent, tried.attempt, ask, tried.outcome)):
             trip.attempts.pop()
@@ -100,14 +104,14 @@ class Meter:
         _tell(trip, tried.attempt)
         return tried
 
-    async def _attempted(self, trip: Trip, target: Target, attempt: Attempt, ask: Reserve, limit: int) -> Tried:
+    async def _attempted(self, trip: Trip, target: Target, attempt: Attempt, ask: Reserve, limit: int, sent: ModelRequest, veil: Veil | None) -> Tried:
         """Send the request, read the answer; nothing is written."""
         if trip.texted:
             trip.publish(Restarted(model=target.reference))
             trip.texted = False
         trip.publish(AttemptBegan(model=target.reference))
         reading, started = _Reading(), time.perf_counter()
-        cause, fault = await self._read(trip, target, limit, reading)
+        cause, fault = await self._read(trip, target, limit, reading, sent, veil)
         attempt = _completed(trip, attempt, target, reading, cause, fault, ask, limit, started)
         return _tried(trip, target, attempt, reading, cause, fault)
 
@@ -155,28 +159,30 @@ class Meter:
             error = causes.call_failed(target.reference, "another process still holds this call", "deadline", 0, "Repeat it with the same key later.")
             raise Ended(trip.outcome(CallStatus.FAILED, error=error)) from None
 
-    async def _read(self, trip: Trip, target: Target, limit: int, reading: _Reading) -> tuple[Cause | None, Fault | None]:
-        """Read the answer within the attempt's time and the idle time; return why it is no success, if it is none."""
+    async def _read(
+        self, trip: Trip, target: Target, limit: int, reading: _Reading, sent: ModelRequest, veil: Veil | None
+    ) -> tuple[Cause | None, Fault | None]:
+        """Send the request and read its answer within the attempt's time and the idle time; return why it is no success, if it is none."""
         if trip.cancelled:
             return causes.UNSENT, None
         loop = asyncio.get_running_loop()
-        provider, request = target.provider, trip.request
+        provider = target.provider
         until = loop.time() + provider.timeout_s
         ask = AdapterRequest(
             provider=provider,
             model=target.model,
-            messages=request.messages,
-            output_schema=request.output_schema,
+            messages=sent.messages,
+            output_schema=sent.output_schema,
             max_output_tokens=limit,
-            temperature=request.temperature,
+            temperature=sent.temperature,
             api_key=target.api_key,
             stream=trip.stream,
             timeout_s=min(until, trip.deadline) - loop.time(),
-            tools=request.tools,
+            tools=sent.tools,
         )
         try:
-            async with trip.scope(until), contextlib.aclosing(self._adapters.of(provider.kind).stream(ask)) as events:  # type: ignore[type-var]
-                async for event in events:
+            async with trip.scope(until), contextlib.aclosing(self._adapters.of(provider.kind).stream(ask)) as told:  # type: ignore[type-var]
+                async for event in told if veil is None else unveiled(told, veil):
                     _take(event, reading, trip, target)
                     trip.extend(min(until, loop.time() + provider.idle_timeout_s))
         except Fault as fault:
@@ -313,7 +319,8 @@ def _chosen(trip: Trip) -> dict[str, str]:
     """Return why this model is asked, and why others of its route are not."""
     passed_over = (*trip.plan.passed_over, *trip.passed_over.values())
     chosen = {} if trip.plan.reason is None else {"choice": trip.plan.reason}
-    return {**chosen, "passed_over": "; ".join(passed_over)} if passed_over else chosen
+    hidden = {} if trip.hidden is None else {"hidden": trip.hidden}
+    return {**chosen, **hidden, "passed_over": "; ".join(passed_over)} if passed_over else {**chosen, **hidden}
 
 
 def _completed(

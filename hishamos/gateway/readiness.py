@@ -33,7 +33,9 @@ def statuses(settings: Settings, keys: Keys, standing: Standing, circuits: Circu
 def _status(provider: ProviderSettings, settings: Settings, keys: Keys, standing: Standing, problem: Problem) -> ProviderStatus:
     chains = ((*route.models, *route.on_context_overflow, *route.on_content_policy) for route in settings.routes.values())
     models = tuple(dict.fromkeys(model for chain in chains for model in chain if model.startswith(f"{provider.name}/")))
-    status = ProviderStatus(name=provider.name, kind=provider.kind, state="ready", key=provider.api_key, api_base=provider.api_base, models=models)
+    status = ProviderStatus(
+        name=provider.name, kind=provider.kind, state="ready", key=provider.api_key, api_base=provider.api_base, models=models, hides=provider.hide
+    )
     if provider.kind == "offline":
         return status.model_copy(update={"state": "offline", "models": (OFFLINE_MODEL,)})
     broken = problem(provider.kind)

@@ -70,6 +70,8 @@ class Trip:
     """Targets that have not been tried yet."""
     passed_over: dict[str, str] = field(default_factory=dict)
     """Models that were not asked since the last attempt, and why."""
+    hidden: str | None = None
+    """How much personal data the present target is not sent, by kind."""
     texted: bool = False
     cancelled: bool = False
     closing: bool = False

@@ -63,10 +63,12 @@ class ModelRequest(Record):
     """How old an answer to exactly this question may be to be given again for nothing."""
     refresh: bool = False
     """Ask anew although the cache may have an answer; the new one takes its place."""
+    sample: int = Field(1, ge=1)
+    """Which of several answers to one question is wanted: each number has a place of its own in the cache."""
 
     def identity(self) -> dict[str, Any]:
         """Return what can change the answer, as plain data: two requests that differ in it are different requests."""
-        asked = self.model_dump(mode="json", exclude={"cache", "refresh"})
+        asked = self.model_dump(mode="json", exclude={"cache", "refresh"} | ({"sample"} if self.sample == 1 else set()))
         if not self.tools:
             del asked["tools"]  # a request without tools has the hash that it had before there were any
         for message in asked["messages"]:
@@ -189,9 +191,9 @@ class Attempt(Record):
 
     @property
     def why(self) -> str:
-        """Why this model was asked: how the route chose, and whom it passed over; empty where it went by the route's own order."""
-        passed = self.tags.get("passed_over")
-        return "; ".join(part for part in (self.tags.get("choice"), passed and f"passed over: {passed}") if part)
+        """Why this model was asked, as its route chose, whom it passed over, and what was hidden from it; empty where there is nothing to tell."""
+        passed, hidden = self.tags.get("passed_over"), self.tags.get("hidden")
+        return "; ".join(part for part in (self.tags.get("choice"), passed and f"passed over: {passed}", hidden and f"hidden from it: {hidden}") if part)
 
 
 class Outcome(Record):

@@ -16,6 +16,8 @@ BUDGET_SCOPE = re.compile(r"^(workspace|run|(project|user|key|workflow|run):\S+)
 POLICIES = ("cheapest", "fastest", "best value")
 """Reserved words for what chooses among the models of all routes; no route may have these names."""
 DEFAULT_PORTS = {"https": 443, "http": 80}
+PersonalData = Literal["email", "phone", "card"]
+"""What can be found by its form: e-mail addresses, phone numbers, payment card numbers."""
 BUDGET_SCOPES = "workspace, run, project:KEY, user:NAME, key:PREFIX, workflow:NAME or run:ID"
 
 
@@ -44,6 +46,8 @@ class ProviderSettings(Record):
     concurrency: int = Field(32, gt=0)
     timeout_s: float = Field(60, gt=0, allow_inf_nan=False)
     idle_timeout_s: float = Field(15, gt=0, allow_inf_nan=False)
+    hide: tuple[PersonalData, ...] = ()
+    """Personal data that it is not sent: placeholders go in its place, and are replaced in the answer."""
     found: bool = False
     """True when it was found in the environment and stands in no file."""
     trusted: tuple[str, ...] = ()

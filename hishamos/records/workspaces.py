@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from pydantic import ConfigDict
 
+from hishamos.records.configuration import PersonalData
 from hishamos.records.record import Record
 
 
@@ -83,6 +84,8 @@ class ProviderStatus(Record):
     api_base: str | None = None
     models: tuple[str, ...] = ()
     """The models of it that routes name."""
+    hides: tuple[PersonalData, ...] = ()
+    """Personal data that it is not sent."""
     circuits: tuple[CircuitStatus, ...] = ()
     """Those of its models that are not asked just now."""
     attempts: int = 0

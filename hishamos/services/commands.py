@@ -54,10 +54,11 @@ class CommandsService(Service):
         key: str | None = None,
         project: str | None = None,
         fresh: bool = False,
+        sample: int = 1,
         output: dict[str, Any] | None = None,
     ) -> CommandResult:
         """See the contract."""
-        return self.run_later(name, inputs, model=model, key=key, project=project, fresh=fresh, output=output).result()
+        return self.run_later(name, inputs, model=model, key=key, project=project, fresh=fresh, sample=sample, output=output).result()
 
     def run_later(
         self,
@@ -68,6 +69,7 @@ class CommandsService(Service):
         key: str | None = None,
         project: str | None = None,
         fresh: bool = False,
+        sample: int = 1,
         output: dict[str, Any] | None = None,
     ) -> Future[CommandResult]:
         """The answer of :meth:`run`, at once as a future; cancelling it cancels the call."""
@@ -75,8 +77,10 @@ class CommandsService(Service):
         request, agent = self._request(command, inputs, model)
         if output is not None:
             request = request.model_copy(update={"output_schema": output})
-        if fresh:
-            request = request.model_copy(update={"refresh": True})
+        if sample < 1:
+            raise InvalidInput(what=f"sample is {sample}", where=f"command {command.name}", next="Samples are numbered from 1.")
+        if fresh or sample > 1:
+            request = request.model_copy(update={"refresh": fresh, "sample": sample})
         what = f"command {command.name}"
         return ask(self, request, key=key, project=project, command=command.reference, agent=agent.name if agent else None, repairs=command.repairs, what=what)
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+import traceback
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, Literal
 
 import pytest
@@ -295,6 +297,16 @@ def test_a_refused_connection_and_an_unknown_host_are_known(simulator: Simulator
         _, fault = collect(asked(kind, simulator, stream=False, provider=found))
         assert fault is not None
         assert fault.transport == transport
+
+
+def test_a_failing_call_writes_no_stack_down(simulator: Simulator, monkeypatch: pytest.MonkeyPatch):
+    refused = asked("openai", simulator, stream=False)
+    refused = replace(refused, provider=refused.provider.model_copy(update={"api_base": "http://127.0.0.1:9/v1"}))
+    collect(refused)  # litellm is loaded
+    written: list[str] = []
+    monkeypatch.setattr(traceback, "format_exc", lambda *_: written.append("") or "")
+    _, fault = collect(refused)
+    assert (fault and fault.transport, written) == ("refused", [])
 
 
 def test_no_key_of_the_environment_is_sent(simulator: Simulator, monkeypatch: pytest.MonkeyPatch):

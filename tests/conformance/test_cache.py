@@ -63,6 +63,7 @@ def test_a_command_that_says_nothing_is_never_cached(house: House, simulator: Si
         {"output_schema": {"type": "object", "required": [], "properties": {}}},
         {"target": "openai/gpt-4.1"},
         {"tags": Tags(command="say@2")},
+        {"sample": 2},
     ],
     ids=lambda change: next(iter(change)),
 )
@@ -101,6 +102,14 @@ def test_asked_anew_the_new_answer_takes_the_place(house: House, simulator: Simu
     wait_for_writes(house)
     assert house.ask("why?", cache="forever").text == "new"
     assert len(simulator.book()) == 2
+
+
+def test_each_sample_is_kept_beside_the_others(house: House, simulator: Simulator):
+    simulator.script("gpt-4.1-mini", {"text": "one"}, {"text": "two"}, {"text": "two again"})
+    assert [house.ask("why?", cache="forever", sample=number).text for number in (1, 2, 1, 2)] == ["one", "two", "one", "two"]
+    assert house.ask("why?", cache="forever", sample=2, refresh=True).text == "two again"
+    wait_for_writes(house)
+    assert [house.ask("why?", cache="forever", sample=number).text for number in (1, 2)] == ["one", "two again"]
 
 
 @pytest.mark.parametrize("act", [{"status": 400}, {"finish": "length"}, {"text": "no JSON"}], ids=["refused", "cut off", "invalid"])

@@ -51,10 +51,15 @@ def test_notebook_and_terminal_share_one_paid_answer(workspace: Path, simulator:
     assert len(simulator.book()) == 1
     assert terminal(workspace, "--fresh")["cached"] is False
     assert len(simulator.book()) == 2
+    assert [terminal(workspace, "--sample", "2")["cached"] for _ in range(2)] == [False, True]
+    assert ws.commands.run("say", {"text": "hello"}, sample=2).cached
+    with pytest.raises(hishamos.errors.InvalidInput, match="numbered from 1"):
+        ws.commands.run("say", {"text": "hello"}, sample=0)
+    assert len(simulator.book()) == 3
 
     (workspace / "commands" / "say.yaml").write_text(SAY.replace("Say it.", "Say it well."))
     assert ws.commands.run("say", {"text": "hello"}).cached is False, "another version of the command"
     [row] = ws.ledger.spend(by="provider").to_dict("records")
-    assert (row["attempts"], row["succeeded"], row["cached"]) == (5, 3, 2)
+    assert (row["attempts"], row["succeeded"], row["cached"]) == (8, 4, 4)
     [provider] = [one for one in ws.providers.list() if one.name == "openai"]
-    assert provider.attempts == 3, "what the cache answers says nothing of a provider"
+    assert provider.attempts == 4, "what the cache answers says nothing of a provider"

@@ -6,7 +6,7 @@ Run it (``python tests/rigs/simulator.py --port 0`` prints one JSON line with it
 - ``POST /script {"model": "m", "acts": [{…}, …], "then": {…}}``: how the next requests for a model are answered, and all after them.
 
 An act may hold ``status, code, message, retry_after, retry_delay, headers, delay_s, hang, drop, garbled, html, empty, text, finish,
-no_finish, blocked, cut_after, stall_after, malformed_after, error_after, told, chunk_s, usage, no_usage, calls``. Times are seconds; what ends
+no_finish, blocked, cut_after, stall_after, malformed_after, error_after, told, chunk_s, usage, no_usage, calls, echo``. Times are seconds; what ends
 in ``_after`` counts chunks of a stream; ``told`` is the status of an error that a stream tells. ``calls: [{"name": …, "arguments": {…}}, …]`` has the
 model ask for tools; arguments that are a string go out as they are. The book keeps the tools that were ``offered`` and the ``results`` that came back.
 """
@@ -43,6 +43,8 @@ class Entry:
     started: float
     stream: bool
     max_tokens: int | None
+    said: str = ""
+    """The beginning of what the user said last."""
     offered: list[str] = field(default_factory=list)
     results: list[str] = field(default_factory=list)
     """What the tools of this conversation gave so far."""
@@ -377,6 +379,7 @@ class Server:
         model, message, stream, limit, schema = dialect.read(path, body)
         key = headers.get("authorization", "").removeprefix("Bearer ") or headers.get("x-api-key") or headers.get("x-goog-api-key") or ""
         entry = Entry(len(self.book.entries), dialect.name, model, marker(message), key, time.time(), stream, limit)
+        entry.said = message[:2000]
         entry.offered, entry.results = dialect.tools(body)
         self.book.entries.append(entry)
         act = self.book.next_act(model)
@@ -384,6 +387,8 @@ class Server:
             return False
         entry.status = act.get("status", 200)
         calls = act.get("calls") or []
+        if act.get("echo"):
+            act = {**act, "text": message}
         text = (
             act.get("text", "") if calls else act.get("text") or (json.dumps(instance(schema)) if schema is not None else f"simulated answer to {entry.marker}")
         )

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import os
 import threading
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from hishamos.gateway.adapters.faults import fault_of
@@ -88,20 +89,25 @@ class LitellmAdapter:
     def _litellm(self) -> ModuleType:
         with self._import:
             if self._module is None:
-                for name in LOCAL:
-                    os.environ[name] = "True"
-                import litellm
-
-                logging.getLogger("LiteLLM").setLevel(logging.ERROR)
-                litellm.telemetry = False
-                litellm.suppress_debug_info = True
-                litellm.drop_params = True
-                self._log = unlogged()
-                from litellm.llms.custom_httpx.http_handler import AsyncHTTPHandler
-
-                self._straight = AsyncHTTPHandler(follow_redirects=False)
-                self._module = litellm
+                with _uncollected():
+                    self._module = self._load()
             return self._module
+
+    def _load(self) -> ModuleType:
+        for name in LOCAL:
+            os.environ[name] = "True"
+        import litellm
+
+        logging.getLogger("LiteLLM").setLevel(logging.ERROR)
+        litellm.telemetry = False
+        litellm.suppress_debug_info = True
+        litellm.drop_params = True
+        self._log = unlogged()
+        from litellm.llms.custom_httpx.http_handler import AsyncHTTPHandler
+
+        self._straight = AsyncHTTPHandler(follow_redirects=False)
+        loaded: ModuleType = litellm
+        return loaded
 
     def _arguments(self, litellm: ModuleType, request: AdapterRequest) -> dict[str, Any]:
         provider = request.provider
@@ -173,6 +179,18 @@ async def _pieces(stream: Any, *, gemini: bool) -> AsyncGenerator[AdapterEvent]:
         yield Used(reported)
     if reason is not None:
         yield Finish(reason)
+
+
+@contextlib.contextmanager
+def _uncollected() -> Iterator[None]:
+    """Keep Python's cycle collector from looking again and again at modules that stay for good: a sixth of litellm's import."""
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collecting:
+            gc.enable()
 
 
 def _whole(response: Any, *, gemini: bool) -> list[AdapterEvent]:

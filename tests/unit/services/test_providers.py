@@ -59,6 +59,18 @@ def test_a_test_is_one_tiny_call_that_stands_in_the_ledger(tmp_path: Path, simul
         assert openai.ttft_ms <= openai.p50_ms
 
 
+def test_what_a_provider_is_not_sent_is_told(tmp_path: Path, simulator: Simulator, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-openai-0123456789")
+    (tmp_path / "hishamos.toml").write_text(f'[providers.openai]\napi_base = "{simulator.url}/v1"\nhide = ["email"]\n')
+    simulator.script("gpt-4.1-mini", then={"echo": True})
+    with open_in_process(tmp_path) as ws:
+        assert [one.hides for one in ws.providers.list() if one.name == "openai"] == [("email",)]
+        answer = ws.agents.ask("bug-triage", "Who is jane.roe@example.com?", model="openai/gpt-4.1-mini")
+        assert answer.text == "Who is jane.roe@example.com?"
+        assert [entry["said"] for entry in simulator.book()] == ["Who is p1@hidden.invalid?"]
+        assert ws.ledger.calls()[0].why == "hidden from it: 1 email"
+
+
 def test_it_asks_that_provider_and_no_other(tmp_path: Path, simulator: Simulator, monkeypatch: pytest.MonkeyPatch):
     simulator.script("gpt-4.1-mini", then={"status": 401, "message": "no such key"})
     with opened(tmp_path, simulator, monkeypatch) as ws:

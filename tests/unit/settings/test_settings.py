@@ -57,6 +57,7 @@ def test_providers_are_found_in_the_environment_and_make_the_default_route(tmp_p
         ("[budgets.m]\nscope = 'projet:X'\nlimit_usd = '1'\n", r"'projet:X' is no scope.*line 2.*project:KEY"),
         ("[prices.'openai/x']\ninput = '-0.1'\n", r"input: Input should be greater than or equal to 0.*line 2"),
         ("[providers.openai]\ntimeout_s = -1\n", r"timeout_s: Input should be greater than 0.*line 2"),
+        ('[providers.openai]\nhide = ["email", "name"]\n', r"hide: Input should be 'email', 'phone' or 'card'.*line 2"),
         ("[providers.openai]\nidle_timeout_s = inf\n", r"idle_timeout_s: Input should be a finite number.*line 2"),
         ("[providers.openai]\nconcurrency = 0\n", r"concurrency: Input should be greater than 0.*line 2"),
         ("[routes.default]\nmodels = ['openai/x']\nattempts = -1\n", r"attempts: Input should be greater than 0.*line 3"),
