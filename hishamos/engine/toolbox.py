@@ -158,6 +158,10 @@ def _found(reference: str, library: Library) -> CommandDefinition | AgentDefinit
 
 def _ability(reference: str, does: CommandDefinition | AgentDefinition | Callable[..., Any]) -> Ability:
     if isinstance(does, CommandDefinition):
+        file = next((name for name, parameter in does.parameters.items() if parameter.type == "file"), None)
+        if file is not None:
+            following = "Leave it out: which file is read is for a person to say."
+            raise InvalidInput(what=f"the command {does.name!r} takes a file ({file!r}), which no model may choose", where=f"tool {reference}", next=following)
         return Ability(Tool(name=_wire(does.name), description=does.description, parameters=_of_parameters(does.parameters)), does)
     if isinstance(does, AgentDefinition):
         return Ability(Tool(name=_wire(does.name), description=does.description, parameters=TASK), does)
@@ -202,7 +206,7 @@ def _arguments(called: Callable[..., Any]) -> type[BaseModel]:
             if one.annotation is one.empty or one.kind in {one.VAR_POSITIONAL, one.VAR_KEYWORD, one.POSITIONAL_ONLY}:
                 raise TypeError(f"its parameter {name!r} has no type, or no name of its own")  # noqa: TRY301 - told as what pydantic finds is
             fields[name] = (one.annotation, ... if one.default is one.empty else one.default)
-        model: type[BaseModel] = create_model(called.__name__, __config__=ConfigDict(extra="forbid", strict=False), **fields)
+        model: type[BaseModel] = create_model(called.__name__, __config__=ConfigDict(extra="forbid", protected_namespaces=()), **fields)
         model.model_json_schema()
     except Exception as error:
         following = "Give each parameter a type that pydantic knows."
