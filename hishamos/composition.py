@@ -107,9 +107,10 @@ class Composed:
             request_id.reset(token)
 
     def busy(self) -> bool:
-        """Return whether a run works or a call is open; a run that waits for a person does not count."""
+        """Return whether a run works or a call is open; a run that waits for a person or an event does not count, one that waits for a time does."""
         states = runs_by_state(self.machinery.store)
-        return bool(self.machinery.gateway.open_calls or self.machinery.runner.active or states.get("running") or states.get("queued"))
+        works = self.machinery.gateway.open_calls or self.machinery.runner.active or states.get("running") or states.get("queued")
+        return bool(works or (states.get("waiting") and self.machinery.journal.timed_waits()))
 
     def close(self) -> None:
         """Stop before the next call, give calls under way some time, close the store. What is not finished goes on at the next start."""

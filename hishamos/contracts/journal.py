@@ -39,6 +39,18 @@ class Decided(Record):
     by: str
 
 
+class Signal(Record):
+    """An event that somebody set on a run."""
+
+    name: str
+    data: Any = None
+    by: str
+
+
+TIMED = "until %Y-%m-%dT%H:%M:%S.%fZ"
+"""How a step that waits for a time says so in ``waiting_for`` (UTC): texts of one form, so the store finds what is due by comparing them."""
+
+
 @dataclass(slots=True)
 class StepRow:
     """One attempt of one step, as the journal holds it."""
@@ -188,6 +200,14 @@ class Journal(Protocol):
 
     def decisions(self, run: str) -> Mapping[str, Decided]:
         """Return what people decided on the run's waiting steps, by path."""
+        ...
+
+    def signal(self, run: str, name: str) -> Signal | None:
+        """Return how an event of the run was last set; None when it was not."""
+        ...
+
+    def wake(self) -> tuple[list[str], datetime | None]:
+        """Queue the runs whose time of waiting is over; returns them, and when the next one is due."""
         ...
 
     def inputs_of_rows(self, run: str, start: int, count: int) -> Sequence[dict[str, Any]]:

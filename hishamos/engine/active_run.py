@@ -26,6 +26,8 @@ from hishamos.records.record import content_hash
 from hishamos.records.runs import RunState, StepState
 
 log = logging.getLogger(__name__)
+LONGEST_TIMER_S = 3600.0
+"""A step that waits longer is looked at now and then: the clock may be set, and a machine may sleep."""
 
 
 class Execution:
@@ -43,6 +45,8 @@ class Execution:
         self._todo: deque[tuple[Node, int]] = deque()
         self._active = 0
         self._people: dict[str, Node] = {}
+        self._dormant: dict[str, Node] = {}
+        """Steps that wait for a time or an event."""
         self._failed: Node | None = None
         self._wish: str | None = claim.signals.wish
         self._book: RowBook | None = None
@@ -94,6 +98,7 @@ class Execution:
 
     def _begin(self) -> None:
         self._people.clear()
+        self._dormant.clear()
         self._go(self._graph.start())
 
     def _go(self, nodes: Iterable[Node]) -> None:
@@ -128,9 +133,9 @@ class Execution:
         elif self._wish is not None:
             state = RunState.QUEUED if self._wish == "leave" else RunState.PAUSED
             self._scribe.conclude(RunChange(state, moment))
-        elif self._people:
-            what = ", ".join(f"approval of step {path}" for path in self._people)
-            self._scribe.conclude(RunChange(RunState.WAITING, moment, waiting_for=what))
+        elif self._people or self._dormant:
+            what = [f"approval of step {path}" for path in self._people] + [f"{node.person} (step {path})" for path, node in self._dormant.items()]
+            self._scribe.conclude(RunChange(RunState.WAITING, moment, waiting_for=", ".join(what)))
 
     def _finish(self) -> None:
         moment = self._tools.clock()
@@ -217,7 +222,7 @@ class Execution:
         node.timer = self._tools.timers.after(seconds, lambda: self.post(lambda: self._too_late(node, attempt, seconds)))
 
     def _too_late(self, node: Node, attempt: int, seconds: float) -> None:
-        if node.attempt != attempt or node.ended or node.state is StepState.PENDING or node.path in self._people:
+        if node.attempt != attempt or node.ended or node.state is StepState.PENDING or node.path in self._people or node.path in self._dormant:
             return
         if node.awaited:
             self._active -= 1
@@ -232,13 +237,8 @@ class Execution:
     def _wait(self, node: Node, waiting: Waiting) -> None:
         if waiting.children is not None:
             self._adopt(node, waiting.children)
-        elif waiting.person is not None:
-            self._people[node.path] = node
-            if node.timer is not None and node.limit_s is None:
-                node.timer.cancel()
-            node.person, node.state = waiting.person, StepState.WAITING
-            self._changed(node, event=True)
-            self._scribe.urge()
+        elif waiting.words is not None:
+            self._hold(node, waiting)
         else:
             pending = [answer for answer in waiting.on if not answer.ready]
             node.awaited = len(waiting.on)
@@ -248,6 +248,26 @@ class Execution:
                 answer.future.add_done_callback(lambda _: self.post(lambda: self._answered(node, attempt)))
             if not pending and not waiting.on:
                 raise RuntimeError(f"{node.path} waits for nothing")
+
+    def _hold(self, node: Node, waiting: Waiting) -> None:
+        """Wait for a person, a time or an event: when nothing else is at work the run is let go until then."""
+        if node.timer is not None and node.limit_s is None:
+            node.timer.cancel()
+        if waiting.until is not None:
+            seconds = min(max(0.0, (waiting.until - self._tools.clock()).total_seconds()), LONGEST_TIMER_S)
+            node.timer = self._tools.timers.after(seconds, lambda: self.post(lambda: self._look_again(node)))
+        held = self._people if waiting.person is not None else self._dormant
+        known = held.get(node.path) is node and node.person == waiting.words
+        held[node.path] = node
+        node.person, node.state = waiting.words, StepState.WAITING
+        if not known:
+            self._changed(node, event=True)
+            self._scribe.urge()
+
+    def _look_again(self, node: Node) -> None:
+        """Enter a step that waits for a time or an event: it says whether that has come."""
+        if not node.ended and self._dormant.get(node.path) is node:
+            self._go([node])
 
     def _answered(self, node: Node, attempt: int) -> None:
         if node.attempt != attempt or node.ended or not node.awaited:
@@ -298,6 +318,7 @@ class Execution:
     def _ended(self, node: Node, message: str = "") -> None:
         node.finished_at = self._tools.clock()
         node.person = None
+        self._dormant.pop(node.path, None)
         if node.timer is not None:
             node.timer.cancel()
         self._graph.note_end(node)
@@ -348,6 +369,8 @@ class Execution:
             self._wished(signals.wish)
         if signals.decisions > self._scribe.decisions:
             self._scribe.decisions = signals.decisions
+            for dormant in list(self._dormant.values()):
+                self._look_again(dormant)
             for path, decided in self._tools.journal.decisions(self.claim.run.id).items():
                 node = self._people.pop(path, None)
                 if node is not None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from hishamos.contracts.journal import Claim, Decided, RowState
+from hishamos.contracts.journal import Claim, Decided, RowState, Signal
 from hishamos.engine.rows import RowBook
 from hishamos.engine.steptype import Answer, ChildEnd
 from hishamos.errors import InvalidInput
@@ -34,6 +34,8 @@ class NodeContext:
         self.path, self.attempt, self.item = node.path, node.attempt, node.item
         self.retry_attempts = node.definition.retry.attempts if node.definition.retry else None
         self.decided: Decided | None = node.decided
+        self.moment = tools.clock()
+        self.started_at = node.started_at or self.moment
         self.children: Sequence[ChildEnd] | None = node.child_ends()
         self.memory = node.memory
         self.rows = book
@@ -82,6 +84,10 @@ class NodeContext:
     def workspace(self) -> Any:
         """See the plug."""
         return self._tools.workspace_for(self.run, self.path)
+
+    def signal(self, name: str) -> Signal | None:
+        """See the plug."""
+        return self._tools.journal.signal(self.run.id, name)
 
     def target(self, *wanted: str | None) -> str:
         """See the plug."""

@@ -14,7 +14,7 @@ from typing import Any, cast
 
 from hishamos.contracts.journal import Journal
 from hishamos.contracts.models import ModelGateway, PendingCall
-from hishamos.engine.active_run import Execution
+from hishamos.engine.active_run import LONGEST_TIMER_S, Execution
 from hishamos.engine.background import Background
 from hishamos.engine.conversation import converse
 from hishamos.engine.steptype import Answer, Done, ExecuteNotebook, Waiting
@@ -72,6 +72,8 @@ class Runner:
         """How many threads are about to take a run: it is not left alone though nobody works on it yet."""
         self._lock = threading.Lock()
         self._closed = False
+        self._dispatch: Callable[[str], object] = self.begin
+        self._alarm: Timer | None = None
         self._tick = 0
         self._tools.timers.after(lease_s / 3, self._keep)
 
@@ -98,13 +100,16 @@ class Runner:
             execution.renew()
 
     def recover(self, dispatch: Callable[[str], object] | None = None, *, queued: bool = True) -> list[str]:
-        """Have every run worked on that is queued, or that a dead process left running; returns their ids."""
-        found = self._tools.journal.abandoned(self.owner, queued=queued)
+        """Have every run worked on that is queued, left running by a dead process, or whose time of waiting is over; returns their ids."""
+        if dispatch is not None:
+            self._dispatch = dispatch
+        woken = self._wake()
+        found = [run for run in self._tools.journal.abandoned(self.owner, queued=queued) if run not in woken]
         with self._lock:  # after a sleep of the machine the leases of runs at work here look expired too
             found = [run for run in found if run not in self._executions and run not in self._taking]
         for run in found:
-            (dispatch or self.begin)(run)
-        return found
+            self._dispatch(run)
+        return [*woken, *found]
 
     def ask(self, request: ModelRequest, *, key: str, tags: Tags, repairs: int, what: str, fresh: bool = False) -> Future[Done]:
         """Ask a model outside of a run, with repairs; cancelling the future cancels the call under way.
@@ -174,11 +179,35 @@ class Runner:
                 self._executions[run] = execution
             execution.begin()
         execution.done.add_done_callback(lambda future: _pass_on(future, answer))
+        execution.done.add_done_callback(self._waits)
 
     def _gone(self, execution: Execution) -> None:
         with self._lock:
             if self._executions.get(execution.claim.run.id) is execution:
                 del self._executions[execution.claim.run.id]
+
+    def _waits(self, done: Future[RunState]) -> None:
+        """Set the alarm for a run that was let go until a time."""
+        if done.exception() is None and done.result() is RunState.WAITING:
+            self.soon(self._ring)
+
+    def _ring(self) -> None:
+        try:
+            self._wake()
+        except HishamosError:
+            log.exception("runs that wait for a time could not be looked for")
+
+    def _wake(self) -> list[str]:
+        """Have the runs worked on whose time of waiting is over, and set the alarm for the next one."""
+        woken, following = self._tools.journal.wake()
+        for run in woken:
+            self._dispatch(run)
+        if self._alarm is not None:
+            self._alarm.cancel()
+        if following is not None and not self._closed:
+            seconds = min(max(0.01, (following - self._tools.clock()).total_seconds()), LONGEST_TIMER_S)
+            self._alarm = self._tools.timers.after(seconds, lambda: self.soon(self._ring))
+        return woken
 
     def _keep(self) -> None:
         if self._closed:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
-from hishamos.contracts.journal import Decided, Pinned, RowState
+from hishamos.contracts.journal import TIMED, Decided, Pinned, RowState, Signal
 from hishamos.records.calls import ModelRequest, Outcome
 from hishamos.records.definitions import AgentDefinition, CommandDefinition, StepDefinition
 from hishamos.records.record import Failure
@@ -97,12 +98,23 @@ class ChildEnd:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """The step goes on when all of ``on`` is ready, when all ``children`` have ended, or when a ``person`` decided."""
+    """The step goes on when all of ``on`` is ready, when all ``children`` have ended, when a ``person`` decided, or at a time or an event."""
 
     on: Sequence[Answer[Any]] = ()
     children: Children | None = None
     person: str | None = None
     """What the person is asked."""
+    until: datetime | None = None
+    """The step is entered again then. It holds no thread, and the run no process, meanwhile."""
+    event: str | None = None
+    """The step is entered again when an event is set on the run."""
+
+    @property
+    def words(self) -> str | None:
+        """What a wait that outlives the process is for, as the journal keeps it."""
+        parts = [self.until.astimezone(UTC).strftime(TIMED)] if self.until is not None else []
+        parts += [f"event {self.event}"] if self.event is not None else []
+        return self.person or " or ".join(parts) or None
 
 
 Result = Done | Waiting | Skipped
@@ -127,6 +139,10 @@ class StepContext(Protocol):
     retry_attempts: int | None
     """The declared number of tries, if any."""
     decided: Decided | None
+    started_at: datetime
+    """When the attempt began; the same on every entry, also in another process."""
+    moment: datetime
+    """The present time."""
     children: Sequence[ChildEnd] | None
     """How the children ended, once all have."""
     memory: dict[str, Any]
@@ -152,6 +168,10 @@ class StepContext(Protocol):
 
     def target(self, *wanted: str | None) -> str:
         """Return the model, route or policy to ask: what the starter named, else the first of ``wanted`` that is set, else the route."""
+        ...
+
+    def signal(self, name: str) -> Signal | None:
+        """Return how an event of the run was last set; None when it was not."""
         ...
 
     def rows(self) -> RowBook:

@@ -7,12 +7,12 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from hishamos.contracts.feeds import Feed
-from hishamos.contracts.journal import Batch, Claim, Decided, EventDraft, Lease, MapOptions, Pinned, RowState, RunChange, Signals, StepRow
+from hishamos.contracts.journal import TIMED, Batch, Claim, Decided, EventDraft, Lease, MapOptions, Pinned, RowState, RunChange, Signal, Signals, StepRow
 from hishamos.errors import LeaseLost, RunHeld, UnknownName, WrongState
 from hishamos.records.record import Failure, canonical, now
 from hishamos.records.runs import RUN_CHANGES, RUN_ENDED, Run, RunEvent, RunState, StepState
@@ -132,6 +132,26 @@ class StoreJournal:
         rows = self._store.fetch(SQL["decided_steps"], {"run": run})
         return {row["path"]: Decided.model_validate_json(row["decided"]) for row in rows}
 
+    def signal(self, run: str, name: str) -> Signal | None:
+        """See the port."""
+        row = self._store.fetch_one(SQL["signal_of_run"], {"run": run, "name": name})
+        return None if row is None else Signal.model_validate_json(row["data"])
+
+    def wake(self) -> tuple[list[str], datetime | None]:
+        """See the port."""
+        moment, woken, coming = self._clock(), [], []
+        for run, due in self.timed_waits().items():
+            if due > moment:
+                coming.append(due)
+            elif self._store.transaction(lambda transaction, run=run: self._woken(transaction, run)):  # type: ignore[misc]  # called at once
+                woken.append(run)
+        return woken, min(coming, default=None)
+
+    def timed_waits(self) -> dict[str, datetime]:
+        """Return when each run is due that nobody works on because it waits for a time."""
+        rows = self._store.fetch(SQL["timed_waits"])
+        return {row["id"]: datetime.strptime(row["due"], TIMED).replace(tzinfo=UTC) for row in rows}
+
     def inputs_of_rows(self, run: str, start: int, count: int) -> Sequence[dict[str, Any]]:
         """See the port."""
         rows = self._store.fetch(SQL["inputs_of_rows"], {"run": run, "start": start, "stop": start + count})
@@ -235,6 +255,20 @@ class StoreJournal:
         self._record(transaction, run, [*events, EventDraft("run", "queued", moment)] if idle else events)
         return idle
 
+    def set_signal(self, transaction: Transaction, run: str, signal: Signal) -> bool:
+        """Keep that an event was set. Returns whether the run was queued, else its runner has to be told."""
+        found = self._locked(transaction, run)
+        if found["state"] in RUN_ENDED:
+            raise WrongState(run=run, state=found["state"], verb="signal", needed="not ended", next=f"See: hishamos show {run}")
+        waits = [row["waiting_for"] for row in transaction.fetch(SQL["waits_of_run"], {"run": run})]
+        wanted = any(wait == f"event {signal.name}" or wait.endswith(f" or event {signal.name}") for wait in waits)
+        idle = bool(found["state"] == RunState.WAITING) and wanted
+        transaction.execute(SQL["count_decision"], {"id": run, "state": RunState.QUEUED.value if idle else found["state"]})
+        moment = self._clock()
+        events = [EventDraft("signal", None, moment, None, signal.name, signal.model_dump(mode="json"))]
+        self._record(transaction, run, [*events, EventDraft("run", "queued", moment)] if idle else events)
+        return idle
+
     def subscribe(self, run: str, after: int = 0, settled: frozenset[RunState] = SETTLED) -> Feed[RunEvent]:
         """Return the run's events numbered above ``after``; the feed ends when it reaches one of the ``settled`` states."""
         return self._watchers.follow(run, after, lambda: self.history.get(run).state, settled)
@@ -257,6 +291,12 @@ class StoreJournal:
         if found["lease_owner"] is None or found["lease_until"] is None or found["lease_until"] < moment:
             return True
         return bool(self.exclusive and not patient and found["lease_owner"] != owner)
+
+    def _woken(self, transaction: Transaction, run: str) -> bool:
+        if self._locked(transaction, run)["state"] != RunState.WAITING:
+            return False
+        self._settle(transaction, run, RunState.QUEUED, self._clock())
+        return True
 
     def _settle(self, transaction: Transaction, run: str, state: RunState, moment: datetime) -> None:
         ended = state in RUN_ENDED

@@ -45,7 +45,9 @@ def shell(tmp_path_factory):
     work = folder / "work"
     (work / "commands").mkdir(parents=True)
     for text in _blocks("yaml"):
-        (work / text.splitlines()[0].removeprefix("# ")).write_text(text)
+        file = work / text.splitlines()[0].removeprefix("# ")
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(text)
     environment = {**os.environ, "PATH": f"{bin_folder}:{os.environ['PATH']}", "HISHAMOS_WORKSPACE": str(work)}
 
     def run(*command):
@@ -61,6 +63,13 @@ def test_the_shell_lines_run(shell):
     for text in blocks:
         done = shell("bash", "-euo", "pipefail", "-c", text)
         assert done.returncode == 0, (text, done.stdout, done.stderr)
+
+
+def test_the_workflows_can_run(shell):
+    names = [Path(text.splitlines()[0]).stem for text in _blocks("yaml") if text.startswith("# workflows/")]
+    assert names
+    for name in names:
+        assert shell("hishamos", "workflows", name).returncode == 0, name
 
 
 def test_the_python_blocks_run_one_after_another(shell):

@@ -17,6 +17,7 @@ TABLE = {
     "map": "hishamos.engine.steps.map:MapStep",
     "python": "hishamos.engine.steps.python:PythonStep",
     "switch": "hishamos.engine.steps.switch:SwitchStep",
+    "wait": "hishamos.engine.steps.wait:WaitStep",
 }
 OWN = {"notebook": "hishamos.engine.steps.notebook:NotebookStep", "row": "hishamos.engine.steps.row:RowStep", "rows": "hishamos.engine.steps.row:RowsStep"}
 """What ``ws.map`` and ``ws.batch`` are made of; not for definitions."""
