@@ -379,8 +379,8 @@ class Sql(Protocol):
     """``ws.sql``: one SELECT over the views that people query."""
 
     @verb("sql", kind="table")
-    def query(self, statement: str, *, limit: int = 100_000, timeout_s: float = 30) -> pandas.DataFrame:
-        """Run one SELECT; at most ``limit`` rows, at most ``timeout_s`` seconds."""
+    def query(self, statement: str, *, limit: int = 100_000, timeout_s: float = 30, parameters: Mapping[str, Any] | None = None) -> pandas.DataFrame:
+        """Run one SELECT; at most ``limit`` rows, at most ``timeout_s`` seconds. ``parameters``: the values of ``$name``, texts, numbers, booleans, None."""
         ...
 
 

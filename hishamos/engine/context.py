@@ -36,6 +36,7 @@ class NodeContext:
         self.decided: Decided | None = node.decided
         self.moment = tools.clock()
         self.started_at = node.started_at or self.moment
+        self.limit_s = node.limit_s or tools.settings().step_timeout_s
         self.children: Sequence[ChildEnd] | None = node.child_ends()
         self.memory = node.memory
         self.rows = book
@@ -78,8 +79,7 @@ class NodeContext:
         """See the plug."""
         if self._tools.notebook is None:
             raise InvalidInput(what="no executor of notebooks is at hand", where=self.path, next="Run it in a workspace: hishamos batch.")
-        limit = self._node.definition.timeout or self._tools.settings().step_timeout_s
-        return self._tools.notebook(notebook, parameters, output, acting=f"{self.run.id}/{self.path}", timeout_s=limit)
+        return self._tools.notebook(notebook, parameters, output, acting=f"{self.run.id}/{self.path}", timeout_s=self.limit_s)
 
     def workspace(self) -> Any:
         """See the plug."""

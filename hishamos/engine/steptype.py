@@ -143,6 +143,8 @@ class StepContext(Protocol):
     """When the attempt began; the same on every entry, also in another process."""
     moment: datetime
     """The present time."""
+    limit_s: float
+    """The step's time limit in seconds."""
     children: Sequence[ChildEnd] | None
     """How the children ended, once all have."""
     memory: dict[str, Any]
@@ -185,6 +187,9 @@ class StepContext(Protocol):
 
 class Library(Protocol):
     """Where a definition's references are looked up when it is checked; unknown names raise ``UnknownName``."""
+
+    root: Path
+    """The workspace's folder."""
 
     def command(self, name: str) -> CommandDefinition:
         """Return a command."""

@@ -16,6 +16,7 @@ TABLE = {
     "command": "hishamos.engine.steps.command:CommandStep",
     "map": "hishamos.engine.steps.map:MapStep",
     "python": "hishamos.engine.steps.python:PythonStep",
+    "sql": "hishamos.engine.steps.sql:SqlStep",
     "switch": "hishamos.engine.steps.switch:SwitchStep",
     "wait": "hishamos.engine.steps.wait:WaitStep",
 }
