@@ -15,8 +15,10 @@ from hishamos.contracts.services import CONTRACTS
 from hishamos.contracts.shapes import as_model, as_schema
 from hishamos.contracts.verbs import Verb, verbs
 from hishamos.dispatch.threads import ThreadsDispatcher
+from hishamos.engine.outside import Outside
 from hishamos.engine.runner import Runner
 from hishamos.frames.mapping import map_frame
+from hishamos.gateway.destinations import lent
 from hishamos.gateway.gateway import Gateway
 from hishamos.kernels.execution import NotebookExecutor
 from hishamos.records.actors import Actor
@@ -161,7 +163,14 @@ def _assemble(root: Path, settings: SettingsSource, keys: Keys, connector: Any, 
         return _acting(holder[0], run, path)
 
     gateway = Gateway(ledger, settings, keys.resolve, owner="", cache=StoreCache(connector))
-    runner = Runner(journal, gateway, settings=lambda: settings().workspace, workspace_for=workspace_for, notebook=notebooks.execute)
+    runner = Runner(
+        journal,
+        gateway,
+        settings=lambda: settings().workspace,
+        workspace_for=workspace_for,
+        notebook=notebooks.execute,
+        outside=Outside(settings, partial(lent, keys=keys.resolve)),
+    )
     gateway.owner = runner.owner
     gateway.start()
     settings.on_change(gateway.reconfigure)

@@ -56,6 +56,10 @@ class InvalidSettings(UsageError):
     """{problem} ({where}). {next}"""
 
 
+class NotOnList(UsageError):
+    """{what} is not on this workspace's allow-list. Under [allow] in {file} write: {line}"""
+
+
 class NotAllowed(HishamosError):
     """{actor} may not do this: it needs the permission {permission!r}. Ask the workspace's owner for it."""
 

@@ -36,6 +36,7 @@ class NodeContext:
         self.decided: Decided | None = node.decided
         self.moment = tools.clock()
         self.started_at = node.started_at or self.moment
+        self.outside = tools.outside
         self.limit_s = node.limit_s or tools.settings().step_timeout_s
         self.children: Sequence[ChildEnd] | None = node.child_ends()
         self.memory = node.memory

@@ -17,12 +17,13 @@ from hishamos.contracts.models import ModelGateway, PendingCall
 from hishamos.engine.active_run import LONGEST_TIMER_S, Execution
 from hishamos.engine.background import Background
 from hishamos.engine.conversation import converse
+from hishamos.engine.outside import Outside
 from hishamos.engine.steptype import Answer, Done, ExecuteNotebook, Waiting
 from hishamos.engine.timers import Timer, Timers
 from hishamos.engine.tools import Clock, Tools
 from hishamos.errors import HishamosError, RunHeld
 from hishamos.records.calls import ModelRequest, Outcome, Tags
-from hishamos.records.configuration import WorkspaceSettings
+from hishamos.records.configuration import Settings, WorkspaceSettings
 from hishamos.records.record import new_id, now
 from hishamos.records.runs import Run, RunState
 
@@ -36,8 +37,8 @@ class Runner:
     """Works on runs in this process.
 
     ``settings``: the settings in force. ``workspace_for``: the run's workspace for the step at a path, for functions that want one.
-    ``notebook``: executes one notebook, for steps that want it. ``lease_s``: after how many silent seconds another process may take a
-    run. ``jobs``: how many blocking steps at once.
+    ``notebook``: executes one notebook, for steps that want it. ``outside``: what steps may reach; left out, nothing. ``lease_s``: after how
+    many silent seconds another process may take a run. ``jobs``: how many blocking steps at once.
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class Runner:
         settings: Callable[[], WorkspaceSettings],
         workspace_for: Callable[[Run, str], Any],
         notebook: ExecuteNotebook | None = None,
+        outside: Outside | None = None,
         lease_s: float = LEASE_S,
         jobs: int = JOBS,
         timers: Timers | None = None,
@@ -60,6 +62,7 @@ class Runner:
             settings=settings,
             workspace_for=workspace_for,
             notebook=notebook,
+            outside=outside or Outside(lambda: Settings(root="."), lambda _: None),
             owner=self.owner,
             lease_s=lease_s,
             timers=timers or Timers(),

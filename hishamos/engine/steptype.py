@@ -18,6 +18,7 @@ from hishamos.records.record import Failure
 from hishamos.records.runs import Run, StepState
 
 if TYPE_CHECKING:
+    from hishamos.engine.outside import Outside
     from hishamos.engine.rows import RowBook
 
 T = TypeVar("T")
@@ -143,6 +144,8 @@ class StepContext(Protocol):
     """When the attempt began; the same on every entry, also in another process."""
     moment: datetime
     """The present time."""
+    outside: Outside
+    """What may be reached outside of the workspace."""
     limit_s: float
     """The step's time limit in seconds."""
     children: Sequence[ChildEnd] | None

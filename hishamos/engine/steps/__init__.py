@@ -14,6 +14,7 @@ TABLE = {
     "agent": "hishamos.engine.steps.agent:AgentStep",
     "approval": "hishamos.engine.steps.approval:ApprovalStep",
     "command": "hishamos.engine.steps.command:CommandStep",
+    "http": "hishamos.engine.steps.http:HttpStep",
     "map": "hishamos.engine.steps.map:MapStep",
     "python": "hishamos.engine.steps.python:PythonStep",
     "sql": "hishamos.engine.steps.sql:SqlStep",
