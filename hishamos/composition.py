@@ -21,6 +21,7 @@ from hishamos.frames.mapping import map_frame
 from hishamos.gateway.destinations import lent
 from hishamos.gateway.gateway import Gateway
 from hishamos.kernels.execution import NotebookExecutor
+from hishamos.kernels.programs import Programs
 from hishamos.records.actors import Actor
 from hishamos.records.runs import Run
 from hishamos.services.agents import AgentsService
@@ -81,6 +82,7 @@ class Composed:
     keys: Keys
     schema_version: int
     notebooks: NotebookExecutor
+    programs: Programs
     _shut: bool = field(default=False, init=False)
 
     def workspace_for(self, actor: Actor) -> Workspace:
@@ -120,6 +122,7 @@ class Composed:
             return
         self._shut = True
         self.notebooks.close()
+        self.programs.close()
         self.machinery.runner.drain(DRAIN_S)
         self.machinery.runner.close()
         self.machinery.gateway.close()
@@ -157,7 +160,7 @@ def _assemble(root: Path, settings: SettingsSource, keys: Keys, connector: Any, 
     ledger = StoreLedger(connector, lambda: settings().workspace.timezone, shared=connector.dialect == "postgres")
     journal = StoreJournal(connector)
     holder: list[Machinery] = []
-    notebooks = NotebookExecutor(root)
+    notebooks, programs = NotebookExecutor(root), Programs()
 
     def workspace_for(run: Run, path: str) -> Workspace:
         return _acting(holder[0], run, path)
@@ -169,7 +172,7 @@ def _assemble(root: Path, settings: SettingsSource, keys: Keys, connector: Any, 
         settings=lambda: settings().workspace,
         workspace_for=workspace_for,
         notebook=notebooks.execute,
-        outside=Outside(settings, partial(lent, keys=keys.resolve)),
+        outside=Outside(settings, partial(lent, keys=keys.resolve), programs.prepare),
     )
     gateway.owner = runner.owner
     gateway.start()
@@ -191,7 +194,7 @@ def _assemble(root: Path, settings: SettingsSource, keys: Keys, connector: Any, 
         settings_error=lambda: settings.error,
     )
     holder.append(machinery)
-    return Composed(machinery, settings, keys, version, notebooks)
+    return Composed(machinery, settings, keys, version, notebooks, programs)
 
 
 def spare_the_collector() -> None:

@@ -12,13 +12,13 @@ from typing import Any
 from pydantic import ValidationError
 
 from hishamos.contracts.journal import Batch, Claim, RunChange, Signals
-from hishamos.engine.context import Held, NodeContext
+from hishamos.engine.context import NodeContext
 from hishamos.engine.failures import failure, pause_s, tries, typed
 from hishamos.engine.graph import Graph
 from hishamos.engine.node import PASSED, Family, Node
 from hishamos.engine.rows import RowBook
 from hishamos.engine.scribe import Scribe
-from hishamos.engine.steptype import Children, Done, Result, Skipped, Waiting
+from hishamos.engine.steptype import Children, Done, Interrupted, Result, Skipped, Waiting
 from hishamos.engine.templates import condition, fill
 from hishamos.engine.tools import Tools
 from hishamos.errors import HishamosError, InvalidInput, LeaseLost, RunFailed, StepTimedOut, StoreError
@@ -168,7 +168,7 @@ class Execution:
     def _enter(self, node: Node) -> None:
         try:
             result = self._prepared(node) or node.kind.run(self._context(node), node.inputs)
-        except Held:
+        except Interrupted:
             return
         except Exception as error:  # noqa: BLE001 - whatever a step raises is its failure
             self._fail(node, error)
@@ -434,6 +434,8 @@ class Execution:
             node.timer = None
         for call in node.calls:
             call.detach(cancel=cancel)
+        for stop in node.stops:
+            stop()
         for job in node.jobs:
             self._tools.background.give_up(job)
         node.awaited = 0

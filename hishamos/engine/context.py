@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from hishamos.contracts.journal import Claim, Decided, RowState, Signal
 from hishamos.engine.rows import RowBook
-from hishamos.engine.steptype import Answer, ChildEnd
+from hishamos.engine.steptype import Answer, ChildEnd, Interrupted
 from hishamos.errors import InvalidInput
 from hishamos.records.calls import ModelRequest, Outcome, Tags
 from hishamos.records.runs import RunKind
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class Held(Exception):
+class Held(Interrupted):
     """The run was asked to pause or leave: nothing new is asked for, the step is entered again later."""
 
 
@@ -75,6 +75,10 @@ class NodeContext:
             self._node.jobs.append(job)
             answer = self._node.answers[name] = Answer(job.future)
         return answer
+
+    def at_end(self, stop: Callable[[], None]) -> None:
+        """See the plug."""
+        self._node.stops.append(stop)
 
     def notebook(self, notebook: Path, parameters: Mapping[str, Any], output: Path) -> dict[str, Any]:
         """See the plug."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -63,7 +63,7 @@ class Node:
     __slots__ = (
         "answers", "asked", "attempt", "awaited", "calls", "decided", "definition", "error", "family", "finished_at", "first", "input_hash",
         "inputs", "item", "jobs", "kind", "memory", "model", "names", "not_judged", "output", "parent", "path", "person", "position",
-        "quiet", "reused", "shown", "started_at", "state", "timer", "written",
+        "quiet", "reused", "shown", "started_at", "state", "stops", "timer", "written",
     )  # fmt: skip
 
     def __init__(
@@ -97,6 +97,7 @@ class Node:
         self.asked = 0
         self.calls: list[PendingCall] = []
         self.jobs: list[Job] = []
+        self.stops: list[Callable[[], None]] = []
         self.awaited = 0
         self.family: Family | None = None
         self.memory: dict[str, Any] = {}

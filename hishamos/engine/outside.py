@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
+from hishamos.contracts.programs import PreparePrograms
 from hishamos.errors import InvalidInput, NotOnList
 from hishamos.records.configuration import AllowSettings, Settings, is_local, origin
 
@@ -16,10 +18,13 @@ UNCLEAN = re.compile(r"[\x00-\x20\x7f\\]")
 
 @dataclass(frozen=True)
 class Outside:
-    """The port to what lies outside. ``settings``: those in force. ``variable``: a variable's value, None without one; raises where it is withheld."""
+    """The port to what lies outside. ``settings``: those in force. ``variable``: a variable's value, None without one; raises where it is withheld.
+    ``program``: prepares a program.
+    """
 
     settings: Callable[[], Settings]
     variable: Callable[[str], str | None]
+    program: PreparePrograms
 
     @property
     def allow(self) -> AllowSettings:
@@ -52,6 +57,15 @@ class Outside:
         listed = [*getattr(settings.allow, key), entry]
         line = f"{key} = [{', '.join(_quoted(one) for one in listed)}]"
         return NotOnList(what=what, file=settings.file or f"{settings.root}/hishamos.toml", line=line)
+
+
+def nothing_outside() -> Outside:
+    """Return a port that leads nowhere."""
+
+    def none(name: str, *_: Any, **__: Any) -> Any:
+        raise InvalidInput(what=f"no programs are run here, and {name} is one", where="a shell step", next="Run it in a workspace.")
+
+    return Outside(lambda: Settings(root="."), lambda _: None, none)
 
 
 def origins(entry: str) -> set[str]:

@@ -17,13 +17,13 @@ from hishamos.contracts.models import ModelGateway, PendingCall
 from hishamos.engine.active_run import LONGEST_TIMER_S, Execution
 from hishamos.engine.background import Background
 from hishamos.engine.conversation import converse
-from hishamos.engine.outside import Outside
+from hishamos.engine.outside import Outside, nothing_outside
 from hishamos.engine.steptype import Answer, Done, ExecuteNotebook, Waiting
 from hishamos.engine.timers import Timer, Timers
 from hishamos.engine.tools import Clock, Tools
 from hishamos.errors import HishamosError, RunHeld
 from hishamos.records.calls import ModelRequest, Outcome, Tags
-from hishamos.records.configuration import Settings, WorkspaceSettings
+from hishamos.records.configuration import WorkspaceSettings
 from hishamos.records.record import new_id, now
 from hishamos.records.runs import Run, RunState
 
@@ -62,7 +62,7 @@ class Runner:
             settings=settings,
             workspace_for=workspace_for,
             notebook=notebook,
-            outside=outside or Outside(lambda: Settings(root="."), lambda _: None),
+            outside=outside or nothing_outside(),
             owner=self.owner,
             lease_s=lease_s,
             timers=timers or Timers(),

@@ -121,6 +121,10 @@ class Waiting:
 Result = Done | Waiting | Skipped
 
 
+class Interrupted(Exception):
+    """Raised by a step whose work was ended because the process leaves: the step did not end, and is entered anew in the next one."""
+
+
 class ExecuteNotebook(Protocol):
     """Executes a notebook in a process of its own (``hishamos.kernels``)."""
 
@@ -161,6 +165,10 @@ class StepContext(Protocol):
 
     def background(self, work: Callable[[], T]) -> Answer[T]:
         """Run blocking work away from the runner's threads. The step's time limit counts from when the work begins."""
+        ...
+
+    def at_end(self, stop: Callable[[], None]) -> None:
+        """Have ``stop`` called (quick, from any thread) when the attempt ends, is cancelled, takes too long, or is let go."""
         ...
 
     def notebook(self, notebook: Path, parameters: Mapping[str, Any], output: Path) -> dict[str, Any]:

@@ -17,6 +17,7 @@ TABLE = {
     "http": "hishamos.engine.steps.http:HttpStep",
     "map": "hishamos.engine.steps.map:MapStep",
     "python": "hishamos.engine.steps.python:PythonStep",
+    "shell": "hishamos.engine.steps.shell:ShellStep",
     "sql": "hishamos.engine.steps.sql:SqlStep",
     "switch": "hishamos.engine.steps.switch:SwitchStep",
     "wait": "hishamos.engine.steps.wait:WaitStep",

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from hishamos.engine.checking import workflow_problems
-from hishamos.engine.outside import Outside
+from hishamos.engine.outside import Outside, nothing_outside
 from hishamos.engine.requests import check_addresses
 from hishamos.errors import InvalidInput, InvalidSettings
 from hishamos.gateway.destinations import lent
@@ -33,7 +33,7 @@ def web():
 def bench(request, web):
     made = Bench(":memory:" if request.param == "duckdb" else request.getfixturevalue("postgres_url"))
     made.allow = AllowSettings(hosts=(f"127.0.0.1:{web.port}",), variables=("TOKEN", "UNSET"))
-    made.outside = Outside(lambda: Settings(root="/ws", allow=made.allow), {"TOKEN": KEY}.get)
+    made.outside = Outside(lambda: Settings(root="/ws", allow=made.allow), {"TOKEN": KEY}.get, nothing_outside().program)
     yield made
     made.close()
 
@@ -87,7 +87,7 @@ def test_an_answer_is_data(bench, web):
 )
 def test_only_the_address_on_the_list_as_it_is_written_there(web, place):
     bench = Bench()
-    bench.outside = Outside(lambda: Settings(root="/ws", allow=AllowSettings(hosts=(f"127.0.0.1:{web.port}",))), lambda _: None)
+    bench.outside = Outside(lambda: Settings(root="/ws", allow=AllowSettings(hosts=(f"127.0.0.1:{web.port}",))), lambda _: None, nothing_outside().program)
     run = asked(bench, place.replace("PORT", str(web.port)))
     bench.close()
     assert run.state is RunState.FAILED
@@ -149,7 +149,7 @@ def test_a_models_key_is_never_lent():
 def test_a_redirect_to_a_host_that_is_not_on_the_list_is_not_followed(web, status):
     bench = Bench()
     with serving() as other:
-        bench.outside = Outside(lambda: Settings(root="/ws", allow=AllowSettings(hosts=(f"127.0.0.1:{web.port}",))), lambda _: None)
+        bench.outside = Outside(lambda: Settings(root="/ws", allow=AllowSettings(hosts=(f"127.0.0.1:{web.port}",))), lambda _: None, nothing_outside().program)
         web.redirect = other.root + "/stolen"
         run = asked(bench, f"{web.root}/redirect{status}", request={"method": "POST", "body": "x"})
         assert run.state is RunState.FAILED
