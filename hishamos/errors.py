@@ -156,6 +156,14 @@ class CaseFailed(StepFailed):
     """{step}, case {case!r}: {reason}"""
 
 
+class IterationFailed(StepFailed):
+    """{step}: time {number} of at most {total} failed: {reason}"""
+
+
+class BoundReached(StepFailed):
+    """{step}: {until!r} did not hold after {times} times, its at_most. Raise at_most, or set at_bound to continue."""
+
+
 class FunctionFailed(StepFailed):
     """{step}: {function} raised {kind}: {reason}"""
 

@@ -212,6 +212,7 @@ class Execution:
             book=self._rows,
             began=lambda: self.post(lambda: self._limit(node) if node.attempt == attempt and not node.ended else None),
             keep=self._scribe.row,
+            scope=lambda: self._graph.scope(node),
         )
 
     def _limit(self, node: Node) -> None:
@@ -334,8 +335,11 @@ class Execution:
     # children
 
     def _adopt(self, node: Node, children: Children) -> None:
-        node.family = Family(children, self._graph.children_before(node))
-        self._graph.count(node)
+        if node.family is None:
+            node.family = Family(children, self._graph.children_before(node))
+            self._graph.count(node, 0)
+        else:
+            self._graph.count(node, node.family.grow(children))
         self._more(node)
 
     def _more(self, node: Node) -> None:

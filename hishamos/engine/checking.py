@@ -163,6 +163,8 @@ def _step_problems(step: StepDefinition, place: Place, sight: _Sight, library: L
         return
     for problem in kind.check(step.with_, library):
         yield Problem((*place, "with", *problem.place), problem.problem, problem.next)
+    for expression in kind.expressions(step.with_):
+        yield from sight.within(expression.names).problems(expression.text, (*place, "with", *expression.place), bare=True)
     for below, inner, names in kind.references(step.with_).steps:
         inside = (*place, "with", *below)
         if inner.id or inner.after:

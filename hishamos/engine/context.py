@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from hishamos.contracts.journal import Claim, Decided, RowState, Signal
 from hishamos.engine.rows import RowBook
 from hishamos.engine.steptype import Answer, ChildEnd, Interrupted
+from hishamos.engine.templates import condition
 from hishamos.errors import InvalidInput
 from hishamos.records.calls import ModelRequest, Outcome, Tags
 from hishamos.records.runs import RunKind
@@ -28,7 +29,16 @@ class NodeContext:
     """:class:`hishamos.engine.steptype.StepContext` for one entry of one step."""
 
     def __init__(
-        self, tools: Tools, claim: Claim, node: Node, *, held: bool, book: Callable[[], RowBook], began: Callable[[], None], keep: Callable[[RowState], None]
+        self,
+        tools: Tools,
+        claim: Claim,
+        node: Node,
+        *,
+        held: bool,
+        book: Callable[[], RowBook],
+        began: Callable[[], None],
+        keep: Callable[[RowState], None],
+        scope: Callable[[], dict[str, Any]],
     ) -> None:
         self.run, self.pinned = claim.run, claim.pinned
         self.path, self.attempt, self.item = node.path, node.attempt, node.item
@@ -45,6 +55,7 @@ class NodeContext:
         self._tools, self._node, self._held, self._began = tools, node, held, began
         self._first = claim.lease.number == 1  # who takes a run over may find its calls
         self._position = 0
+        self._scope = scope
 
     def submit(
         self, request: ModelRequest, *, command: str | None = None, agent: str | None = None, key: str | None = None, fresh: bool = True
@@ -89,6 +100,10 @@ class NodeContext:
     def workspace(self) -> Any:
         """See the plug."""
         return self._tools.workspace_for(self.run, self.path)
+
+    def holds(self, expression: str, names: Mapping[str, Any]) -> bool:
+        """See the plug."""
+        return condition(expression, {**self._scope(), **names}, self.path)
 
     def signal(self, name: str) -> Signal | None:
         """See the plug."""

@@ -31,8 +31,22 @@ class Family:
         self.next = 0
         self.active = 0
         self.left = children.count
-        for index, row in made.items():
-            if index < children.count and self.stays(row):
+        self._take(range(children.count))
+
+    def grow(self, children: Children) -> int:
+        """Take more children than before, all of which have ended; returns how many there were."""
+        known = len(self.ends)
+        self.children = children
+        self.ends += [None] * (children.count - known)
+        self.left = children.count - known
+        self._take(range(known, children.count))
+        return known
+
+    def _take(self, numbers: range) -> None:
+        """Leave those as they are that had ended when this process took the run."""
+        for index in numbers if self.before else ():
+            row = self.before.get(index)
+            if row is not None and self.stays(row):
                 self.ends[index] = ChildEnd(row.state, row.output, row.error)
                 self.left -= 1
 

@@ -79,7 +79,10 @@ class Child:
 
 @dataclass(frozen=True, slots=True)
 class Children:
-    """Steps below a step, made one after another, at most ``concurrency`` at work at once. Their ends are ``context.children``."""
+    """Steps below a step, made one after another, at most ``concurrency`` at work at once. Their ends are ``context.children``.
+
+    A step that is entered again may ask for more: those that have ended stay as they are.
+    """
 
     count: int
     make: Callable[[int], Child]
@@ -183,6 +186,10 @@ class StepContext(Protocol):
         """Return the model, route or policy to ask: what the starter named, else the first of ``wanted`` that is set, else the route."""
         ...
 
+    def holds(self, expression: str, names: Mapping[str, Any]) -> bool:
+        """Return whether an expression without braces holds; it sees what the step's templates see, and ``names``."""
+        ...
+
     def signal(self, name: str) -> Signal | None:
         """Return how an event of the run was last set; None when it was not."""
         ...
@@ -230,6 +237,15 @@ class Reference:
     """Inner steps: their place below ``with``, the definition, and the names that only they see."""
 
 
+@dataclass(frozen=True, slots=True)
+class Expression:
+    """An expression without braces in a step's ``with``: the place below it, its text, and the names that only it sees."""
+
+    place: tuple[str | int, ...]
+    text: str
+    names: tuple[str, ...] = ()
+
+
 class StepType(Generic[I]):
     """A kind of step: one file and one row in the table of :mod:`hishamos.engine.steps`."""
 
@@ -250,6 +266,10 @@ class StepType(Generic[I]):
 
     def check(self, raw: Mapping[str, Any], library: Library) -> list[Problem]:  # noqa: ARG002 - most types have nothing to check
         """Return what is wrong with ``with`` as written, templates not yet filled in."""
+        return []
+
+    def expressions(self, raw: Mapping[str, Any]) -> list[Expression]:  # noqa: ARG002 - most types have none
+        """Return the expressions among the ``raw`` fields."""
         return []
 
     def references(self, raw: Mapping[str, Any]) -> Reference:  # noqa: ARG002 - most types name nothing

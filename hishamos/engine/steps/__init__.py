@@ -15,6 +15,7 @@ TABLE = {
     "approval": "hishamos.engine.steps.approval:ApprovalStep",
     "command": "hishamos.engine.steps.command:CommandStep",
     "http": "hishamos.engine.steps.http:HttpStep",
+    "loop": "hishamos.engine.steps.loop:LoopStep",
     "map": "hishamos.engine.steps.map:MapStep",
     "python": "hishamos.engine.steps.python:PythonStep",
     "shell": "hishamos.engine.steps.shell:ShellStep",
