@@ -74,6 +74,10 @@ class Execution:
         """Keep the lease and see what others asked for."""
         self.post(self._scribe.listen)
 
+    def look_again(self) -> None:
+        """Enter the steps again that wait for a time, an event or another run."""
+        self.post(self._look_again_at_all)
+
     def hand_back(self) -> None:
         """Stop before the next call and queue the run, for the next server."""
         self.post(lambda: self._wished("leave"))
@@ -265,6 +269,10 @@ class Execution:
             self._changed(node, event=True)
             self._scribe.urge()
 
+    def _look_again_at_all(self) -> None:
+        for node in list(self._dormant.values()):
+            self._look_again(node)
+
     def _look_again(self, node: Node) -> None:
         """Enter a step that waits for a time or an event: it says whether that has come."""
         if not node.ended and self._dormant.get(node.path) is node:
@@ -373,8 +381,7 @@ class Execution:
             self._wished(signals.wish)
         if signals.decisions > self._scribe.decisions:
             self._scribe.decisions = signals.decisions
-            for dormant in list(self._dormant.values()):
-                self._look_again(dormant)
+            self._look_again_at_all()
             for path, decided in self._tools.journal.decisions(self.claim.run.id).items():
                 node = self._people.pop(path, None)
                 if node is not None:

@@ -6,13 +6,15 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from hishamos.contracts.journal import Claim, Decided, RowState, Signal
+from hishamos.contracts.journal import ChildOf, Claim, Decided, RowState, Signal
+from hishamos.engine.inputs import validated
 from hishamos.engine.rows import RowBook
 from hishamos.engine.steptype import Answer, ChildEnd, Interrupted
 from hishamos.engine.templates import condition
 from hishamos.errors import InvalidInput
 from hishamos.records.calls import ModelRequest, Outcome, Tags
-from hishamos.records.runs import RunKind
+from hishamos.records.record import derived_id
+from hishamos.records.runs import Run, RunKind, RunState
 
 if TYPE_CHECKING:
     from hishamos.engine.node import Node
@@ -100,6 +102,38 @@ class NodeContext:
     def workspace(self) -> Any:
         """See the plug."""
         return self._tools.workspace_for(self.run, self.path)
+
+    def child(self, workflow: str, inputs: Mapping[str, Any]) -> Run:
+        """See the plug. Raises :class:`InvalidInput` for inputs that the workflow does not take, and where the run has a budget of its own."""
+        if self.run.budget_nanos is not None:
+            following = "Set the budget on a project, a user or the workspace: those hold for child runs too."
+            raise InvalidInput(what="a run with a budget of its own can't start another run", where=self.path, next=following)
+        if self._held:
+            raise Held
+        definition = self.pinned.workflows[workflow]
+        values = validated(definition.inputs, inputs, f"workflow {workflow}", Path(self.outside.settings().root))
+        run = Run(
+            id=derived_id(f"{self.run.id}/{self.path}"),
+            name=definition.name,
+            version=definition.version,
+            state=RunState.QUEUED,
+            inputs=values,
+            model=self.run.model,
+            project=self.run.project,
+            parent=self.run.id,
+            user_name=self.run.user_name,
+            steps_total=len(definition.steps),
+            created_at=self.moment,
+        )
+        entered = self.memory.setdefault("entered", True)
+        self.memory["entered"] = False
+        pinned = self.pinned.model_copy(update={"workflow": definition})
+        child = self._tools.journal.child(run, pinned, ChildOf(parent=self.run.id, path=self.path, attempt=self.attempt), entered=entered)
+        if child is None:
+            raise Held
+        if child.state is RunState.QUEUED:
+            self._tools.dispatch(child.id)
+        return child
 
     def holds(self, expression: str, names: Mapping[str, Any]) -> bool:
         """See the plug."""

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from typing import Any, cast
 
 from hishamos.contracts.journal import Journal
@@ -25,7 +26,7 @@ from hishamos.errors import HishamosError, RunHeld
 from hishamos.records.calls import ModelRequest, Outcome, Tags
 from hishamos.records.configuration import WorkspaceSettings
 from hishamos.records.record import new_id, now
-from hishamos.records.runs import Run, RunState
+from hishamos.records.runs import RUN_ENDED, Run, RunState
 
 log = logging.getLogger(__name__)
 LEASE_S = 10.0
@@ -63,6 +64,7 @@ class Runner:
             workspace_for=workspace_for,
             notebook=notebook,
             outside=outside or nothing_outside(),
+            dispatch=self._hand_out,
             owner=self.owner,
             lease_s=lease_s,
             timers=timers or Timers(),
@@ -182,16 +184,27 @@ class Runner:
                 self._executions[run] = execution
             execution.begin()
         execution.done.add_done_callback(lambda future: _pass_on(future, answer))
-        execution.done.add_done_callback(self._waits)
+        execution.done.add_done_callback(partial(self._concluded, execution.claim.run.parent))
 
     def _gone(self, execution: Execution) -> None:
         with self._lock:
             if self._executions.get(execution.claim.run.id) is execution:
                 del self._executions[execution.claim.run.id]
 
-    def _waits(self, done: Future[RunState]) -> None:
-        """Set the alarm for a run that was let go until a time."""
-        if done.exception() is None and done.result() is RunState.WAITING:
+    def _hand_out(self, run: str) -> None:
+        self._dispatch(run)
+
+    def _concluded(self, parent: str | None, done: Future[RunState]) -> None:
+        """Set the alarm for a run that was let go until a time, and have a child's end seen by its parent."""
+        if done.exception() is not None:
+            return
+        if parent is not None and done.result() in RUN_ENDED:
+            with self._lock:
+                execution = self._executions.get(parent)
+            if execution is not None:
+                execution.look_again()
+            self.soon(self._ring)
+        elif done.result() is RunState.WAITING:
             self.soon(self._ring)
 
     def _ring(self) -> None:

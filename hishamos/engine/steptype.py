@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict
 
 from hishamos.contracts.journal import TIMED, Decided, Pinned, RowState, Signal
 from hishamos.records.calls import ModelRequest, Outcome
-from hishamos.records.definitions import AgentDefinition, CommandDefinition, StepDefinition
+from hishamos.records.definitions import AgentDefinition, CommandDefinition, StepDefinition, WorkflowDefinition
 from hishamos.records.record import Failure
 from hishamos.records.runs import Run, StepState
 
@@ -112,12 +112,15 @@ class Waiting:
     """The step is entered again then. It holds no thread, and the run no process, meanwhile."""
     event: str | None = None
     """The step is entered again when an event is set on the run."""
+    run: str | None = None
+    """The step is entered again when that child run has ended."""
 
     @property
     def words(self) -> str | None:
         """What a wait that outlives the process is for, as the journal keeps it."""
         parts = [self.until.astimezone(UTC).strftime(TIMED)] if self.until is not None else []
         parts += [f"event {self.event}"] if self.event is not None else []
+        parts += [f"run {self.run}"] if self.run is not None else []
         return self.person or " or ".join(parts) or None
 
 
@@ -190,6 +193,10 @@ class StepContext(Protocol):
         """Return whether an expression without braces holds; it sees what the step's templates see, and ``names``."""
         ...
 
+    def child(self, workflow: str, inputs: Mapping[str, Any]) -> Run:
+        """Return this step's child run as it stands; started, or gone on with, where that is due."""
+        ...
+
     def signal(self, name: str) -> Signal | None:
         """Return how an event of the run was last set; None when it was not."""
         ...
@@ -217,6 +224,10 @@ class Library(Protocol):
         """Return an agent."""
         ...
 
+    def workflow(self, name: str) -> WorkflowDefinition:
+        """Return a workflow; raises ``InvalidDefinition`` for one that can't run."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Problem:
@@ -233,6 +244,7 @@ class Reference:
 
     commands: set[str] = field(default_factory=set)
     agents: set[str] = field(default_factory=set)
+    workflows: set[str] = field(default_factory=set)
     steps: list[tuple[tuple[str | int, ...], StepDefinition, tuple[str, ...]]] = field(default_factory=list)
     """Inner steps: their place below ``with``, the definition, and the names that only they see."""
 

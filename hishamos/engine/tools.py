@@ -37,6 +37,8 @@ class Tools:
     notebook: ExecuteNotebook | None
     outside: Outside
     """What lies outside of the workspace."""
+    dispatch: Callable[[str], object]
+    """Has a queued run worked on."""
     owner: str
     lease_s: float
     timers: Timers

@@ -81,6 +81,8 @@ class Run(Record):
     model: str | None = None
     """The model, route or policy that the starter asked for, if any."""
     project: str | None = None
+    parent: str | None = None
+    """The run whose step started this one, if any."""
     user_name: str | None = None
     where: Literal["server", "kernel", "worker"] = "server"
     waiting_for: str | None = None

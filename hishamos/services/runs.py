@@ -6,7 +6,7 @@ import json
 import re
 from builtins import list as List  # noqa: N812 - every contract has a verb named list
 from concurrent.futures import Future
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hishamos.contracts.feeds import Feed
 from hishamos.contracts.journal import Decided, Signal
@@ -16,6 +16,9 @@ from hishamos.errors import InvalidInput, UnknownName
 from hishamos.records.calls import Attempt
 from hishamos.records.runs import EVENT_NAME, RUN_ENDED, Approval, Run, RunEvent, RunKind, RunState, Step, StepState
 from hishamos.services.service import Service, implements
+
+if TYPE_CHECKING:
+    from hishamos.store.connectors import Transaction
 
 LARGEST_DATA = 64 * 1024
 SETTLED = RUN_ENDED | {RunState.WAITING, RunState.PAUSED}
@@ -139,8 +142,13 @@ class RunsService(Service):
 
     def _wish(self, run: str, wish: str) -> Run:
         identity, journal = self._id(run), self.machinery.journal
-        if self.change(f"runs.{wish}", bool, lambda transaction: journal.wish(transaction, identity, wish)):
-            self.machinery.runner.nudge(identity)
+
+        def work(transaction: Transaction) -> List[str]:
+            told = [identity] if journal.wish(transaction, identity, wish) else []
+            return told + journal.wish_below(transaction, identity, wish)
+
+        for told in self.change(f"runs.{wish}", List[str], work):
+            self.machinery.runner.nudge(told)
         return self.get(identity)
 
     def _id(self, run: str) -> str:

@@ -123,6 +123,7 @@ def run_of(row: Row, spend: Mapping[str, Any] | None = None) -> Run:
     return Run(
         **{key: row[key] for key in _PLAIN},
         where=row["place"],
+        parent=json.loads(row["options"])["parent"] if row["kind"] == "workflow" and row["options"] else None,
         inputs=json.loads(row["inputs"]),
         outputs=None if row["outputs"] is None else json.loads(row["outputs"]),
         error=Failure.model_validate_json(row["error"]) if row["error"] else None,

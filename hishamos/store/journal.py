@@ -8,11 +8,27 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from hishamos.contracts.feeds import Feed
-from hishamos.contracts.journal import TIMED, Batch, Claim, Decided, EventDraft, Lease, MapOptions, Pinned, RowState, RunChange, Signal, Signals, StepRow
+from hishamos.contracts.journal import (
+    TIMED,
+    Batch,
+    ChildOf,
+    Claim,
+    Decided,
+    EventDraft,
+    Lease,
+    MapOptions,
+    Pinned,
+    RowState,
+    RunChange,
+    Signal,
+    Signals,
+    StepRow,
+)
 from hishamos.errors import LeaseLost, RunHeld, UnknownName, WrongState
 from hishamos.records.record import Failure, canonical, now
 from hishamos.records.runs import RUN_CHANGES, RUN_ENDED, Run, RunEvent, RunState, StepState
@@ -83,7 +99,7 @@ class StoreJournal:
                 lease=Lease(run, int(claimed["lease_number"]), owner, seconds),
                 run=run_of(claimed),
                 pinned=Pinned.model_validate_json(claimed["definition"]),
-                options=MapOptions.model_validate_json(claimed["options"]) if claimed["options"] else None,
+                options=MapOptions.model_validate_json(claimed["options"]) if claimed["options"] and claimed["kind"] == "map" else None,
                 steps=[step_row(step) for step in steps],
                 signals=Signals(claimed["wish"], int(claimed["decisions"])),
             )
@@ -139,13 +155,39 @@ class StoreJournal:
 
     def wake(self) -> tuple[list[str], datetime | None]:
         """See the port."""
-        moment, woken, coming = self._clock(), [], []
-        for run, due in self.timed_waits().items():
-            if due > moment:
-                coming.append(due)
-            elif self._store.transaction(lambda transaction, run=run: self._woken(transaction, run)):  # type: ignore[misc]  # called at once
-                woken.append(run)
-        return woken, min(coming, default=None)
+        moment, due = self._clock(), self.timed_waits()
+        ready = [run for run, at in due.items() if at <= moment] + [row["id"] for row in self._store.fetch(SQL["waits_for_ended_run"])]
+        woken = [run for run in dict.fromkeys(ready) if self._store.transaction(partial(self._woken, run))]
+        return woken, min((at for at in due.values() if at > moment), default=None)
+
+    def child(self, run: Run, pinned: Pinned, of: ChildOf, *, entered: bool) -> Run | None:
+        """See the port."""
+
+        def work(transaction: Transaction) -> bool:
+            parent = self._locked(transaction, of.parent)
+            if parent["state"] != RunState.RUNNING or parent["wish"]:
+                return False
+            transaction.lock(f"run:{run.id}")
+            found = transaction.fetch_one(SQL["run_for_change"], {"id": run.id})
+            if found is None:
+                self.insert(transaction, run, pinned, options=of)
+                return True
+            later = ChildOf.model_validate_json(found["options"]).attempt < of.attempt
+            if (later and found["state"] in RESUMABLE) or (entered and found["state"] == RunState.PAUSED):
+                transaction.execute(SQL["change_options"], {"run": run.id, "options": of.model_dump_json()})
+                self._settle(transaction, run.id, RunState.QUEUED, self._clock())
+            return True
+
+        return self.history.get(run.id) if self._store.transaction(work) else None
+
+    def wish_below(self, transaction: Transaction, run: str, wish: str) -> list[str]:
+        """Ask the run's open children, and theirs, for the same as the run; returns those whose runner has to be told."""
+        told = []
+        for row in transaction.fetch(SQL["children_of_run"], {"run": run}):
+            if self.wish(transaction, row["id"], wish):
+                told.append(row["id"])
+            told += self.wish_below(transaction, row["id"], wish)
+        return told
 
     def timed_waits(self) -> dict[str, datetime]:
         """Return when each run is due that nobody works on because it waits for a time."""
@@ -179,11 +221,14 @@ class StoreJournal:
         run: Run,
         pinned: Pinned,
         *,
-        options: MapOptions | None = None,
+        options: MapOptions | ChildOf | None = None,
         rows: Sequence[Mapping[str, Any]] = (),
         files: Mapping[str, Any] | None = None,
     ) -> Run:
-        """Insert a queued run with the definitions it keeps; ``rows``: a map's inputs; ``files``: hash and size of its file inputs."""
+        """Insert a queued run with the definitions it keeps.
+
+        ``options``: how a map was asked for, or whose child it is; ``rows``: a map's inputs; ``files``: hash and size of its file inputs.
+        """
         values = {
             **run.model_dump(include={"id", "name", "version", "model", "project", "user_name", "steps_total", "budget_nanos", "created_at"}),
             "kind": run.kind.value,
@@ -292,7 +337,7 @@ class StoreJournal:
             return True
         return bool(self.exclusive and not patient and found["lease_owner"] != owner)
 
-    def _woken(self, transaction: Transaction, run: str) -> bool:
+    def _woken(self, run: str, transaction: Transaction) -> bool:
         if self._locked(transaction, run)["state"] != RunState.WAITING:
             return False
         self._settle(transaction, run, RunState.QUEUED, self._clock())

@@ -22,6 +22,7 @@ TABLE = {
     "sql": "hishamos.engine.steps.sql:SqlStep",
     "switch": "hishamos.engine.steps.switch:SwitchStep",
     "wait": "hishamos.engine.steps.wait:WaitStep",
+    "workflow": "hishamos.engine.steps.workflow:WorkflowStep",
 }
 OWN = {"notebook": "hishamos.engine.steps.notebook:NotebookStep", "row": "hishamos.engine.steps.row:RowStep", "rows": "hishamos.engine.steps.row:RowsStep"}
 """What ``ws.map`` and ``ws.batch`` are made of; not for definitions."""
