@@ -46,7 +46,9 @@ class Execution:
         self._active = 0
         self._people: dict[str, Node] = {}
         self._dormant: dict[str, Node] = {}
-        """Steps that wait for a time or an event."""
+        """Steps that wait for a time, an event or another run."""
+        self._with_child: set[str] = set()
+        """Those of them whose run is at work."""
         self._failed: Node | None = None
         self._wish: str | None = claim.signals.wish
         self._book: RowBook | None = None
@@ -73,6 +75,8 @@ class Execution:
     def renew(self) -> None:
         """Keep the lease and see what others asked for."""
         self.post(self._scribe.listen)
+        if self._with_child:
+            self.look_again()
 
     def look_again(self) -> None:
         """Enter the steps again that wait for a time, an event or another run."""
@@ -103,6 +107,7 @@ class Execution:
     def _begin(self) -> None:
         self._people.clear()
         self._dormant.clear()
+        self._with_child.clear()
         self._go(self._graph.start())
 
     def _go(self, nodes: Iterable[Node]) -> None:
@@ -137,7 +142,7 @@ class Execution:
         elif self._wish is not None:
             state = RunState.QUEUED if self._wish == "leave" else RunState.PAUSED
             self._scribe.conclude(RunChange(state, moment))
-        elif self._people or self._dormant:
+        elif (self._people or self._dormant) and not self._with_child:
             what = [f"approval of step {path}" for path in self._people] + [f"{node.person} (step {path})" for path, node in self._dormant.items()]
             self._scribe.conclude(RunChange(RunState.WAITING, moment, waiting_for=", ".join(what)))
 
@@ -255,7 +260,7 @@ class Execution:
                 raise RuntimeError(f"{node.path} waits for nothing")
 
     def _hold(self, node: Node, waiting: Waiting) -> None:
-        """Wait for a person, a time or an event: when nothing else is at work the run is let go until then."""
+        """Wait for a person, a time, an event or another run: when nothing else is at work the run is let go until then."""
         if node.timer is not None and node.limit_s is None:
             node.timer.cancel()
         if waiting.until is not None:
@@ -264,17 +269,22 @@ class Execution:
         held = self._people if waiting.person is not None else self._dormant
         known = held.get(node.path) is node and node.person == waiting.words
         held[node.path] = node
+        (self._with_child.add if waiting.at_work else self._with_child.discard)(node.path)
         node.person, node.state = waiting.words, StepState.WAITING
         if not known:
             self._changed(node, event=True)
             self._scribe.urge()
+
+    def _awake(self, node: Node) -> None:
+        self._dormant.pop(node.path, None)
+        self._with_child.discard(node.path)
 
     def _look_again_at_all(self) -> None:
         for node in list(self._dormant.values()):
             self._look_again(node)
 
     def _look_again(self, node: Node) -> None:
-        """Enter a step that waits for a time or an event: it says whether that has come."""
+        """Enter a step that waits for a time, an event or another run: it says whether that has come."""
         if not node.ended and self._dormant.get(node.path) is node:
             self._go([node])
 
@@ -310,6 +320,7 @@ class Execution:
 
     def _try_again(self, node: Node, tried: int) -> None:
         self._let_go(node, cancel=True)
+        self._awake(node)
         node.finished_at = self._tools.clock()
         self._scribe.step(node)
         self._scribe.event(node, f"try {tried} failed: {node.error.message if node.error else ''}")
@@ -327,7 +338,7 @@ class Execution:
     def _ended(self, node: Node, message: str = "") -> None:
         node.finished_at = self._tools.clock()
         node.person = None
-        self._dormant.pop(node.path, None)
+        self._awake(node)
         if node.timer is not None:
             node.timer.cancel()
         self._graph.note_end(node)

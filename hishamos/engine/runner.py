@@ -26,7 +26,7 @@ from hishamos.errors import HishamosError, RunHeld
 from hishamos.records.calls import ModelRequest, Outcome, Tags
 from hishamos.records.configuration import WorkspaceSettings
 from hishamos.records.record import new_id, now
-from hishamos.records.runs import RUN_ENDED, Run, RunState
+from hishamos.records.runs import Run, RunState
 
 log = logging.getLogger(__name__)
 LEASE_S = 10.0
@@ -195,16 +195,14 @@ class Runner:
         self._dispatch(run)
 
     def _concluded(self, parent: str | None, done: Future[RunState]) -> None:
-        """Set the alarm for a run that was let go until a time, and have a child's end seen by its parent."""
+        """Set the alarm for a run that was let go until a time, and have its parent see how a child stands."""
         if done.exception() is not None:
             return
-        if parent is not None and done.result() in RUN_ENDED:
-            with self._lock:
-                execution = self._executions.get(parent)
-            if execution is not None:
-                execution.look_again()
-            self.soon(self._ring)
-        elif done.result() is RunState.WAITING:
+        with self._lock:
+            execution = None if parent is None else self._executions.get(parent)
+        if execution is not None:
+            execution.look_again()
+        if parent is not None or done.result() is RunState.WAITING:
             self.soon(self._ring)
 
     def _ring(self) -> None:

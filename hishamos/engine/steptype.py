@@ -114,6 +114,8 @@ class Waiting:
     """The step is entered again when an event is set on the run."""
     run: str | None = None
     """The step is entered again when that child run has ended."""
+    at_work: bool = False
+    """Whether that child run is at work: then this run is too, and does not wait."""
 
     @property
     def words(self) -> str | None:

@@ -7,14 +7,12 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
-from functools import partial
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from hishamos.contracts.feeds import Feed
 from hishamos.contracts.journal import (
-    TIMED,
     Batch,
     ChildOf,
     Claim,
@@ -25,7 +23,6 @@ from hishamos.contracts.journal import (
     Pinned,
     RowState,
     RunChange,
-    Signal,
     Signals,
     StepRow,
 )
@@ -35,6 +32,7 @@ from hishamos.records.runs import RUN_CHANGES, RUN_ENDED, Run, RunEvent, RunStat
 from hishamos.store.history import RunHistory, event_of, run_of
 from hishamos.store.new_keys import unless_known
 from hishamos.store.statements import statements
+from hishamos.store.waiting_runs import RESUMABLE, WaitingRuns
 from hishamos.store.watchers import Watchers
 
 if TYPE_CHECKING:
@@ -48,7 +46,6 @@ _EVENT_NUMBERS: WeakKeyDictionary[Connector, Iterator[int]] = WeakKeyDictionary(
 """The events' next numbers in a store that this process alone writes."""
 RENEWED = timedelta(seconds=1)
 """Where one process writes, a lease renewed so lately (and a third of its time at most) is not renewed again: a run's widest row is spared."""
-RESUMABLE = frozenset({RunState.PAUSED, RunState.FAILED, RunState.CANCELLED})
 SETTLED = RUN_ENDED | {RunState.WAITING}
 
 
@@ -61,7 +58,7 @@ class _Renewed:
     signals: Signals
 
 
-class StoreJournal:
+class StoreJournal(WaitingRuns):
     """:class:`hishamos.contracts.journal.Journal` on a connector, and what the services of runs need beside it.
 
     ``clock``: the present time; leases are compared by it.
@@ -147,52 +144,6 @@ class StoreJournal:
         """See the port."""
         rows = self._store.fetch(SQL["decided_steps"], {"run": run})
         return {row["path"]: Decided.model_validate_json(row["decided"]) for row in rows}
-
-    def signal(self, run: str, name: str) -> Signal | None:
-        """See the port."""
-        row = self._store.fetch_one(SQL["signal_of_run"], {"run": run, "name": name})
-        return None if row is None else Signal.model_validate_json(row["data"])
-
-    def wake(self) -> tuple[list[str], datetime | None]:
-        """See the port."""
-        moment, due = self._clock(), self.timed_waits()
-        ready = [run for run, at in due.items() if at <= moment] + [row["id"] for row in self._store.fetch(SQL["waits_for_ended_run"])]
-        woken = [run for run in dict.fromkeys(ready) if self._store.transaction(partial(self._woken, run))]
-        return woken, min((at for at in due.values() if at > moment), default=None)
-
-    def child(self, run: Run, pinned: Pinned, of: ChildOf, *, entered: bool) -> Run | None:
-        """See the port."""
-
-        def work(transaction: Transaction) -> bool:
-            parent = self._locked(transaction, of.parent)
-            if parent["state"] != RunState.RUNNING or parent["wish"]:
-                return False
-            transaction.lock(f"run:{run.id}")
-            found = transaction.fetch_one(SQL["run_for_change"], {"id": run.id})
-            if found is None:
-                self.insert(transaction, run, pinned, options=of)
-                return True
-            later = ChildOf.model_validate_json(found["options"]).attempt < of.attempt
-            if (later and found["state"] in RESUMABLE) or (entered and found["state"] == RunState.PAUSED):
-                transaction.execute(SQL["change_options"], {"run": run.id, "options": of.model_dump_json()})
-                self._settle(transaction, run.id, RunState.QUEUED, self._clock())
-            return True
-
-        return self.history.get(run.id) if self._store.transaction(work) else None
-
-    def wish_below(self, transaction: Transaction, run: str, wish: str) -> list[str]:
-        """Ask the run's open children, and theirs, for the same as the run; returns those whose runner has to be told."""
-        told = []
-        for row in transaction.fetch(SQL["children_of_run"], {"run": run}):
-            if self.wish(transaction, row["id"], wish):
-                told.append(row["id"])
-            told += self.wish_below(transaction, row["id"], wish)
-        return told
-
-    def timed_waits(self) -> dict[str, datetime]:
-        """Return when each run is due that nobody works on because it waits for a time."""
-        rows = self._store.fetch(SQL["timed_waits"])
-        return {row["id"]: datetime.strptime(row["due"], TIMED).replace(tzinfo=UTC) for row in rows}
 
     def inputs_of_rows(self, run: str, start: int, count: int) -> Sequence[dict[str, Any]]:
         """See the port."""
@@ -300,20 +251,6 @@ class StoreJournal:
         self._record(transaction, run, [*events, EventDraft("run", "queued", moment)] if idle else events)
         return idle
 
-    def set_signal(self, transaction: Transaction, run: str, signal: Signal) -> bool:
-        """Keep that an event was set. Returns whether the run was queued, else its runner has to be told."""
-        found = self._locked(transaction, run)
-        if found["state"] in RUN_ENDED:
-            raise WrongState(run=run, state=found["state"], verb="signal", needed="not ended", next=f"See: hishamos show {run}")
-        waits = [row["waiting_for"] for row in transaction.fetch(SQL["waits_of_run"], {"run": run})]
-        wanted = any(wait == f"event {signal.name}" or wait.endswith(f" or event {signal.name}") for wait in waits)
-        idle = bool(found["state"] == RunState.WAITING) and wanted
-        transaction.execute(SQL["count_decision"], {"id": run, "state": RunState.QUEUED.value if idle else found["state"]})
-        moment = self._clock()
-        events = [EventDraft("signal", None, moment, None, signal.name, signal.model_dump(mode="json"))]
-        self._record(transaction, run, [*events, EventDraft("run", "queued", moment)] if idle else events)
-        return idle
-
     def subscribe(self, run: str, after: int = 0, settled: frozenset[RunState] = SETTLED) -> Feed[RunEvent]:
         """Return the run's events numbered above ``after``; the feed ends when it reaches one of the ``settled`` states."""
         return self._watchers.follow(run, after, lambda: self.history.get(run).state, settled)
@@ -336,12 +273,6 @@ class StoreJournal:
         if found["lease_owner"] is None or found["lease_until"] is None or found["lease_until"] < moment:
             return True
         return bool(self.exclusive and not patient and found["lease_owner"] != owner)
-
-    def _woken(self, run: str, transaction: Transaction) -> bool:
-        if self._locked(transaction, run)["state"] != RunState.WAITING:
-            return False
-        self._settle(transaction, run, RunState.QUEUED, self._clock())
-        return True
 
     def _settle(self, transaction: Transaction, run: str, state: RunState, moment: datetime) -> None:
         ended = state in RUN_ENDED

@@ -9,6 +9,8 @@ from hishamos.engine.steptype import Done, Library, Problem, Reference, Result, 
 from hishamos.errors import HishamosError, StepFailed, nearest_hint
 from hishamos.records.runs import RUN_ENDED, RunState
 
+AT_WORK = frozenset({RunState.QUEUED, RunState.RUNNING})
+
 
 class WorkflowInputs(StepInputs):
     """Which workflow, with what."""
@@ -35,7 +37,7 @@ class WorkflowStep(StepType[WorkflowInputs]):
         if child.state in RUN_ENDED:
             reason = child.error.message if child.error else child.state.value
             raise StepFailed(step=context.path, reason=f"its run {child.id} of {inputs.workflow} {child.state.value}: {reason}")
-        return Waiting(run=child.id)
+        return Waiting(run=child.id, at_work=child.state in AT_WORK)
 
     def check(self, raw: Mapping[str, Any], library: Library) -> list[Problem]:
         """See the plug: the workflow can run and takes these inputs."""

@@ -77,8 +77,8 @@ def settled(ws, run, state):
 def test_a_child_run_has_its_own_row_and_its_parents_belongings(place, tmp_path):
     write(tmp_path, "child", CHILD.format(**QUICK))
     with place() as ws:
-        run = ws.workflows.start("parent", project="DEMO", model="offline/extractive")
-        run = settled(ws, run.id, "succeeded")
+        run = ws.workflows.start("parent", project="DEMO", model="offline/extractive").wait(30)
+        assert run.state == "succeeded", "who waits for the run waits for its child too"
         child = child_of(ws, run.id)
         assert run.outputs == {"n": 70, "run": child.id}
         assert (child.state, child.project, child.model, child.user_name) == ("succeeded", "DEMO", "offline/extractive", run.user_name)
