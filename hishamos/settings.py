@@ -111,6 +111,8 @@ class _Reader:
         self.check_timezone(workspace.timezone)
         self.check_address("store", workspace.store, ("postgresql", "postgres"), 'Write a file in the workspace, or "postgresql://user@host/db".')
         self.check_address("broker", workspace.broker, ("redis", "rediss"), 'Write "local", or "redis://host:6379/0".')
+        if not isinstance(data.get("allow", {}), dict):
+            self.fail("[allow] must be a table", "allow", "Write [allow], and under it hosts, programs, variables.")
         allow = self.record(AllowSettings, "allow", data.get("allow", {}))
         tables = {table: self.table(table, data.get(table, {})) for table in _TABLES}
         providers = trusting(self.with_environment(tables["providers"], lookup), root)

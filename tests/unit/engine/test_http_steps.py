@@ -256,3 +256,8 @@ class TestSettings:
         (tmp_path / "hishamos.toml").write_text(f"[allow]\n{line}\n")
         with pytest.raises(InvalidSettings, match="line 2"):
             load(tmp_path, lambda _: None)
+
+    def test_it_is_a_table(self, tmp_path):
+        (tmp_path / "hishamos.toml").write_text('allow = ["api.example.com"]\n')
+        with pytest.raises(InvalidSettings, match="must be a table"):
+            load(tmp_path, lambda _: None)
