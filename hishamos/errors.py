@@ -57,6 +57,10 @@ class InvalidSettings(UsageError):
     """{problem} ({where}). {next}"""
 
 
+class NotOnList(UsageError):
+    """{what} is not on this workspace's allow-list. Under [allow] in {file} write: {line}"""
+
+
 class NotAllowed(HishamosError):
     """{actor} may not do this: it needs the permission {permission!r}. Ask the workspace's owner for it."""
 
@@ -151,6 +155,14 @@ class ItemsFailed(StepFailed):
 
 class CaseFailed(StepFailed):
     """{step}, case {case!r}: {reason}"""
+
+
+class IterationFailed(StepFailed):
+    """{step}: time {number} of at most {total} failed: {reason}"""
+
+
+class BoundReached(StepFailed):
+    """{step}: {until!r} did not hold after {times} times, its at_most. Raise at_most, or set at_bound to continue."""
 
 
 class FunctionFailed(StepFailed):
