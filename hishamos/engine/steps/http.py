@@ -80,7 +80,7 @@ class HttpStep(StepType[HttpInputs]):
 def _asked(outside: Outside, inputs: HttpInputs, key: str, path: str, timeout_s: float) -> dict[str, Any]:
     import httpx
 
-    from hishamos.engine.requests import TooLarge, send
+    from hishamos.engine.web import TooLarge, send
 
     secrets: list[str] = []
 

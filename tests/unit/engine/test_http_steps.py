@@ -9,7 +9,7 @@ import pytest
 
 from hishamos.engine.checking import workflow_problems
 from hishamos.engine.outside import Outside, nothing_outside
-from hishamos.engine.requests import check_addresses
+from hishamos.engine.web import check_addresses
 from hishamos.errors import InvalidInput, InvalidSettings
 from hishamos.gateway.destinations import lent
 from hishamos.records.configuration import AllowSettings, Settings
