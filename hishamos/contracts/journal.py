@@ -64,6 +64,7 @@ class StepRow:
     decided: Decided | None = None
     """Written by the person's call, never by the engine."""
     started_at: datetime | None = None
+    """Of a pending attempt: when it is to begin, not before."""
     finished_at: datetime | None = None
     known: bool = False
     """Whether the journal has this attempt already: it is updated, not inserted."""

@@ -7,13 +7,14 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
+from datetime import datetime, timedelta
 from typing import Any
 
 from pydantic import ValidationError
 
 from hishamos.contracts.journal import Batch, Claim, RunChange, Signals
 from hishamos.engine.context import Held, NodeContext
-from hishamos.engine.failures import failure, pause_s, tries, typed
+from hishamos.engine.failures import UNDECLARED, failure, tries, typed
 from hishamos.engine.graph import Graph
 from hishamos.engine.node import PASSED, Family, Node
 from hishamos.engine.rows import RowBook
@@ -43,6 +44,8 @@ class Execution:
         self._todo: deque[tuple[Node, int]] = deque()
         self._active = 0
         self._people: dict[str, Node] = {}
+        self._asleep: dict[str, Node] = {}
+        """What waits for the time of its next try."""
         self._failed: Node | None = None
         self._wish: str | None = claim.signals.wish
         self._book: RowBook | None = None
@@ -110,6 +113,9 @@ class Execution:
             overtaken = node.ended or node.attempt != attempt
             if not overtaken and not (self._blocked and node.inputs is None):
                 self._enter(node)
+        if self._blocked:
+            for node in list(self._asleep.values()):
+                self._rouse(node)
         if not self._active and self._scribe.idle:
             self._conclude()
         self._scribe.flush()
@@ -153,6 +159,7 @@ class Execution:
         moment = self._tools.clock()
         self._graph.cancel_open(self._scribe.step, moment)
         self._todo.clear()
+        self._asleep.clear()
         self._active = 0
         self._failed = None
         self._scribe.conclude(RunChange(RunState.CANCELLED, moment, finished_at=moment))
@@ -161,6 +168,9 @@ class Execution:
     # a step
 
     def _enter(self, node: Node) -> None:
+        if node.due is not None:
+            self._sleep(node, node.due)
+            return
         try:
             result = self._prepared(node) or node.kind.run(self._context(node), node.inputs)
         except Held:
@@ -222,9 +232,10 @@ class Execution:
         if node.awaited:
             self._active -= 1
         for child in self._graph.open_below(node):
-            self._active -= 1 if child.awaited or (child.state is StepState.PENDING and child.timer is not None) else 0
+            self._active -= 1 if child.awaited else 0
+            self._rouse(child)
             self._let_go(child, cancel=True)
-            child.state, child.finished_at = StepState.CANCELLED, self._tools.clock()
+            child.state, child.finished_at, child.person = StepState.CANCELLED, self._tools.clock(), None
             self._scribe.step(child)
         self._let_go(node, cancel=True)
         self._fail(node, StepTimedOut(step=node.path, seconds=seconds, run=self.claim.run.id))
@@ -268,31 +279,50 @@ class Execution:
 
     def _fail(self, node: Node, raised: BaseException) -> None:
         error = typed(raised, node.path)
-        declared = node.definition.retry.attempts if node.definition.retry else None
         tried = node.attempt - node.first + 1
+        most = 1 if node.kind.composite else tries(error, node.definition.retry, self._tools.settings().max_retries)
         node.error = failure(error)
         node.state = StepState.TIMED_OUT if isinstance(error, StepTimedOut) else StepState.FAILED
-        if not node.kind.composite and not self._blocked and tried < tries(error, declared, self._tools.settings().max_retries):
-            self._try_again(node, tried)
+        if tried < most and self._failed is None:
+            self._try_again(node, tried, most)
             return
         if node.parent is None:
             self._failed = self._failed or node
         self._ended(node, node.error.message)
 
-    def _try_again(self, node: Node, tried: int) -> None:
+    def _try_again(self, node: Node, tried: int, most: int) -> None:
+        """Journal the failure and the time of the next try in one commit: whoever has the run then waits for what is left of it."""
         self._let_go(node, cancel=True)
+        failed = node.error.message if node.error else node.state.value
         node.finished_at = self._tools.clock()
         self._scribe.step(node)
-        self._scribe.event(node, f"try {tried} failed: {node.error.message if node.error else ''}")
+        self._scribe.event(node, f"try {tried} of {most} failed: {failed}")
         node.open_next(series=False)
+        due = node.due = self._tools.clock() + timedelta(seconds=(node.definition.retry or UNDECLARED).pause_s(tried))
+        node.person = f"try {tried + 1} of {most} at {due:%Y-%m-%d %H:%M:%S} UTC, after: {failed}"[:1000]
         self._scribe.step(node)
+        self._scribe.urge()
+        self._sleep(node, due)
+
+    def _sleep(self, node: Node, due: datetime) -> None:
+        self._asleep[node.path] = node
         self._active += 1
         attempt = node.attempt
-        node.timer = self._tools.timers.after(pause_s(tried), lambda: self.post(lambda: self._again(node, attempt)))
+        seconds = max(0.0, (due - self._tools.clock()).total_seconds())
+        node.timer = self._tools.timers.after(seconds, lambda: self.post(lambda: self._again(node, attempt)))
+
+    def _rouse(self, node: Node) -> bool:
+        """Have a step wait no longer for its next try; whether it did. Its time stays in the journal."""
+        if self._asleep.pop(node.path, None) is None:
+            return False
+        if node.timer is not None:
+            node.timer.cancel()
+        self._active -= 1
+        return True
 
     def _again(self, node: Node, attempt: int) -> None:
-        if node.attempt == attempt and not node.ended:
-            self._active -= 1
+        if node.attempt == attempt and not node.ended and self._rouse(node):
+            node.due = node.person = None
             self._go([node])
 
     def _ended(self, node: Node, message: str = "") -> None:

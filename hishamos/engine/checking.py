@@ -10,6 +10,7 @@ from jinja2 import meta, nodes
 from pydantic import ValidationError
 
 from hishamos.contracts.journal import Pinned
+from hishamos.engine.failures import error_names
 from hishamos.engine.inputs import default_problem
 from hishamos.engine.steps import known, step_type
 from hishamos.engine.steptype import Library, Problem, StepType
@@ -156,6 +157,7 @@ def _step_problems(step: StepDefinition, place: Place, sight: _Sight, library: L
         yield from sight.problems(step.when, (*place, "when"), bare=True)
     if step.timeout is not None and not kind.timed:
         yield Problem((*place, "timeout"), f"a step of type {kind.name} has no time limit", "Leave timeout out.")
+    yield from _retry_problems(step, (*place, "retry"))
     yield from _with_problems(kind, step, place, sight)
     shape = list(_shape_problems(kind, step.with_, (*place, "with")))
     yield from shape
@@ -168,6 +170,20 @@ def _step_problems(step: StepDefinition, place: Place, sight: _Sight, library: L
         if inner.id or inner.after:
             yield Problem((*inside, "id" if inner.id else "after"), "a step inside another has neither id nor after")
         yield from _step_problems(inner, inside, sight.within(names), library)
+
+
+def _retry_problems(step: StepDefinition, place: Place) -> Iterator[Problem]:
+    if step.retry is None:
+        return
+    known_errors = error_names()
+    following = "Name an error of HishamOS (StepTimedOut, CallFailed) or of Python (OSError)."
+    for number, name in enumerate(step.retry.on):
+        if name not in known_errors:
+            hint = nearest_hint(name, known_errors)
+            yield Problem((*place, "on", number), f"there is no error {name!r}{hint}", following)
+    longest, first = step.retry.max_s, step.retry.backoff_s
+    if longest is not None and longest < first:
+        yield Problem((*place, "max_s"), f"the longest wait (max_s, {longest:g}) is shorter than the first one (backoff_s, {first:g})", "Raise max_s.")
 
 
 def _with_problems(kind: StepType[Any], step: StepDefinition, place: Place, sight: _Sight) -> Iterator[Problem]:

@@ -145,7 +145,7 @@ class Graph:
     def cancel_open(self, record: Callable[[Node], None], moment: datetime) -> None:
         """End what has begun and not ended as cancelled."""
         for node in self.open_nodes():
-            node.state, node.finished_at, node.person = StepState.CANCELLED, moment, None
+            node.state, node.finished_at, node.person, node.due = StepState.CANCELLED, moment, None, None
             record(node)
 
     def _count_before(self, node: Node) -> None:

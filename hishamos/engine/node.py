@@ -61,7 +61,7 @@ class Node:
     """One step of the run, or one child of a step."""
 
     __slots__ = (
-        "answers", "asked", "attempt", "awaited", "calls", "decided", "definition", "error", "family", "finished_at", "first", "input_hash",
+        "answers", "asked", "attempt", "awaited", "calls", "decided", "definition", "due", "error", "family", "finished_at", "first", "input_hash",
         "inputs", "item", "jobs", "kind", "memory", "model", "names", "not_judged", "output", "parent", "path", "person", "position",
         "quiet", "reused", "shown", "started_at", "state", "timer", "written",
     )  # fmt: skip
@@ -84,6 +84,8 @@ class Node:
         self.attempt = self.first = 1
         self.decided: Decided | None = None
         self.started_at: datetime | None = None
+        self.due: datetime | None = None
+        """When the next try is to begin, while it waits for that."""
         self.written = (0, 0)
         """The attempt that was last given to the journal, and the number of the batch that held it first."""
         self.begin_anew()
@@ -116,7 +118,7 @@ class Node:
             self.first = self.attempt
         self.state = StepState.PENDING
         self.decided = None
-        self.started_at = None
+        self.started_at = self.due = None
         self.begin_anew()
 
     def restore(self, row: StepRow, *, stays: bool) -> None:
@@ -127,6 +129,8 @@ class Node:
         self.written = (row.attempt, -1)
         if row.state in STEP_ENDED and not stays:
             self.open_next(series=True)
+        elif row.state is StepState.PENDING:
+            self.due, self.started_at, self.person = row.started_at, None, row.waiting_for
         elif row.state not in STEP_ENDED:
             self.state = StepState.PENDING
 
@@ -161,7 +165,7 @@ class Node:
             model=self.model,
             reused=self.reused,
             not_judged=self.not_judged,
-            started_at=self.started_at,
+            started_at=self.due or self.started_at,
             finished_at=self.finished_at,
             known=self.written[1] < batch,
         )

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict
 
 from hishamos.contracts.journal import Decided, Pinned, RowState
 from hishamos.records.calls import ModelRequest, Outcome
-from hishamos.records.definitions import AgentDefinition, CommandDefinition, StepDefinition
+from hishamos.records.definitions import AgentDefinition, CommandDefinition, Retry, StepDefinition
 from hishamos.records.record import Failure
 from hishamos.records.runs import Run, StepState
 
@@ -124,8 +124,8 @@ class StepContext(Protocol):
     path: str
     attempt: int
     item: int | None
-    retry_attempts: int | None
-    """The declared number of tries, if any."""
+    retry: Retry | None
+    """The declared retry, if any."""
     decided: Decided | None
     children: Sequence[ChildEnd] | None
     """How the children ended, once all have."""

@@ -116,9 +116,23 @@ class AgentDefinition(Definition):
 
 
 class Retry(Record):
-    """A declared retry; the first try counts."""
+    """A declared retry: how often, which failures, and how long to wait before each further try."""
 
     attempts: int = Field(gt=0, le=100)
+    """The first try counts."""
+    backoff_s: float = Field(0.2, ge=0, le=86_400)
+    """Seconds before the second try."""
+    factor: float = Field(2, ge=1, le=100)
+    """By what each further wait is longer than the one before."""
+    max_s: float | None = Field(None, ge=0, le=86_400)
+    """Seconds of the longest wait; left out: 10, or ``backoff_s`` where that is longer."""
+    on: tuple[str, ...] = ()
+    """Names of errors: HishamOS's own or Python's, each with those derived from it. Left out: every failure but wrong usage."""
+
+    def pause_s(self, tried: int) -> float:
+        """Return the seconds to wait after ``tried`` tries."""
+        longest = max(10, self.backoff_s) if self.max_s is None else self.max_s
+        return min(longest, self.backoff_s * self.factor ** (tried - 1))
 
 
 class StepDefinition(Record):

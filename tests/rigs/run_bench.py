@@ -8,6 +8,7 @@ from typing import Any
 from hishamos.contracts.journal import Decided, MapOptions, Pinned
 from hishamos.engine.runner import Runner
 from hishamos.engine.timers import Timers
+from hishamos.engine.tools import Clock
 from hishamos.records.configuration import WorkspaceSettings
 from hishamos.records.definitions import AgentDefinition, CommandDefinition, Parameter, WorkflowDefinition
 from hishamos.records.record import new_id, now
@@ -63,7 +64,9 @@ class Bench:
         self.runners: list[Runner] = []
         self.workspace: Any = None
 
-    def process(self, *, journal: StoreJournal | None = None, timers: Timers | None = None, lease_s: float = 15.0, **settings: Any) -> Runner:
+    def process(
+        self, *, journal: StoreJournal | None = None, timers: Timers | None = None, lease_s: float = 15.0, clock: Clock = now, **settings: Any
+    ) -> Runner:
         chosen = WorkspaceSettings(**settings)
         runner = Runner(
             journal or self.journal,
@@ -72,6 +75,7 @@ class Bench:
             workspace_for=lambda run, path: (self.workspace, run.id, path),
             timers=timers,
             lease_s=lease_s,
+            clock=clock,
         )
         self.runners.append(runner)
         return runner

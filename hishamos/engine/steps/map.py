@@ -9,7 +9,7 @@ from pydantic import Field
 
 from hishamos.engine.steptype import Child, Children, Done, Reference, Result, StepContext, StepInputs, StepType, Waiting
 from hishamos.errors import ItemsFailed
-from hishamos.records.definitions import Retry, StepDefinition
+from hishamos.records.definitions import StepDefinition
 from hishamos.records.runs import StepState
 
 PASSED = frozenset({StepState.SUCCEEDED, StepState.SKIPPED})
@@ -42,8 +42,8 @@ class MapStep(StepType[MapInputs]):
         """See the plug."""
         if context.children is None:
             step = inputs.step
-            if step.retry is None and context.retry_attempts:
-                step = step.model_copy(update={"retry": Retry(attempts=context.retry_attempts)})
+            if step.retry is None and context.retry is not None:
+                step = step.model_copy(update={"retry": context.retry})
             return Waiting(children=Children(len(inputs.over), lambda index: self._item(inputs, step, index), inputs.concurrency))
         failed = [(index, end) for index, end in enumerate(context.children) if end.state not in PASSED]
         if failed:

@@ -44,7 +44,8 @@ set state = $state, wish = null, waiting_for = $waiting_for, finished_at = $fini
 where id = $run;
 
 -- name: cancel_open_steps
-update journal_steps set state = 'cancelled', waiting_for = null, finished_at = $moment
+update journal_steps set
+    state = 'cancelled', waiting_for = null, started_at = case when state = 'pending' then null else started_at end, finished_at = $moment
 where run_id = $run and latest and state in ('pending', 'running', 'waiting');
 
 -- name: insert_step
@@ -133,7 +134,8 @@ select * from journal_steps where run_id = $run and latest order by position;
 -- name: rows_to_resume
 select
     run_id, path, attempt, position, parent, item, first, latest, type, state, input_hash, null as inputs, null as output, null as error,
-    null as waiting_for, model, reused, null as not_judged, null as decided, null as started_at, null as finished_at
+    null as waiting_for, model, reused, null as not_judged, null as decided, case when state = 'pending' then started_at end as started_at,
+    null as finished_at
 from journal_steps where run_id = $run and latest and parent is not null
 union all
 select
