@@ -152,6 +152,10 @@ class CaseFailed(StepFailed):
     """{step}, case {case!r}: {reason}"""
 
 
+class LoopEnded(StepFailed):
+    """{step}: {reason} The run went back to {target!r} {times} times, as often as at_most permits."""
+
+
 class FunctionFailed(StepFailed):
     """{step}: {function} raised {kind}: {reason}"""
 

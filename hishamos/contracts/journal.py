@@ -12,6 +12,9 @@ from hishamos.records.definitions import AgentDefinition, CommandDefinition, Wor
 from hishamos.records.record import Failure, Record
 from hishamos.records.runs import Run, RunState, StepState
 
+WENT_BACK = "went_back"
+"""The state that a note tells when a run goes back from a step that failed."""
+
 
 class Pinned(Record):
     """The definitions that a run started with. Editing them later does not change the run."""
@@ -166,6 +169,8 @@ class Claim:
     steps: list[StepRow]
     """The latest attempt of each step, in the order of the graph."""
     signals: Signals
+    jumps: Mapping[str, int] = field(default_factory=dict)
+    """How often the run went back from each step since it was last resumed."""
 
 
 class Journal(Protocol):

@@ -7,26 +7,28 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import timedelta
 
 from pydantic import ValidationError
 
-from hishamos.contracts.journal import Batch, Claim, RunChange, Signals
+from hishamos.contracts.journal import WENT_BACK, Batch, Claim, RunChange, Signals
 from hishamos.engine.context import Held, NodeContext
-from hishamos.engine.failures import UNDECLARED, failure, tries, typed
+from hishamos.engine.failures import UNDECLARED, failure, invalid, tries, typed
 from hishamos.engine.graph import Graph
-from hishamos.engine.node import PASSED, Family, Node
+from hishamos.engine.naps import Naps
+from hishamos.engine.node import Family, Node
 from hishamos.engine.rows import RowBook
 from hishamos.engine.scribe import Scribe
 from hishamos.engine.steptype import Children, Done, Result, Skipped, Waiting
 from hishamos.engine.templates import condition, fill
 from hishamos.engine.tools import Tools
-from hishamos.errors import HishamosError, InvalidInput, LeaseLost, RunFailed, StepTimedOut, StoreError
+from hishamos.errors import HishamosError, LeaseLost, LoopEnded, RunFailed, StepTimedOut, StoreError
+from hishamos.records.definitions import Goto
 from hishamos.records.record import content_hash
 from hishamos.records.runs import RunState, StepState
 
 log = logging.getLogger(__name__)
+_GOES_ON = {False: "The run goes on: on_error is continue.", True: "The run goes on further down: on_error is goto."}
 
 
 class Execution:
@@ -44,8 +46,7 @@ class Execution:
         self._todo: deque[tuple[Node, int]] = deque()
         self._active = 0
         self._people: dict[str, Node] = {}
-        self._asleep: dict[str, Node] = {}
-        """What waits for the time of its next try."""
+        self._naps = Naps(tools, self.post, lambda node: self._go([node]))
         self._failed: Node | None = None
         self._wish: str | None = claim.signals.wish
         self._book: RowBook | None = None
@@ -114,9 +115,8 @@ class Execution:
             if not overtaken and not (self._blocked and node.inputs is None):
                 self._enter(node)
         if self._blocked:
-            for node in list(self._asleep.values()):
-                self._rouse(node)
-        if not self._active and self._scribe.idle:
+            self._naps.drop_all()
+        if not self._active and not self._naps and self._scribe.idle:
             self._conclude()
         self._scribe.flush()
 
@@ -149,9 +149,7 @@ class Execution:
 
     def _reason(self, node: Node) -> HishamosError:
         run = self.claim.run
-        reason = node.error.message if node.error else node.state.value
-        reason = reason.removeprefix(f"{node.path}: ")
-        return RunFailed(workflow=run.name, where=node.path, reason=reason, next=f"To go on from there: hishamos resume {run.id}", step=node.path)
+        return RunFailed(workflow=run.name, where=node.path, reason=node.reason, next=f"To go on from there: hishamos resume {run.id}", step=node.path)
 
     def _cancel(self) -> None:
         for node in self._graph.open_nodes():
@@ -159,7 +157,7 @@ class Execution:
         moment = self._tools.clock()
         self._graph.cancel_open(self._scribe.step, moment)
         self._todo.clear()
-        self._asleep.clear()
+        self._naps.drop_all()
         self._active = 0
         self._failed = None
         self._scribe.conclude(RunChange(RunState.CANCELLED, moment, finished_at=moment))
@@ -169,7 +167,7 @@ class Execution:
 
     def _enter(self, node: Node) -> None:
         if node.due is not None:
-            self._sleep(node, node.due)
+            self._naps.begin(node, node.due)
             return
         try:
             result = self._prepared(node) or node.kind.run(self._context(node), node.inputs)
@@ -188,6 +186,7 @@ class Execution:
         if node.inputs is not None:
             return None
         definition, scope = node.definition, self._graph.scope(node)
+        node.person = None
         node.state = StepState.RUNNING
         node.started_at = node.started_at or self._tools.clock()
         if definition.when is not None and not condition(definition.when, scope, f"{node.path}, when"):
@@ -197,9 +196,9 @@ class Execution:
         try:
             node.inputs = kind.inputs.model_validate(filled)
         except ValidationError as error:
-            raise _invalid(node.path, error) from error
+            raise invalid(node.path, error) from error
         node.input_hash = content_hash(filled) if filled else None
-        node.shown = _shown(node, filled)
+        node.shown = node.show(filled)
         if not kind.composite or node.limit_s is not None:
             self._limit(node)
         # A map over a table has thousands of rows: each is written once, when it has ended; what it is asking stands in the ledger.
@@ -233,7 +232,7 @@ class Execution:
             self._active -= 1
         for child in self._graph.open_below(node):
             self._active -= 1 if child.awaited else 0
-            self._rouse(child)
+            self._naps.drop(child)
             self._let_go(child, cancel=True)
             child.state, child.finished_at, child.person = StepState.CANCELLED, self._tools.clock(), None
             self._scribe.step(child)
@@ -286,9 +285,44 @@ class Execution:
         if tried < most and self._failed is None:
             self._try_again(node, tried, most)
             return
-        if node.parent is None:
+        goto = node.definition.on_error
+        skipped = self._graph.skipped_by(node) if node.parent is None else None
+        if isinstance(goto, Goto) and skipped is None and self._failed is None:
+            if node.jumps < (goto.at_most or 0):
+                self._go_back(node, goto)
+                return
+            error = LoopEnded(step=node.path, reason=node.reason, target=goto.goto, times=node.jumps)
+            node.error = failure(error)
+        if node.parent is None and not node.passed:
             self._failed = self._failed or node
-        self._ended(node, node.error.message)
+        self._ended(node, f"{node.error.message} {_GOES_ON[skipped is not None]}" if node.passed else node.error.message)
+        for one in skipped or ():
+            one.state = StepState.SKIPPED
+            self._ended(one, f"{node.path} failed and goes on with {goto.goto if isinstance(goto, Goto) else ''}")
+
+    def _go_back(self, node: Node, goto: Goto) -> None:
+        """Run an earlier step again and all that come after it, in new attempts; the failure and these are journalled in one commit."""
+        node.jumps += 1
+        moment = self._tools.clock()
+        told = f"went back to {goto.goto}, {node.jumps} of {goto.at_most}, after: {node.reason}"
+        node.finished_at = moment
+        self._scribe.step(node)
+        self._scribe.event(node, node.error.message if node.error else "")
+        self._scribe.note(node, WENT_BACK, told)
+        for one in self._graph.again_from(goto.goto):
+            self._people.pop(one.path, None)
+            self._active -= 1 if one.awaited else 0
+            self._naps.drop(one)
+            self._let_go(one, cancel=True)
+            if not one.begun:
+                continue
+            if not one.ended:
+                one.state, one.finished_at, one.person, one.due = StepState.CANCELLED, moment, None, None
+                self._scribe.step(one)
+            one.open_next(series=True)
+            one.person = told[:1000] if one is node else None
+            self._scribe.step(one)
+        self._scribe.after_commit(lambda: self._go([self._graph.node(goto.goto)]))
 
     def _try_again(self, node: Node, tried: int, most: int) -> None:
         """Journal the failure and the time of the next try in one commit: whoever has the run then waits for what is left of it."""
@@ -302,28 +336,7 @@ class Execution:
         node.person = f"try {tried + 1} of {most} at {due:%Y-%m-%d %H:%M:%S} UTC, after: {failed}"[:1000]
         self._scribe.step(node)
         self._scribe.urge()
-        self._sleep(node, due)
-
-    def _sleep(self, node: Node, due: datetime) -> None:
-        self._asleep[node.path] = node
-        self._active += 1
-        attempt = node.attempt
-        seconds = max(0.0, (due - self._tools.clock()).total_seconds())
-        node.timer = self._tools.timers.after(seconds, lambda: self.post(lambda: self._again(node, attempt)))
-
-    def _rouse(self, node: Node) -> bool:
-        """Have a step wait no longer for its next try; whether it did. Its time stays in the journal."""
-        if self._asleep.pop(node.path, None) is None:
-            return False
-        if node.timer is not None:
-            node.timer.cancel()
-        self._active -= 1
-        return True
-
-    def _again(self, node: Node, attempt: int) -> None:
-        if node.attempt == attempt and not node.ended and self._rouse(node):
-            node.due = node.person = None
-            self._go([node])
+        self._naps.begin(node, due)
 
     def _ended(self, node: Node, message: str = "") -> None:
         node.finished_at = self._tools.clock()
@@ -337,8 +350,9 @@ class Execution:
             self._child_ended(node)
         else:
             self._scribe.urge()
-            if node.state in PASSED:
-                self._scribe.after_commit(lambda: self._go(self._graph.after(node)))
+            if node.passed:
+                attempt = node.attempt
+                self._scribe.after_commit(lambda: self._go(self._graph.after(node) if node.attempt == attempt else ()))
 
     # children
 
@@ -444,16 +458,3 @@ class Execution:
         for job in node.jobs:
             self._tools.background.give_up(job)
         node.awaited = 0
-
-
-def _shown(node: Node, filled: dict[str, Any]) -> dict[str, Any] | None:
-    """Return what the journal keeps of a step's inputs: of one that only arranges others, as written, for its items have theirs."""
-    if node.quiet or not filled:
-        return None
-    return node.definition.with_ if node.kind.composite else filled
-
-
-def _invalid(path: str, error: ValidationError) -> InvalidInput:
-    first: Any = error.errors(include_url=False, include_input=False)[0]
-    place = ".".join(str(part) for part in first["loc"]) or "with"
-    return InvalidInput(what=f"{place}: {first['msg']}", where=f"step {path}", next="Correct the definition's with, or what it is filled from.")

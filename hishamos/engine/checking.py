@@ -16,11 +16,12 @@ from hishamos.engine.steps import known, step_type
 from hishamos.engine.steptype import Library, Problem, StepType
 from hishamos.engine.templates import tree
 from hishamos.errors import TemplateFailed, UnknownName, nearest_hint
-from hishamos.records.definitions import AgentDefinition, CommandDefinition, Parameter, StepDefinition, WorkflowDefinition
+from hishamos.records.definitions import AgentDefinition, CommandDefinition, Goto, Parameter, StepDefinition, WorkflowDefinition
 from hishamos.schemas.validation import schema_problem
 
 Place = tuple[str | int, ...]
 GLOBALS = frozenset({"range", "dict", "namespace", "cycler", "joiner"})
+ON_ERROR = ("fail", "continue")
 RUN = frozenset({"id", "name"})
 
 
@@ -78,6 +79,8 @@ def workflow_problems(workflow: WorkflowDefinition, library: Library) -> list[Pr
         problems.append(Problem(("steps", number, "after"), f"these steps wait for each other: {' → '.join(circle)}", "Take one after away."))
         return problems
     before = _before(workflow)
+    for number, step in enumerate(workflow.steps):
+        problems += _goto_problems(workflow, step, ("steps", number, "on_error"), before)
     for number, step in enumerate(workflow.steps):
         sight = _Sight(workflow, before.get(step.id, frozenset()), frozenset(), step.id)
         problems += _step_problems(step, ("steps", number), sight, library)
@@ -158,6 +161,9 @@ def _step_problems(step: StepDefinition, place: Place, sight: _Sight, library: L
     if step.timeout is not None and not kind.timed:
         yield Problem((*place, "timeout"), f"a step of type {kind.name} has no time limit", "Leave timeout out.")
     yield from _retry_problems(step, (*place, "retry"))
+    if isinstance(step.on_error, str) and step.on_error not in ON_ERROR:
+        wrong = f"on_error is no {step.on_error!r}{nearest_hint(step.on_error, list(ON_ERROR))}"
+        yield Problem((*place, "on_error"), wrong, "Write fail, continue, or {goto: STEP, at_most: N}.")
     yield from _with_problems(kind, step, place, sight)
     shape = list(_shape_problems(kind, step.with_, (*place, "with")))
     yield from shape
@@ -169,6 +175,8 @@ def _step_problems(step: StepDefinition, place: Place, sight: _Sight, library: L
         inside = (*place, "with", *below)
         if inner.id or inner.after:
             yield Problem((*inside, "id" if inner.id else "after"), "a step inside another has neither id nor after")
+        if isinstance(inner.on_error, Goto):
+            yield Problem((*inside, "on_error"), "a step inside another goes nowhere else", "Give the step around it the goto, or write: on_error: continue")
         yield from _step_problems(inner, inside, sight.within(names), library)
 
 
@@ -184,6 +192,27 @@ def _retry_problems(step: StepDefinition, place: Place) -> Iterator[Problem]:
     longest, first = step.retry.max_s, step.retry.backoff_s
     if longest is not None and longest < first:
         yield Problem((*place, "max_s"), f"the longest wait (max_s, {longest:g}) is shorter than the first one (backoff_s, {first:g})", "Raise max_s.")
+
+
+def _goto_problems(workflow: WorkflowDefinition, step: StepDefinition, place: Place, before: Mapping[str, frozenset[str]]) -> Iterator[Problem]:
+    """Hold a goto against the graph: a known step before this one, with a bound, or after it."""
+    if not isinstance(step.on_error, Goto):
+        return
+    target, steps = step.on_error.goto, {one.id: one for one in workflow.steps}
+    inside = (*place, "goto")
+    if target not in steps:
+        yield Problem(inside, f"there is no step {target!r}{nearest_hint(target, list(steps))}", f"Steps: {', '.join(steps)}.")
+    elif target == step.id:
+        yield Problem(inside, f"the step {target!r} can't go to itself", "To try it again, write: retry: {attempts: N}")
+    elif target in before[step.id]:
+        if step.on_error.at_most is None:
+            yield Problem(place, f"going back from {step.id!r} to {target!r} has no bound", "Add at_most: on_error: {goto: " + target + ", at_most: 3}")
+        for name in (one for one in steps if one == target or target in before[one]):
+            if steps[name].type in known() and step_type(steps[name].type).composite:
+                kind = steps[name].type
+                yield Problem(inside, f"going back to {target!r} would run {name!r} again, a {kind}", "Go back to a step after it, or give the items a retry.")
+    elif step.id not in before[target]:
+        yield Problem(inside, f"the step {target!r} comes neither before nor after {step.id!r}", f"Add to {target!r}: after: [{step.id}].")
 
 
 def _with_problems(kind: StepType[Any], step: StepDefinition, place: Place, sight: _Sight) -> Iterator[Problem]:

@@ -6,8 +6,10 @@ import builtins
 import json
 from typing import Any
 
+from pydantic import ValidationError
+
 from hishamos import errors
-from hishamos.errors import FunctionFailed, GatewayError, HishamosError, StepTimedOut, StoreError, UsageError, to_wire
+from hishamos.errors import FunctionFailed, GatewayError, HishamosError, InvalidInput, StepTimedOut, StoreError, UsageError, to_wire
 from hishamos.records.definitions import Retry
 from hishamos.records.record import Failure
 
@@ -67,6 +69,13 @@ def failure(error: HishamosError) -> Failure:
     """Return the error as plain data."""
     wire: dict[str, Any] = json.loads(storable(json.dumps(to_wire(error), default=str, ensure_ascii=False)))
     return Failure(type=wire["type"], message=storable(wire["message"]), facts=wire["facts"])
+
+
+def invalid(path: str, error: ValidationError) -> InvalidInput:
+    """Return what is wrong with the inputs of a step, in words."""
+    first: Any = error.errors(include_url=False, include_input=False)[0]
+    place = ".".join(str(part) for part in first["loc"]) or "with"
+    return InvalidInput(what=f"{place}: {first['msg']}", where=f"step {path}", next="Correct the definition's with, or what it is filled from.")
 
 
 def storable(text: str) -> str:

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from hishamos.contracts.journal import Decided, StepRow
-from hishamos.engine.steptype import Answer, ChildEnd, Children, StepInputs, StepType
+from hishamos.engine.steptype import PASSED, Answer, ChildEnd, Children, StepInputs, StepType
 from hishamos.records.definitions import StepDefinition
 from hishamos.records.record import Failure
 from hishamos.records.runs import STEP_ENDED, StepState
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from hishamos.engine.background import Job
     from hishamos.engine.timers import Timer
 
-PASSED = frozenset({StepState.SUCCEEDED, StepState.SKIPPED})
+LOST = frozenset({StepState.FAILED, StepState.TIMED_OUT})
 
 
 class Family:
@@ -33,12 +33,14 @@ class Family:
         self.left = children.count
         for index, row in made.items():
             if index < children.count and self.stays(row):
-                self.ends[index] = ChildEnd(row.state, row.output, row.error)
+                self.ends[index] = ChildEnd(row.state, row.output, row.error, tolerated=not children.lenient and row.state not in PASSED)
                 self.left -= 1
 
     def stays(self, row: StepRow) -> bool:
         """Whether a child that has ended is left as it is."""
-        return row.state in PASSED or (self.children.lenient and row.state in {StepState.FAILED, StepState.TIMED_OUT})
+        if row.state not in LOST:
+            return row.state in PASSED
+        return self.children.lenient or self.children.make(row.item or 0).definition.on_error == "continue"
 
     def ended(self, index: int, end: ChildEnd) -> None:
         """Note a child's end."""
@@ -62,7 +64,7 @@ class Node:
 
     __slots__ = (
         "answers", "asked", "attempt", "awaited", "calls", "decided", "definition", "due", "error", "family", "finished_at", "first", "input_hash",
-        "inputs", "item", "jobs", "kind", "memory", "model", "names", "not_judged", "output", "parent", "path", "person", "position",
+        "inputs", "item", "jobs", "jumps", "kind", "lenient", "memory", "model", "names", "not_judged", "output", "parent", "path", "person", "position",
         "quiet", "reused", "shown", "started_at", "state", "timer", "written",
     )  # fmt: skip
 
@@ -81,6 +83,10 @@ class Node:
         self.path, self.position, self.definition, self.kind = path, position, definition, kind
         self.parent, self.item, self.names, self.quiet = parent, item, names or {}, quiet
         self.state = StepState.PENDING
+        self.lenient = definition.on_error == "continue"
+        """Whether later steps run though it failed."""
+        self.jumps = 0
+        """How often the run went back from here."""
         self.attempt = self.first = 1
         self.decided: Decided | None = None
         self.started_at: datetime | None = None
@@ -140,9 +146,30 @@ class Node:
         return self.state in STEP_ENDED
 
     @property
+    def passed(self) -> bool:
+        """Whether later steps may run."""
+        return self.state in PASSED or (self.lenient and self.state in LOST)
+
+    @property
+    def begun(self) -> bool:
+        """Whether the journal knows the step."""
+        return self.written[0] > 0
+
+    @property
     def limit_s(self) -> float | None:
         """The declared time limit in seconds."""
         return self.definition.timeout
+
+    @property
+    def reason(self) -> str:
+        """Why it failed, in words that do not name it again."""
+        return (self.error.message if self.error else self.state.value).removeprefix(f"{self.path}: ")
+
+    def show(self, filled: dict[str, Any]) -> dict[str, Any] | None:
+        """Return what the journal keeps of the inputs: of a step that only arranges others, as written, for its items have theirs."""
+        if self.quiet or not filled:
+            return None
+        return self.definition.with_ if self.kind.composite else filled
 
     def row(self, batch: int) -> StepRow:
         """Return the step as the journal keeps it; ``batch``: the number of the batch that it goes into."""

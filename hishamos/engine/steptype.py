@@ -86,6 +86,9 @@ class Children:
     """A failed child is an end like any other: resume does not try it again, and outputs are not kept once they are journalled."""
 
 
+PASSED = frozenset({StepState.SUCCEEDED, StepState.SKIPPED})
+
+
 @dataclass(frozen=True, slots=True)
 class ChildEnd:
     """How a child ended."""
@@ -93,6 +96,13 @@ class ChildEnd:
     state: StepState
     output: Any = None
     error: Failure | None = None
+    tolerated: bool = False
+    """Whether it failed and its definition says that this does not matter."""
+
+    @property
+    def passed(self) -> bool:
+        """Whether the step above may go on."""
+        return self.state in PASSED or self.tolerated
 
 
 @dataclass(frozen=True, slots=True)

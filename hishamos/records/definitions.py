@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from decimal import Decimal
 from functools import cached_property
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
+from pydantic import ConfigDict, Discriminator, Field, SerializerFunctionWrapHandler, Tag, model_serializer
 
 from hishamos.records.calls import CachePolicy
 from hishamos.records.record import Record, content_hash
@@ -135,6 +135,22 @@ class Retry(Record):
         return min(longest, self.backoff_s * self.factor ** (tried - 1))
 
 
+class Goto(Record):
+    """Where the run goes on when a step has failed for good."""
+
+    goto: str
+    """A step that comes before this one (it and all that come after it run again) or after it (those between are skipped)."""
+    at_most: int | None = Field(None, ge=1, le=1000)
+    """How often it goes back in a run; left out only where it goes forward."""
+
+
+def _form(value: Any) -> str:
+    return "word" if isinstance(value, str) else "jump"
+
+
+OnError = Annotated[Annotated[str, Tag("word")] | Annotated[Goto, Tag("jump")], Discriminator(_form)]
+
+
 class StepDefinition(Record):
     """One step of a workflow."""
 
@@ -149,6 +165,8 @@ class StepDefinition(Record):
     retry: Retry | None = None
     timeout: float | None = Field(None, gt=0)
     """Seconds; left out: the workspace's ``step_timeout_s``."""
+    on_error: OnError = "fail"
+    """After the last try: ``fail`` the run, ``continue`` with null as output, or go on elsewhere."""
     description: str = ""
 
 

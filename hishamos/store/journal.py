@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from hishamos.contracts.feeds import Feed
-from hishamos.contracts.journal import Batch, Claim, Decided, EventDraft, Lease, MapOptions, Pinned, RowState, RunChange, Signals, StepRow
+from hishamos.contracts.journal import WENT_BACK, Batch, Claim, Decided, EventDraft, Lease, MapOptions, Pinned, RowState, RunChange, Signals, StepRow
 from hishamos.errors import LeaseLost, RunHeld, UnknownName, WrongState
+from hishamos.records.definitions import Goto
 from hishamos.records.record import Failure, canonical, now
 from hishamos.records.runs import RUN_CHANGES, RUN_ENDED, Run, RunEvent, RunState, StepState
 from hishamos.store.history import RunHistory, event_of, run_of
@@ -78,14 +79,18 @@ class StoreJournal:
             values = {"id": run, "owner": owner, "until": moment + timedelta(seconds=seconds), "moment": moment}
             claimed = transaction.fetch(SQL["claim_run"], values)[0]
             self._record(transaction, run, [EventDraft("run", "running", moment)])
+            pinned = Pinned.model_validate_json(claimed["definition"])
+            jumping = any(isinstance(step.on_error, Goto) for step in pinned.workflow.steps)
+            jumps = transaction.fetch(SQL["jumps"], {"run": run, "state": WENT_BACK}) if jumping else []
             steps = transaction.fetch(SQL["rows_to_resume" if claimed["kind"] == "map" else "steps_to_resume"], {"run": run})
             return Claim(
                 lease=Lease(run, int(claimed["lease_number"]), owner, seconds),
                 run=run_of(claimed),
-                pinned=Pinned.model_validate_json(claimed["definition"]),
+                pinned=pinned,
                 options=MapOptions.model_validate_json(claimed["options"]) if claimed["options"] else None,
                 steps=[step_row(step) for step in steps],
                 signals=Signals(claimed["wish"], int(claimed["decisions"])),
+                jumps={row["path"]: int(row["times"]) for row in jumps},
             )
 
         return self._store.transaction(work)

@@ -91,3 +91,30 @@ def test_what_is_left_of_a_wait_is_waited_by_the_next_process(bench, leaving):
     assert work.result(10) is RunState.FAILED
     assert step_functions.calls.count(None) == 4, "three tries of a, one of b"
     assert bench.steps(identity)["a"].attempt == 3
+
+
+def test_how_often_a_run_went_back_outlives_its_process(bench):
+    judge = python("judge", "hang", ["draft"], retry={"attempts": 1}, timeout=50, on_error={"goto": "draft", "at_most": 2})
+    timers = ManualTimers()
+    runner = bench.process(timers=timers, lease_s=0.3)
+    identity = bench.insert([python("draft", value="draft"), judge])
+    runner.begin(identity)
+    for times in (1, 2):
+        until(lambda times=times: step_functions.calls.count("hang") == times)
+        time.sleep(0.05)
+        timers.advance(51)
+        until(lambda times=times: bench.states(identity).get("draft") == "succeeded" and bench.steps(identity)["draft"].attempt == times + 1)
+        until(lambda times=times: step_functions.calls.count("hang") == times + 1)
+        die(runner)
+        time.sleep(0.4)
+        timers = ManualTimers()
+        runner = bench.process(timers=timers, lease_s=0.3)
+        work = runner.begin(identity)
+        until(lambda times=times: step_functions.calls.count("hang") == times + 2)
+        step_functions.calls.remove("hang")
+    time.sleep(0.05)
+    timers.advance(51)
+    assert work.result(10) is RunState.FAILED
+    steps = bench.steps(identity)
+    assert (steps["draft"].attempt, steps["judge"].attempt, steps["judge"].error.type) == (3, 3, "LoopEnded")
+    assert step_functions.calls.count("draft") == 3, "a restart repeats nothing that had finished"

@@ -131,6 +131,12 @@ select inputs from map_inputs where run_id = $run and item >= $start and item < 
 -- name: steps_to_resume
 select * from journal_steps where run_id = $run and latest order by position;
 
+-- name: jumps
+select path, count(*) as times from journal_events
+where run_id = $run and kind = 'note' and state = $state
+    and seq > coalesce((select max(seq) from journal_events where run_id = $run and kind = 'run' and state in ('failed', 'cancelled')), 0)
+group by path;
+
 -- name: rows_to_resume
 select
     run_id, path, attempt, position, parent, item, first, latest, type, state, input_hash, null as inputs, null as output, null as error,
