@@ -136,6 +136,10 @@ class RunFailed(RunError):
     """{workflow}, {where}: {reason} {next}"""
 
 
+class RunCancelled(RunError):
+    """{workflow} was cancelled. {undone} {next}"""
+
+
 class StepFailed(RunError):
     """{step}: {reason}"""
 

@@ -16,6 +16,10 @@ WENT_BACK = "went_back"
 """The state that a note tells when a run goes back from a step that failed."""
 
 
+UNDO = "/compensate"
+"""What the path of a compensation has after that of its step."""
+
+
 class Pinned(Record):
     """The definitions that a run started with. Editing them later does not change the run."""
 

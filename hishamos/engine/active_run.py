@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from datetime import timedelta
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -22,6 +23,7 @@ from hishamos.engine.scribe import Scribe
 from hishamos.engine.steptype import Children, Done, Result, Skipped, Waiting
 from hishamos.engine.templates import condition, fill
 from hishamos.engine.tools import Tools
+from hishamos.engine.undoing import Undoing
 from hishamos.errors import HishamosError, LeaseLost, LoopEnded, RunFailed, StepTimedOut, StoreError
 from hishamos.records.definitions import Goto
 from hishamos.records.record import content_hash
@@ -46,6 +48,7 @@ class Execution:
         self._todo: deque[tuple[Node, int]] = deque()
         self._active = 0
         self._people: dict[str, Node] = {}
+        self._undo: Undoing | None = None
         self._naps = Naps(tools, self.post, lambda node: self._go([node]))
         self._failed: Node | None = None
         self._wish: str | None = claim.signals.wish
@@ -98,7 +101,16 @@ class Execution:
 
     def _begin(self) -> None:
         self._people.clear()
-        self._go(self._graph.start())
+        ready = self._graph.start()
+        if not self._graph.undoing:
+            self._go(ready)
+            return
+        lost = self._graph.lost
+        if self._wish == "cancel" or (lost is None and not self._graph.complete):
+            self._wish = None if self._wish == "cancel" else self._wish
+            self._end_badly(RunState.CANCELLED, None)
+        else:
+            self._end_badly(RunState.FAILED, self._reason(lost) if lost else self._outputs()[1])
 
     def _go(self, nodes: Iterable[Node]) -> None:
         """Have steps entered, in the attempt they are in now."""
@@ -122,13 +134,15 @@ class Execution:
 
     @property
     def _blocked(self) -> bool:
-        return self._failed is not None or self._wish is not None
+        return (self._failed is not None and self._undo is None) or self._wish is not None
 
     def _conclude(self) -> None:
         moment = self._tools.clock()
-        if self._failed is not None:
+        if self._undo is not None:
+            self._undo_next(self._undo)
+        elif self._failed is not None:
             self._graph.cancel_open(self._scribe.step, moment)
-            self._scribe.conclude(RunChange(RunState.FAILED, moment, error=failure(self._reason(self._failed)), finished_at=moment))
+            self._end_badly(RunState.FAILED, self._reason(self._failed))
         elif self._graph.complete:
             self._finish()
         elif self._wish is not None:
@@ -140,12 +154,34 @@ class Execution:
 
     def _finish(self) -> None:
         moment = self._tools.clock()
-        try:
-            outputs = fill(self.claim.pinned.workflow.outputs, self._graph.scope(), "outputs") or None
-        except HishamosError as error:
-            self._scribe.conclude(RunChange(RunState.FAILED, moment, error=failure(error), finished_at=moment))
+        outputs, error = self._outputs()
+        if error is not None:
+            self._end_badly(RunState.FAILED, error)
         else:
             self._scribe.conclude(RunChange(RunState.SUCCEEDED, moment, outputs=outputs, finished_at=moment))
+
+    def _outputs(self) -> tuple[Any, HishamosError | None]:
+        try:
+            return fill(self.claim.pinned.workflow.outputs, self._graph.scope(), "outputs") or None, None
+        except HishamosError as error:
+            return None, error
+
+    def _end_badly(self, state: RunState, reason: HishamosError | None) -> None:
+        """End the run once what had succeeded is compensated; that it has begun is in the journal before anything is taken back."""
+        self._undo = Undoing(self.claim.run, state, reason, self._graph.undo())
+        for node in self._undo.nodes:
+            if not node.begun:
+                self._scribe.step(node)
+        self._undo_next(self._undo)
+
+    def _undo_next(self, undo: Undoing) -> None:
+        moment, node = self._tools.clock(), undo.following()
+        if node is None:
+            self._scribe.conclude(RunChange(undo.state, moment, error=undo.error(), finished_at=moment))
+        elif self._wish is not None:
+            self._scribe.conclude(RunChange(RunState.QUEUED if self._wish == "leave" else RunState.PAUSED, moment))
+        else:
+            self._scribe.after_commit(lambda: self._go([node]))
 
     def _reason(self, node: Node) -> HishamosError:
         run = self.claim.run
@@ -159,9 +195,8 @@ class Execution:
         self._todo.clear()
         self._naps.drop_all()
         self._active = 0
-        self._failed = None
-        self._scribe.conclude(RunChange(RunState.CANCELLED, moment, finished_at=moment))
-        self._wish = "cancelling"
+        self._failed = self._wish = None
+        self._end_badly(RunState.CANCELLED, None)
 
     # a step
 
@@ -282,7 +317,7 @@ class Execution:
         most = 1 if node.kind.composite else tries(error, node.definition.retry, self._tools.settings().max_retries)
         node.error = failure(error)
         node.state = StepState.TIMED_OUT if isinstance(error, StepTimedOut) else StepState.FAILED
-        if tried < most and self._failed is None:
+        if tried < most and (self._failed is None or node.undoes):
             self._try_again(node, tried, most)
             return
         goto = node.definition.on_error
@@ -293,7 +328,7 @@ class Execution:
                 return
             error = LoopEnded(step=node.path, reason=node.reason, target=goto.goto, times=node.jumps)
             node.error = failure(error)
-        if node.parent is None and not node.passed:
+        if node.parent is None and node.undoes is None and not node.passed:
             self._failed = self._failed or node
         self._ended(node, f"{node.error.message} {_GOES_ON[skipped is not None]}" if node.passed else node.error.message)
         for one in skipped or ():
@@ -343,9 +378,12 @@ class Execution:
         node.person = None
         if node.timer is not None:
             node.timer.cancel()
-        self._graph.note_end(node)
         self._scribe.step(node)
         self._scribe.event(node, message)
+        if node.undoes is not None:
+            self._scribe.urge()
+            return
+        self._graph.note_end(node)
         if node.parent is not None:
             self._child_ended(node)
         else:
@@ -384,7 +422,7 @@ class Execution:
     # people and wishes
 
     def _wished(self, wish: str) -> None:
-        if self._wish != "cancelling":
+        if self._undo is None or wish != "cancel":
             self._wish = wish
 
     def _heard(self, signals: Signals) -> None:

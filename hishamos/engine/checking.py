@@ -84,6 +84,10 @@ def workflow_problems(workflow: WorkflowDefinition, library: Library) -> list[Pr
     for number, step in enumerate(workflow.steps):
         sight = _Sight(workflow, before.get(step.id, frozenset()), frozenset(), step.id)
         problems += _step_problems(step, ("steps", number), sight, library)
+        if step.compensate is not None:
+            inside = ("steps", number, "compensate")
+            problems += _undo_problems(step.compensate, inside)
+            problems += _step_problems(step.compensate, inside, sight.after(step.id), library)
     sight = _Sight(workflow, frozenset(ids), frozenset(), "outputs")
     for place, text in _texts(workflow.outputs, ("outputs",)):
         problems += sight.problems(text, place)
@@ -105,6 +109,8 @@ def pinned(workflow: WorkflowDefinition, library: Library) -> Pinned:
         for name in found.agents:
             agents[name] = library.agent(name)
         steps += [inner for _, inner, _ in found.steps]
+        if step.compensate is not None:
+            steps.append(step.compensate)
     return Pinned(workflow=workflow, commands=commands, agents=agents)
 
 
@@ -113,6 +119,10 @@ class _Sight:
 
     def __init__(self, workflow: WorkflowDefinition, before: frozenset[str], names: frozenset[str], reader: str) -> None:
         self.workflow, self.before, self.names, self.reader = workflow, before, names, reader
+
+    def after(self, step: str) -> _Sight:
+        """Return what is seen once a step has ended."""
+        return _Sight(self.workflow, self.before | {step}, self.names, f"{step}'s compensate")
 
     def within(self, names: tuple[str, ...]) -> _Sight:
         """Return what an inner step sees."""
@@ -175,6 +185,8 @@ def _step_problems(step: StepDefinition, place: Place, sight: _Sight, library: L
         inside = (*place, "with", *below)
         if inner.id or inner.after:
             yield Problem((*inside, "id" if inner.id else "after"), "a step inside another has neither id nor after")
+        if inner.compensate is not None:
+            yield Problem((*inside, "compensate"), "a step inside another is not compensated by itself", "Give the step around it the compensate.")
         if isinstance(inner.on_error, Goto):
             yield Problem((*inside, "on_error"), "a step inside another goes nowhere else", "Give the step around it the goto, or write: on_error: continue")
         yield from _step_problems(inner, inside, sight.within(names), library)
@@ -213,6 +225,15 @@ def _goto_problems(workflow: WorkflowDefinition, step: StepDefinition, place: Pl
                 yield Problem(inside, f"going back to {target!r} would run {name!r} again, a {kind}", "Go back to a step after it, or give the items a retry.")
     elif step.id not in before[target]:
         yield Problem(inside, f"the step {target!r} comes neither before nor after {step.id!r}", f"Add to {target!r}: after: [{step.id}].")
+
+
+def _undo_problems(step: StepDefinition, place: Place) -> Iterator[Problem]:
+    """Hold a compensation against what it may be: one step that needs nobody, in no order of its own."""
+    for name in ("id", "after", "compensate", "on_error"):
+        if name in step.model_fields_set and getattr(step, name) != StepDefinition.model_fields[name].default:
+            yield Problem((*place, name), f"a compensation has no {name!r}", "It is done when the run fails or is cancelled, the last step's first.")
+    if step.type in known() and (step_type(step.type).composite or not step_type(step.type).timed):
+        yield Problem((*place, "type"), f"a step of type {step.type} compensates nothing", "Use one that does its work alone: python, command, agent.")
 
 
 def _with_problems(kind: StepType[Any], step: StepDefinition, place: Place, sight: _Sight) -> Iterator[Problem]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 from graphlib import TopologicalSorter
 from typing import Any
 
-from hishamos.contracts.journal import Claim, StepRow
+from hishamos.contracts.journal import UNDO, Claim, StepRow
 from hishamos.engine.node import LOST, Node, by_parent
 from hishamos.engine.steps import step_type
 from hishamos.engine.steptype import PASSED, Child, ChildEnd
@@ -36,17 +36,41 @@ class Graph:
             for earlier in definition.after:
                 self._dependents.setdefault(earlier, []).append(node.path)
             self.total += not node.kind.composite
+        self._undo_before = {path: row for path, row in tops.items() if path not in self._nodes}
+        self._undo: list[Node] = []
+        self.undoing = bool(self._undo_before)
+        """Whether the run had begun to compensate when this process took it."""
         for node in self._nodes.values():
             node.jumps = claim.jumps.get(node.path, 0)
             node.lenient |= self.skipped_by(node) is not None
             row = tops.get(node.path)
             if row is not None:
-                node.restore(row, stays=row.state in PASSED or (node.lenient and row.state in LOST))
+                node.restore(row, stays=self.undoing or row.state in PASSED or (node.lenient and row.state in LOST))
 
     @property
     def complete(self) -> bool:
         """Whether every step has ended, and none failed."""
         return all(node.passed for node in self._nodes.values())
+
+    @property
+    def lost(self) -> Node | None:
+        """The step whose failure ended the run."""
+        found = [node for node in self._nodes.values() if node.ended and not node.passed and node.state in LOST]
+        return min(found, key=_end, default=None)
+
+    def undo(self) -> list[Node]:
+        """Return the compensations of all steps that have succeeded, the last one first, each standing where the journal says."""
+        for node in sorted(self._nodes.values(), key=_end, reverse=True):
+            definition = node.definition.compensate
+            if definition is None or node.state is not StepState.SUCCEEDED:
+                continue
+            made = Node(f"{node.path}{UNDO}", f"{node.position}99999999", definition, step_type(definition.type))
+            made.undoes = node.path
+            row = self._undo_before.get(made.path)
+            if row is not None:
+                made.restore(row, stays=True)
+            self._undo.append(made)
+        return self._undo
 
     def start(self) -> list[Node]:
         """Return the steps to enter first: those whose predecessors have ended and that have not ended themselves."""
@@ -162,8 +186,8 @@ class Graph:
 
     def open_nodes(self) -> Iterator[Node]:
         """Return the steps and children that have begun and not ended."""
-        for node in [*self._nodes.values(), *self._children.values()]:
-            if node.state not in STEP_ENDED and (node.state is not StepState.PENDING or node.attempt > 1):
+        for node in [*self._nodes.values(), *self._children.values(), *self._undo]:
+            if node.state not in STEP_ENDED and (node.state is not StepState.PENDING or node.begun):
                 yield node
 
     def open_below(self, parent: Node) -> list[Node]:
@@ -194,3 +218,7 @@ class Graph:
             if step_type(row.type).composite:
                 self.total += len(self._before.get(row.path, ()))
                 self.finished += len(self._before.pop(row.path, ()))
+
+
+def _end(node: Node) -> tuple[datetime, str]:
+    return node.finished_at or datetime.min.replace(tzinfo=UTC), node.position

@@ -65,7 +65,7 @@ class Node:
     __slots__ = (
         "answers", "asked", "attempt", "awaited", "calls", "decided", "definition", "due", "error", "family", "finished_at", "first", "input_hash",
         "inputs", "item", "jobs", "jumps", "kind", "lenient", "memory", "model", "names", "not_judged", "output", "parent", "path", "person", "position",
-        "quiet", "reused", "shown", "started_at", "state", "timer", "written",
+        "quiet", "reused", "shown", "started_at", "state", "timer", "undoes", "written",
     )  # fmt: skip
 
     def __init__(
@@ -85,6 +85,8 @@ class Node:
         self.state = StepState.PENDING
         self.lenient = definition.on_error == "continue"
         """Whether later steps run though it failed."""
+        self.undoes: str | None = None
+        """The path of the step that this one compensates."""
         self.jumps = 0
         """How often the run went back from here."""
         self.attempt = self.first = 1

@@ -167,6 +167,8 @@ class StepDefinition(Record):
     """Seconds; left out: the workspace's ``step_timeout_s``."""
     on_error: OnError = "fail"
     """After the last try: ``fail`` the run, ``continue`` with null as output, or go on elsewhere."""
+    compensate: StepDefinition | None = None
+    """A step that takes this one back: done when the run fails or is cancelled after this one had succeeded, last first."""
     description: str = ""
 
 

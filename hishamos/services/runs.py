@@ -125,6 +125,8 @@ class RunsService(Service):
         identity, journal = self._id(run), self.machinery.journal
         if self.change(f"runs.{wish}", bool, lambda transaction: journal.wish(transaction, identity, wish)):
             self.machinery.runner.nudge(identity)
+            if self.get(identity).state is RunState.QUEUED:  # somebody has to take it to compensate its steps
+                self.machinery.dispatcher.dispatch(identity)
         return self.get(identity)
 
     def _id(self, run: str) -> str:

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from hishamos.contracts.feeds import Feed
-from hishamos.contracts.journal import WENT_BACK, Batch, Claim, Decided, EventDraft, Lease, MapOptions, Pinned, RowState, RunChange, Signals, StepRow
+from hishamos.contracts.journal import UNDO, WENT_BACK, Batch, Claim, Decided, EventDraft, Lease, MapOptions, Pinned, RowState, RunChange, Signals, StepRow
 from hishamos.errors import LeaseLost, RunHeld, UnknownName, WrongState
 from hishamos.records.definitions import Goto
 from hishamos.records.record import Failure, canonical, now
-from hishamos.records.runs import RUN_CHANGES, RUN_ENDED, Run, RunEvent, RunState, StepState
+from hishamos.records.runs import RUN_CHANGES, RUN_ENDED, STEP_ENDED, Run, RunEvent, RunState, StepState
 from hishamos.store.history import RunHistory, event_of, run_of
 from hishamos.store.new_keys import unless_known
 from hishamos.store.statements import statements
@@ -188,7 +188,10 @@ class StoreJournal:
         return run
 
     def wish(self, transaction: Transaction, run: str, wish: str) -> bool:
-        """Ask for ``pause`` or ``cancel``: done at once where nobody works on the run. Returns whether a runner has to be told."""
+        """Ask for ``pause`` or ``cancel``: done at once where nobody works on the run, unless steps have to be compensated: it is queued for that.
+
+        Returns whether a runner has to be told.
+        """
         found = self._locked(transaction, run)
         state = RunState(found["state"])
         target = RunState.PAUSED if wish == "pause" else RunState.CANCELLED
@@ -200,6 +203,10 @@ class StoreJournal:
         moment = self._clock()
         if state == RunState.RUNNING and not self._dead(found, "", moment, patient=True):
             transaction.execute(SQL["set_wish"], {"run": run, "wish": wish})
+            return True
+        if target == RunState.CANCELLED and self._to_compensate(transaction, run):
+            transaction.execute(SQL["queue_to_cancel"], {"run": run})
+            self._record(transaction, run, [EventDraft("run", "queued", moment, message="to be cancelled, what had succeeded is compensated first")])
             return True
         self._settle(transaction, run, target, moment)
         return False
@@ -219,6 +226,10 @@ class StoreJournal:
         if state not in RESUMABLE | {RunState.RUNNING}:
             following = f"Decide: hishamos approve {run} STEP" if state == RunState.WAITING else f"See: hishamos show {run}"
             raise WrongState(run=run, state=state.value, verb="resume", needed="paused, failed or cancelled", next=following)
+        undone = [row["state"] for row in transaction.fetch(SQL["top_steps"], {"run": run}) if row["path"].endswith(UNDO)] if state in RUN_ENDED else []
+        if undone and STEP_ENDED.issuperset(undone):
+            told, following = f"{state.value}, and what had succeeded was compensated", f"Start it anew: hishamos run {found['name']}"
+            raise WrongState(run=run, state=told, verb="resume", needed="paused, failed or cancelled, and not compensated", next=following)
         self._settle(transaction, run, RunState.QUEUED, moment)
 
     def decide(self, transaction: Transaction, run: str, path: str, decided: Decided) -> bool:
@@ -256,6 +267,13 @@ class StoreJournal:
         if found is None:
             raise UnknownName(kind="run", name=run, hint="", next="See: hishamos runs")
         return found
+
+    def _to_compensate(self, transaction: Transaction, run: str) -> bool:
+        """Whether a step has succeeded that has a compensation."""
+        definition = transaction.fetch(SQL["definition_of_run"], {"run": run})[0]["definition"]
+        steps = Pinned.model_validate_json(definition).workflow.steps
+        undone = {step.id for step in steps if step.compensate is not None}
+        return bool(undone) and any(row["path"] in undone and row["state"] == "succeeded" for row in transaction.fetch(SQL["top_steps"], {"run": run}))
 
     def _dead(self, found: Row, owner: str, moment: datetime, *, patient: bool = False) -> bool:
         """Whether nobody works on a running run; ``patient``: only an expired lease is a sign of it."""

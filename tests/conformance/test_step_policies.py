@@ -118,3 +118,39 @@ def test_how_often_a_run_went_back_outlives_its_process(bench):
     steps = bench.steps(identity)
     assert (steps["draft"].attempt, steps["judge"].attempt, steps["judge"].error.type) == (3, 3, "LoopEnded")
     assert step_functions.calls.count("draft") == 3, "a restart repeats nothing that had finished"
+
+
+@pytest.mark.parametrize("ending", ["failed", "cancelled"])
+def test_a_compensation_goes_on_where_its_process_died(bench, ending):
+    def undo(value, function="note"):
+        return {"type": "python", "with": {"function": function, **({"value": value} if function == "note" else {})}}
+
+    end = python("d", "boom", ["c"], retry={"attempts": 1})
+    if ending == "cancelled":
+        end = {"id": "d", "type": "approval", "after": ["c"], "with": {"message": "m"}}
+    steps = [
+        python("a", value="a", compensate=undo("undo a")),
+        python("b", "note", ["a"], "b", compensate=undo("", "hang")),
+        python("c", "note", ["b"], "c", compensate=undo("undo c")),
+        end,
+    ]
+    first = bench.process(lease_s=0.3)
+    identity = bench.insert(steps)
+    work = first.begin(identity)
+    if ending == "cancelled":
+        work.result(10)
+        bench.wish(identity, "cancel")
+        first.begin(identity)
+    until(lambda: "hang" in step_functions.calls)
+    until(lambda: bench.states(identity).get("b/compensate") == "running")
+    die(first)
+    before = [one for one in step_functions.calls if one is not None]
+    assert before == ["a", "b", "c", "undo c", "hang"]
+    time.sleep(0.4)
+    step_functions.gate.set()
+    second = bench.process()
+    assert second.begin(identity).result(10) == ending
+    assert [one for one in step_functions.calls if one is not None][5:] == ["hang", "undo a"], "what had finished is not repeated"
+    run = bench.get(identity)
+    assert run.error.facts["compensated"] == ["c", "b", "a"]
+    assert (run.state, run.error.type) == (ending, "RunFailed" if ending == "failed" else "RunCancelled")

@@ -12,6 +12,11 @@ def note(folder: str, word: str | int) -> str:
     return str(word)
 
 
+def fail(folder: str, word: str) -> None:
+    note(folder, word)
+    raise OSError("it broke")
+
+
 def slow(folder: str, word: str) -> str:
     note(folder, word)
     while not (Path(folder) / "go").exists():

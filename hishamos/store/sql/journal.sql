@@ -43,6 +43,17 @@ set state = $state, wish = null, waiting_for = $waiting_for, finished_at = $fini
     lease_number = lease_number + 1, lease_owner = null, lease_until = null
 where id = $run;
 
+-- name: queue_to_cancel
+update journal_runs
+set state = 'queued', wish = 'cancel', waiting_for = null, lease_number = lease_number + 1, lease_owner = null, lease_until = null
+where id = $run;
+
+-- name: definition_of_run
+select definition from journal_runs where id = $run;
+
+-- name: top_steps
+select path, state from journal_steps where run_id = $run and latest and parent is null;
+
 -- name: cancel_open_steps
 update journal_steps set
     state = 'cancelled', waiting_for = null, started_at = case when state = 'pending' then null else started_at end, finished_at = $moment

@@ -86,6 +86,17 @@ MISTAKES = [
     (HEAD + "  - {id: a}\n", 7, "'type' is missing"),
     (HEAD + "  - {id: 5a, type: approval}\n", 7, "id"),
     (HEAD + "  - {id: a, type: approval, retry: {attempts: 0}, with: {message: m}}\n", 7, "attempts"),
+    (step("type: command, with: {command: echo, inputs: {text: x}}, compensate: {type: comand}"), 8, "did you mean 'command'"),
+    (step("type: command, with: {command: echo, inputs: {text: x}}, compensate: {type: approval, with: {message: m}}"), 8, "compensates nothing"),
+    (step("type: command, with: {command: echo, inputs: {text: x}}, compensate: {id: z, type: command}"), 8, "a compensation has no 'id'"),
+    (
+        step(
+            "type: command, with: {command: echo, inputs: {text: x}}, compensate: {type: command, with: {command: echo, inputs: {text: '{{ steps.a.output }}'}}}"
+        ),
+        8,
+        "may not have ended before",
+    ),
+    (step("type: map, with: {over: [1], step: {type: approval, with: {message: m}, compensate: {type: command}}}"), 8, "not compensated by itself"),
     (step("type: approval, on_error: contniue, with: {message: m}"), 8, "did you mean 'continue'"),
     (step("type: approval, after: [a], on_error: {goto: aa, at_most: 2}, with: {message: m}"), 8, "there is no step 'aa'"),
     (step("type: approval, after: [a], on_error: {goto: a}, with: {message: m}"), 8, "has no bound"),
