@@ -94,6 +94,22 @@ def workflow_problems(workflow: WorkflowDefinition, library: Library) -> list[Pr
     return problems
 
 
+def inputs_read(step: StepDefinition) -> frozenset[str] | None:
+    """Return the inputs of the run that a step's templates name; None when that can't be told and it may be any of them."""
+    texts = list(_texts(step.with_, ("with",))) + ([] if step.when is None else [(("when",), step.when)])
+    found: set[str] = set()
+    for place, text in texts:
+        try:
+            parsed = tree(text, _told(place), bare=place[-1] == "when" and not _templated(text))
+        except TemplateFailed:
+            return None
+        named = [name for root, name in _members(parsed) if root == "inputs"]
+        if len(named) < sum(1 for one in parsed.find_all(nodes.Name) if one.name == "inputs"):
+            return None
+        found.update(named)
+    return frozenset(found)
+
+
 def pinned(workflow: WorkflowDefinition, library: Library) -> Pinned:
     """Return the workflow with every definition that it names, as they are now."""
     commands: dict[str, CommandDefinition] = {}

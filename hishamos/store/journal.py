@@ -167,8 +167,13 @@ class StoreJournal:
         options: MapOptions | None = None,
         rows: Sequence[Mapping[str, Any]] = (),
         files: Mapping[str, Any] | None = None,
+        steps: Sequence[StepRow] = (),
+        told: str = "",
     ) -> Run:
-        """Insert a queued run with the definitions it keeps; ``rows``: a map's inputs; ``files``: hash and size of its file inputs."""
+        """Insert a queued run with the definitions it keeps.
+
+        ``rows``: a map's inputs; ``files``: hash and size of its file inputs; ``steps``: what it need not do; ``told``: its first event's words.
+        """
         values = {
             **run.model_dump(include={"id", "name", "version", "model", "project", "user_name", "steps_total", "budget_nanos", "created_at"}),
             "kind": run.kind.value,
@@ -184,8 +189,16 @@ class StoreJournal:
             part = rows[start : start + INPUTS_AT_ONCE]
             columns = {"run": run.id, "items": list(range(start, start + len(part))), "inputs": [_json(dict(row)) for row in part]}
             transaction.execute(SQL["insert_inputs"], columns)
-        self._record(transaction, run.id, [EventDraft("run", run.state.value, run.created_at)])
+        if steps:
+            self._write_steps(transaction, run.id, list(steps))
+        self._record(transaction, run.id, [EventDraft("run", run.state.value, run.created_at, message=told)])
         return run
+
+    def to_fork(self, run: str) -> tuple[Pinned, list[StepRow], dict[str, Any]]:
+        """Return a run's definitions, the rows of its steps (not of their items), and the facts of its file inputs."""
+        found = self._store.fetch(SQL["definition_of_run"], {"run": run})[0]
+        rows = self._store.fetch(SQL["rows_to_fork"], {"run": run})
+        return Pinned.model_validate_json(found["definition"]), [step_row(row) for row in rows], json.loads(found["files"])
 
     def wish(self, transaction: Transaction, run: str, wish: str) -> bool:
         """Ask for ``pause`` or ``cancel``: done at once where nobody works on the run, unless steps have to be compensated: it is queued for that.

@@ -49,7 +49,10 @@ set state = 'queued', wish = 'cancel', waiting_for = null, lease_number = lease_
 where id = $run;
 
 -- name: definition_of_run
-select definition from journal_runs where id = $run;
+select definition, files from journal_runs where id = $run;
+
+-- name: rows_to_fork
+select * from journal_steps where run_id = $run and latest and parent is null order by position;
 
 -- name: top_steps
 select path, state from journal_steps where run_id = $run and latest and parent is null;
