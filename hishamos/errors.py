@@ -141,6 +141,10 @@ class RunFailed(RunError):
     """{workflow}, {where}: {reason} {next}"""
 
 
+class RunCancelled(RunError):
+    """{workflow} was cancelled. {undone} {next}"""
+
+
 class StepFailed(RunError):
     """{step}: {reason}"""
 
@@ -163,6 +167,10 @@ class IterationFailed(StepFailed):
 
 class BoundReached(StepFailed):
     """{step}: {until!r} did not hold after {times} times, its at_most. Raise at_most, or set at_bound to continue."""
+
+
+class LoopEnded(StepFailed):
+    """{step}: {reason} The run went back to {target!r} {times} times, as often as at_most permits."""
 
 
 class FunctionFailed(StepFailed):

@@ -128,6 +128,31 @@ def resume_verb(face: Face, *, run: str, wait: bool) -> None:
         finish(face, workspace, current)
 
 
+@click.command("fork", cls=Verb)
+@click.argument("run")
+@click.option("--from", "from_step", required=True, metavar="STEP", help="The first step that is done again.")
+@inputs_option
+@click.option("--model", metavar="NAME", help="A model, route or policy instead of the old run's.")
+@click.option("--budget", metavar="USD", help="A hard limit on the new run.")
+@click.option("--current", is_flag=True, help="Take the workflow as it is now, not as the old run kept it.")
+@wait_option
+@pass_face
+def fork_verb(face: Face, *, run: str, from_step: str, inputs: tuple[str, ...], model: str | None, budget: str | None, current: bool, wait: bool) -> None:
+    """Start a new run from a step of an old one; what stands before it is neither done nor paid again. Ctrl-C cancels the new run."""
+    with face.open() as workspace:
+        changes: dict[str, Any] = {name: value for name, value in (("model", model), ("budget_usd", budget)) if value is not None}
+        if current:
+            changes["definition"] = "current"
+        if inputs:
+            definition = workspace.workflows.get(workspace.runs.get(run).name)
+            changes["inputs"] = parse_inputs(inputs, definition.inputs, of=f"workflow {definition.name}", root=workspace.root)
+        made = workspace.runs.fork(run, from_step, changes)
+        face.say(f"Run {made.id} in {workspace.root}")
+        if wait:
+            made = watched(face, workspace, made, cancel=True)
+        finish(face, workspace, made)
+
+
 @click.command("pause", cls=Verb)
 @click.argument("run")
 @pass_face

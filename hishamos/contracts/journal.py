@@ -12,6 +12,13 @@ from hishamos.records.definitions import AgentDefinition, CommandDefinition, Wor
 from hishamos.records.record import Failure, Record
 from hishamos.records.runs import Run, RunState, StepState
 
+WENT_BACK = "went_back"
+"""The state that a note tells when a run goes back from a step that failed."""
+
+
+UNDO = "/compensate"
+"""What the path of a compensation has after that of its step."""
+
 
 class Pinned(Record):
     """The definitions that a run started with. Editing them later does not change the run."""
@@ -87,6 +94,7 @@ class StepRow:
     decided: Decided | None = None
     """Written by the person's call, never by the engine."""
     started_at: datetime | None = None
+    """Of a pending attempt: when it is to begin, not before."""
     finished_at: datetime | None = None
     known: bool = False
     """Whether the journal has this attempt already: it is updated, not inserted."""
@@ -188,6 +196,8 @@ class Claim:
     steps: list[StepRow]
     """The latest attempt of each step, in the order of the graph."""
     signals: Signals
+    jumps: Mapping[str, int] = field(default_factory=dict)
+    """How often the run went back from each step since it was last resumed."""
 
 
 class Journal(Protocol):

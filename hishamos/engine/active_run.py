@@ -7,27 +7,32 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
+from datetime import timedelta
 from typing import Any
 
 from pydantic import ValidationError
 
-from hishamos.contracts.journal import Batch, Claim, RunChange, Signals
+from hishamos.contracts.journal import WENT_BACK, Batch, Claim, RunChange, Signals
 from hishamos.engine.context import NodeContext
-from hishamos.engine.failures import failure, pause_s, tries, typed
+from hishamos.engine.failures import UNDECLARED, failure, invalid, tries, typed
 from hishamos.engine.graph import Graph
-from hishamos.engine.node import PASSED, Family, Node
+from hishamos.engine.naps import Naps
+from hishamos.engine.node import Family, Node
 from hishamos.engine.rows import RowBook
 from hishamos.engine.scribe import Scribe
 from hishamos.engine.steptype import Children, Done, Interrupted, Result, Skipped, Waiting
 from hishamos.engine.templates import condition, fill
 from hishamos.engine.tools import Tools
-from hishamos.errors import HishamosError, InvalidInput, LeaseLost, RunFailed, StepTimedOut, StoreError
+from hishamos.engine.undoing import Undoing
+from hishamos.errors import HishamosError, LeaseLost, LoopEnded, RunFailed, StepTimedOut, StoreError
+from hishamos.records.definitions import Goto
 from hishamos.records.record import content_hash
 from hishamos.records.runs import RunState, StepState
 
 log = logging.getLogger(__name__)
 LONGEST_TIMER_S = 3600.0
 """A step that waits longer is looked at now and then: the clock may be set, and a machine may sleep."""
+_GOES_ON = {False: "The run goes on: on_error is continue.", True: "The run goes on further down: on_error is goto."}
 
 
 class Execution:
@@ -49,6 +54,8 @@ class Execution:
         """Steps that wait for a time, an event or another run."""
         self._with_child: set[str] = set()
         """Those of them whose run is at work."""
+        self._undo: Undoing | None = None
+        self._naps = Naps(tools, self.post, lambda node: self._go([node]))
         self._failed: Node | None = None
         self._wish: str | None = claim.signals.wish
         self._book: RowBook | None = None
@@ -108,7 +115,16 @@ class Execution:
         self._people.clear()
         self._dormant.clear()
         self._with_child.clear()
-        self._go(self._graph.start())
+        ready = self._graph.start()
+        if not self._graph.undoing:
+            self._go(ready)
+            return
+        lost = self._graph.lost
+        if self._wish == "cancel" or (lost is None and not self._graph.complete):
+            self._wish = None if self._wish == "cancel" else self._wish
+            self._end_badly(RunState.CANCELLED, None)
+        else:
+            self._end_badly(RunState.FAILED, self._reason(lost) if lost else self._outputs()[1])
 
     def _go(self, nodes: Iterable[Node]) -> None:
         """Have steps entered, in the attempt they are in now."""
@@ -124,19 +140,23 @@ class Execution:
             overtaken = node.ended or node.attempt != attempt
             if not overtaken and not (self._blocked and node.inputs is None):
                 self._enter(node)
-        if not self._active and self._scribe.idle:
+        if self._blocked:
+            self._naps.drop_all()
+        if not self._active and not self._naps and self._scribe.idle:
             self._conclude()
         self._scribe.flush()
 
     @property
     def _blocked(self) -> bool:
-        return self._failed is not None or self._wish is not None
+        return (self._failed is not None and self._undo is None) or self._wish is not None
 
     def _conclude(self) -> None:
         moment = self._tools.clock()
-        if self._failed is not None:
+        if self._undo is not None:
+            self._undo_next(self._undo)
+        elif self._failed is not None:
             self._graph.cancel_open(self._scribe.step, moment)
-            self._scribe.conclude(RunChange(RunState.FAILED, moment, error=failure(self._reason(self._failed)), finished_at=moment))
+            self._end_badly(RunState.FAILED, self._reason(self._failed))
         elif self._graph.complete:
             self._finish()
         elif self._wish is not None:
@@ -148,18 +168,38 @@ class Execution:
 
     def _finish(self) -> None:
         moment = self._tools.clock()
-        try:
-            outputs = fill(self.claim.pinned.workflow.outputs, self._graph.scope(), "outputs") or None
-        except HishamosError as error:
-            self._scribe.conclude(RunChange(RunState.FAILED, moment, error=failure(error), finished_at=moment))
+        outputs, error = self._outputs()
+        if error is not None:
+            self._end_badly(RunState.FAILED, error)
         else:
             self._scribe.conclude(RunChange(RunState.SUCCEEDED, moment, outputs=outputs, finished_at=moment))
 
+    def _outputs(self) -> tuple[Any, HishamosError | None]:
+        try:
+            return fill(self.claim.pinned.workflow.outputs, self._graph.scope(), "outputs") or None, None
+        except HishamosError as error:
+            return None, error
+
+    def _end_badly(self, state: RunState, reason: HishamosError | None) -> None:
+        """End the run once what had succeeded is compensated; that it has begun is in the journal before anything is taken back."""
+        self._undo = Undoing(self.claim.run, state, reason, self._graph.undo())
+        for node in self._undo.nodes:
+            if not node.begun:
+                self._scribe.step(node)
+        self._undo_next(self._undo)
+
+    def _undo_next(self, undo: Undoing) -> None:
+        moment, node = self._tools.clock(), undo.following()
+        if node is None:
+            self._scribe.conclude(RunChange(undo.state, moment, error=undo.error(), finished_at=moment))
+        elif self._wish is not None:
+            self._scribe.conclude(RunChange(RunState.QUEUED if self._wish == "leave" else RunState.PAUSED, moment))
+        else:
+            self._scribe.after_commit(lambda: self._go([node]))
+
     def _reason(self, node: Node) -> HishamosError:
         run = self.claim.run
-        reason = node.error.message if node.error else node.state.value
-        reason = reason.removeprefix(f"{node.path}: ")
-        return RunFailed(workflow=run.name, where=node.path, reason=reason, next=f"To go on from there: hishamos resume {run.id}", step=node.path)
+        return RunFailed(workflow=run.name, where=node.path, reason=node.reason, next=f"To go on from there: hishamos resume {run.id}", step=node.path)
 
     def _cancel(self) -> None:
         for node in self._graph.open_nodes():
@@ -167,14 +207,17 @@ class Execution:
         moment = self._tools.clock()
         self._graph.cancel_open(self._scribe.step, moment)
         self._todo.clear()
+        self._naps.drop_all()
         self._active = 0
-        self._failed = None
-        self._scribe.conclude(RunChange(RunState.CANCELLED, moment, finished_at=moment))
-        self._wish = "cancelling"
+        self._failed = self._wish = None
+        self._end_badly(RunState.CANCELLED, None)
 
     # a step
 
     def _enter(self, node: Node) -> None:
+        if node.due is not None:
+            self._naps.begin(node, node.due)
+            return
         try:
             result = self._prepared(node) or node.kind.run(self._context(node), node.inputs)
         except Interrupted:
@@ -192,6 +235,7 @@ class Execution:
         if node.inputs is not None:
             return None
         definition, scope = node.definition, self._graph.scope(node)
+        node.person = None
         node.state = StepState.RUNNING
         node.started_at = node.started_at or self._tools.clock()
         if definition.when is not None and not condition(definition.when, scope, f"{node.path}, when"):
@@ -201,9 +245,9 @@ class Execution:
         try:
             node.inputs = kind.inputs.model_validate(filled)
         except ValidationError as error:
-            raise _invalid(node.path, error) from error
+            raise invalid(node.path, error) from error
         node.input_hash = content_hash(filled) if filled else None
-        node.shown = _shown(node, filled)
+        node.shown = node.show(filled)
         if not kind.composite or node.limit_s is not None:
             self._limit(node)
         # A map over a table has thousands of rows: each is written once, when it has ended; what it is asking stands in the ledger.
@@ -246,9 +290,10 @@ class Execution:
         if node.awaited:
             self._active -= 1
         for child in self._graph.open_below(node):
-            self._active -= 1 if child.awaited or (child.state is StepState.PENDING and child.timer is not None) else 0
+            self._active -= 1 if child.awaited else 0
+            self._naps.drop(child)
             self._let_go(child, cancel=True)
-            child.state, child.finished_at = StepState.CANCELLED, self._tools.clock()
+            child.state, child.finished_at, child.person = StepState.CANCELLED, self._tools.clock(), None
             self._scribe.step(child)
         self._let_go(node, cancel=True)
         self._fail(node, error or StepTimedOut(step=node.path, seconds=seconds, run=self.claim.run.id))
@@ -316,33 +361,67 @@ class Execution:
 
     def _fail(self, node: Node, raised: BaseException) -> None:
         error = typed(raised, node.path)
-        declared = node.definition.retry.attempts if node.definition.retry else None
         tried = node.attempt - node.first + 1
+        most = 1 if node.kind.composite else tries(error, node.definition.retry, self._tools.settings().max_retries)
         node.error = failure(error)
         node.state = StepState.TIMED_OUT if isinstance(error, StepTimedOut) else StepState.FAILED
-        if not node.kind.composite and not self._blocked and tried < tries(error, declared, self._tools.settings().max_retries):
-            self._try_again(node, tried)
+        if tried < most and (self._failed is None or node.undoes):
+            self._try_again(node, tried, most)
             return
-        if node.parent is None:
+        goto = node.definition.on_error
+        skipped = self._graph.skipped_by(node) if node.parent is None else None
+        if isinstance(goto, Goto) and skipped is None and self._failed is None:
+            if node.jumps < (goto.at_most or 0):
+                self._go_back(node, goto)
+                return
+            error = LoopEnded(step=node.path, reason=node.reason, target=goto.goto, times=node.jumps)
+            node.error = failure(error)
+        if node.parent is None and node.undoes is None and not node.passed:
             self._failed = self._failed or node
-        self._ended(node, node.error.message)
+        self._ended(node, f"{node.error.message} {_GOES_ON[skipped is not None]}" if node.passed else node.error.message)
+        for one in skipped or ():
+            one.state = StepState.SKIPPED
+            self._ended(one, f"{node.path} failed and goes on with {goto.goto if isinstance(goto, Goto) else ''}")
 
-    def _try_again(self, node: Node, tried: int) -> None:
+    def _go_back(self, node: Node, goto: Goto) -> None:
+        """Run an earlier step again and all that come after it, in new attempts; the failure and these are journalled in one commit."""
+        node.jumps += 1
+        moment = self._tools.clock()
+        told = f"went back to {goto.goto}, {node.jumps} of {goto.at_most}, after: {node.reason}"
+        node.finished_at = moment
+        self._scribe.step(node)
+        self._scribe.event(node, node.error.message if node.error else "")
+        self._scribe.note(node, WENT_BACK, told)
+        for one in self._graph.again_from(goto.goto):
+            self._people.pop(one.path, None)
+            self._awake(one)
+            self._active -= 1 if one.awaited else 0
+            self._naps.drop(one)
+            self._let_go(one, cancel=True)
+            if not one.begun:
+                continue
+            if not one.ended:
+                one.state, one.finished_at, one.person, one.due = StepState.CANCELLED, moment, None, None
+                self._scribe.step(one)
+            one.open_next(series=True)
+            one.person = told[:1000] if one is node else None
+            self._scribe.step(one)
+        self._scribe.after_commit(lambda: self._go([self._graph.node(goto.goto)]))
+
+    def _try_again(self, node: Node, tried: int, most: int) -> None:
+        """Journal the failure and the time of the next try in one commit: whoever has the run then waits for what is left of it."""
         self._let_go(node, cancel=True)
         self._awake(node)
+        failed = node.error.message if node.error else node.state.value
         node.finished_at = self._tools.clock()
         self._scribe.step(node)
-        self._scribe.event(node, f"try {tried} failed: {node.error.message if node.error else ''}")
+        self._scribe.event(node, f"try {tried} of {most} failed: {failed}")
         node.open_next(series=False)
+        due = node.due = self._tools.clock() + timedelta(seconds=(node.definition.retry or UNDECLARED).pause_s(tried))
+        node.person = f"try {tried + 1} of {most} at {due:%Y-%m-%d %H:%M:%S} UTC, after: {failed}"[:1000]
         self._scribe.step(node)
-        self._active += 1
-        attempt = node.attempt
-        node.timer = self._tools.timers.after(pause_s(tried), lambda: self.post(lambda: self._again(node, attempt)))
-
-    def _again(self, node: Node, attempt: int) -> None:
-        if node.attempt == attempt and not node.ended:
-            self._active -= 1
-            self._go([node])
+        self._scribe.urge()
+        self._naps.begin(node, due)
 
     def _ended(self, node: Node, message: str = "") -> None:
         node.finished_at = self._tools.clock()
@@ -350,15 +429,19 @@ class Execution:
         self._awake(node)
         if node.timer is not None:
             node.timer.cancel()
-        self._graph.note_end(node)
         self._scribe.step(node)
         self._scribe.event(node, message)
+        if node.undoes is not None:
+            self._scribe.urge()
+            return
+        self._graph.note_end(node)
         if node.parent is not None:
             self._child_ended(node)
         else:
             self._scribe.urge()
-            if node.state in PASSED:
-                self._scribe.after_commit(lambda: self._go(self._graph.after(node)))
+            if node.passed:
+                attempt = node.attempt
+                self._scribe.after_commit(lambda: self._go(self._graph.after(node) if node.attempt == attempt else ()))
 
     # children
 
@@ -393,7 +476,7 @@ class Execution:
     # people and wishes
 
     def _wished(self, wish: str) -> None:
-        if self._wish != "cancelling":
+        if self._undo is None or wish != "cancel":
             self._wish = wish
 
     def _heard(self, signals: Signals) -> None:
@@ -470,16 +553,3 @@ class Execution:
         for job in node.jobs:
             self._tools.background.give_up(job)
         node.awaited = 0
-
-
-def _shown(node: Node, filled: dict[str, Any]) -> dict[str, Any] | None:
-    """Return what the journal keeps of a step's inputs: of one that only arranges others, as written, for its items have theirs."""
-    if node.quiet or not filled:
-        return None
-    return node.definition.with_ if node.kind.composite else filled
-
-
-def _invalid(path: str, error: ValidationError) -> InvalidInput:
-    first: Any = error.errors(include_url=False, include_input=False)[0]
-    place = ".".join(str(part) for part in first["loc"]) or "with"
-    return InvalidInput(what=f"{place}: {first['msg']}", where=f"step {path}", next="Correct the definition's with, or what it is filled from.")

@@ -10,17 +10,19 @@ from jinja2 import meta, nodes
 from pydantic import ValidationError
 
 from hishamos.contracts.journal import Pinned
+from hishamos.engine.failures import error_names
 from hishamos.engine.inputs import default_problem
 from hishamos.engine.steps import known, step_type
 from hishamos.engine.steptype import Library, Problem, StepType
 from hishamos.engine.templates import tree
 from hishamos.engine.toolbox import named_by, tool_problem
 from hishamos.errors import TemplateFailed, UnknownName, nearest_hint
-from hishamos.records.definitions import AgentDefinition, CommandDefinition, Parameter, StepDefinition, WorkflowDefinition
+from hishamos.records.definitions import AgentDefinition, CommandDefinition, Goto, Parameter, StepDefinition, WorkflowDefinition
 from hishamos.schemas.validation import schema_problem
 
 Place = tuple[str | int, ...]
 GLOBALS = frozenset({"range", "dict", "namespace", "cycler", "joiner"})
+ON_ERROR = ("fail", "continue")
 RUN = frozenset({"id", "name"})
 DEEPEST = 8
 """How deep workflows may start one another."""
@@ -79,8 +81,14 @@ def workflow_problems(workflow: WorkflowDefinition, library: Library) -> list[Pr
         return problems
     before = _before(workflow)
     for number, step in enumerate(workflow.steps):
+        problems += _goto_problems(workflow, step, ("steps", number, "on_error"), before)
+    for number, step in enumerate(workflow.steps):
         sight = _Sight(workflow, before.get(step.id, frozenset()), frozenset(), step.id)
         problems += _step_problems(step, ("steps", number), sight, library)
+        if step.compensate is not None:
+            inside = ("steps", number, "compensate")
+            problems += _undo_problems(step.compensate, inside)
+            problems += _step_problems(step.compensate, inside, sight.after(step.id), library)
     sight = _Sight(workflow, frozenset(ids), frozenset(), "outputs")
     for place, text in _texts(workflow.outputs, ("outputs",)):
         problems += sight.problems(text, place)
@@ -98,7 +106,7 @@ def _included(workflow: WorkflowDefinition) -> set[str]:
         step = steps.pop()
         found = step_type(step.type).references(step.with_)
         names |= found.workflows
-        steps += [inner for _, inner, _ in found.steps]
+        steps += [inner for _, inner, _ in found.steps] + ([] if step.compensate is None else [step.compensate])
     return names
 
 
@@ -114,6 +122,22 @@ def _too_deep(workflow: WorkflowDefinition, library: Library, above: tuple[str, 
         if below:
             return below
     return None
+
+
+def inputs_read(step: StepDefinition) -> frozenset[str] | None:
+    """Return the inputs of the run that a step's templates name; None when that can't be told and it may be any of them."""
+    texts = list(_texts(step.with_, ("with",))) + ([] if step.when is None else [(("when",), step.when)])
+    found: set[str] = set()
+    for place, text in texts:
+        try:
+            parsed = tree(text, _told(place), bare=place[-1] == "when" and not _templated(text))
+        except TemplateFailed:
+            return None
+        named = [name for root, name in _members(parsed) if root == "inputs"]
+        if len(named) < sum(1 for one in parsed.find_all(nodes.Name) if one.name == "inputs"):
+            return None
+        found.update(named)
+    return frozenset(found)
 
 
 def pinned(workflow: WorkflowDefinition, library: Library) -> Pinned:
@@ -135,6 +159,8 @@ def pinned(workflow: WorkflowDefinition, library: Library) -> Pinned:
             workflows[name] = library.workflow(name)
             steps += workflows[name].steps
         steps += [inner for _, inner, _ in found.steps]
+        if step.compensate is not None:
+            steps.append(step.compensate)
     return Pinned(workflow=workflow, commands=commands, agents=agents, workflows=workflows)
 
 
@@ -157,6 +183,10 @@ class _Sight:
 
     def __init__(self, workflow: WorkflowDefinition, before: frozenset[str], names: frozenset[str], reader: str) -> None:
         self.workflow, self.before, self.names, self.reader = workflow, before, names, reader
+
+    def after(self, step: str) -> _Sight:
+        """Return what is seen once a step has ended."""
+        return _Sight(self.workflow, self.before | {step}, self.names, f"{step}'s compensate")
 
     def within(self, names: tuple[str, ...]) -> _Sight:
         """Return what an inner step sees."""
@@ -204,6 +234,10 @@ def _step_problems(step: StepDefinition, place: Place, sight: _Sight, library: L
         yield from sight.problems(step.when, (*place, "when"), bare=True)
     if step.timeout is not None and not kind.timed:
         yield Problem((*place, "timeout"), f"a step of type {kind.name} has no time limit", "Leave timeout out.")
+    yield from _retry_problems(step, (*place, "retry"))
+    if isinstance(step.on_error, str) and step.on_error not in ON_ERROR:
+        wrong = f"on_error is no {step.on_error!r}{nearest_hint(step.on_error, list(ON_ERROR))}"
+        yield Problem((*place, "on_error"), wrong, "Write fail, continue, or {goto: STEP, at_most: N}.")
     yield from _with_problems(kind, step, place, sight)
     shape = list(_shape_problems(kind, step.with_, (*place, "with")))
     yield from shape
@@ -217,7 +251,55 @@ def _step_problems(step: StepDefinition, place: Place, sight: _Sight, library: L
         inside = (*place, "with", *below)
         if inner.id or inner.after:
             yield Problem((*inside, "id" if inner.id else "after"), "a step inside another has neither id nor after")
+        if inner.compensate is not None:
+            yield Problem((*inside, "compensate"), "a step inside another is not compensated by itself", "Give the step around it the compensate.")
+        if isinstance(inner.on_error, Goto):
+            yield Problem((*inside, "on_error"), "a step inside another goes nowhere else", "Give the step around it the goto, or write: on_error: continue")
         yield from _step_problems(inner, inside, sight.within(names), library)
+
+
+def _retry_problems(step: StepDefinition, place: Place) -> Iterator[Problem]:
+    if step.retry is None:
+        return
+    known_errors = error_names()
+    following = "Name an error of HishamOS (StepTimedOut, CallFailed) or of Python (OSError)."
+    for number, name in enumerate(step.retry.on):
+        if name not in known_errors:
+            hint = nearest_hint(name, known_errors)
+            yield Problem((*place, "on", number), f"there is no error {name!r}{hint}", following)
+    longest, first = step.retry.max_s, step.retry.backoff_s
+    if longest is not None and longest < first:
+        yield Problem((*place, "max_s"), f"the longest wait (max_s, {longest:g}) is shorter than the first one (backoff_s, {first:g})", "Raise max_s.")
+
+
+def _goto_problems(workflow: WorkflowDefinition, step: StepDefinition, place: Place, before: Mapping[str, frozenset[str]]) -> Iterator[Problem]:
+    """Hold a goto against the graph: a known step before this one, with a bound, or after it."""
+    if not isinstance(step.on_error, Goto):
+        return
+    target, steps = step.on_error.goto, {one.id: one for one in workflow.steps}
+    inside = (*place, "goto")
+    if target not in steps:
+        yield Problem(inside, f"there is no step {target!r}{nearest_hint(target, list(steps))}", f"Steps: {', '.join(steps)}.")
+    elif target == step.id:
+        yield Problem(inside, f"the step {target!r} can't go to itself", "To try it again, write: retry: {attempts: N}")
+    elif target in before[step.id]:
+        if step.on_error.at_most is None:
+            yield Problem(place, f"going back from {step.id!r} to {target!r} has no bound", "Add at_most: on_error: {goto: " + target + ", at_most: 3}")
+        for name in (one for one in steps if one == target or target in before[one]):
+            kind = steps[name].type
+            if kind in known() and (step_type(kind).composite or kind == "workflow"):
+                yield Problem(inside, f"going back to {target!r} would run {name!r} again, a {kind}", "Go back to a step after it, or give the items a retry.")
+    elif step.id not in before[target]:
+        yield Problem(inside, f"the step {target!r} comes neither before nor after {step.id!r}", f"Add to {target!r}: after: [{step.id}].")
+
+
+def _undo_problems(step: StepDefinition, place: Place) -> Iterator[Problem]:
+    """Hold a compensation against what it may be: one step that needs nobody, in no order of its own."""
+    for name in ("id", "after", "compensate", "on_error"):
+        if name in step.model_fields_set and getattr(step, name) != StepDefinition.model_fields[name].default:
+            yield Problem((*place, name), f"a compensation has no {name!r}", "It is done when the run fails or is cancelled, the last step's first.")
+    if step.type in known() and (step_type(step.type).composite or not step_type(step.type).timed):
+        yield Problem((*place, "type"), f"a step of type {step.type} compensates nothing", "Use one that does its work alone: python, command, agent.")
 
 
 def _with_problems(kind: StepType[Any], step: StepDefinition, place: Place, sight: _Sight) -> Iterator[Problem]:

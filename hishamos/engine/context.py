@@ -52,7 +52,7 @@ class NodeContext:
     ) -> None:
         self.run, self.pinned = claim.run, claim.pinned
         self.path, self.attempt, self.item = node.path, node.attempt, node.item
-        self.retry_attempts = node.definition.retry.attempts if node.definition.retry else None
+        self.retry = node.definition.retry
         self.decided: Decided | None = node.decided
         self.moment = tools.clock()
         self.started_at = node.started_at or self.moment

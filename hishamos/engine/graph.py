@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from datetime import datetime
+from datetime import UTC, datetime
+from graphlib import TopologicalSorter
 from typing import Any
 
-from hishamos.contracts.journal import Claim, StepRow
-from hishamos.engine.node import PASSED, Node, by_parent
+from hishamos.contracts.journal import UNDO, Claim, StepRow
+from hishamos.engine.node import LOST, Node, by_parent
 from hishamos.engine.steps import step_type
-from hishamos.engine.steptype import Child, ChildEnd
+from hishamos.engine.steptype import PASSED, Child, ChildEnd
+from hishamos.records.definitions import Goto
 from hishamos.records.runs import STEP_ENDED, StepState
 
 
@@ -22,7 +24,8 @@ class Graph:
         self._before = by_parent(claim.steps)
         self._nodes: dict[str, Node] = {}
         self._children: dict[str, Node] = {}
-        self._left: dict[str, int] = {}
+        self._passed: set[str] = set()
+        """The steps whose end has been passed on to those after them."""
         self._dependents: dict[str, list[str]] = {}
         self._ended: dict[str, dict[str, Any]] = {}
         self.total = self.finished = 0
@@ -30,18 +33,44 @@ class Graph:
         for number, definition in enumerate(claim.pinned.workflow.steps):
             node = Node(definition.id, f"{number:04d}", definition, step_type(definition.type))
             self._nodes[node.path] = node
-            self._left[node.path] = len(definition.after)
             for earlier in definition.after:
                 self._dependents.setdefault(earlier, []).append(node.path)
+            self.total += not node.kind.composite
+        self._undo_before = {path: row for path, row in tops.items() if path not in self._nodes}
+        self._undo: list[Node] = []
+        self.undoing = bool(self._undo_before)
+        """Whether the run had begun to compensate when this process took it."""
+        for node in self._nodes.values():
+            node.jumps = claim.jumps.get(node.path, 0)
+            node.lenient |= self.skipped_by(node) is not None
             row = tops.get(node.path)
             if row is not None:
-                node.restore(row, stays=row.state in PASSED)
-            self.total += not node.kind.composite
+                node.restore(row, stays=self.undoing or row.state in PASSED or (node.lenient and row.state in LOST))
 
     @property
     def complete(self) -> bool:
         """Whether every step has ended, and none failed."""
-        return all(node.state in PASSED for node in self._nodes.values())
+        return all(node.passed for node in self._nodes.values())
+
+    @property
+    def lost(self) -> Node | None:
+        """The step whose failure ended the run."""
+        found = [node for node in self._nodes.values() if node.ended and not node.passed and node.state in LOST]
+        return min(found, key=_end, default=None)
+
+    def undo(self) -> list[Node]:
+        """Return the compensations of all steps that have succeeded, the last one first, each standing where the journal says."""
+        for node in sorted(self._nodes.values(), key=_end, reverse=True):
+            definition = node.definition.compensate
+            if definition is None or node.state is not StepState.SUCCEEDED:
+                continue
+            made = Node(f"{node.path}{UNDO}", f"{node.position}99999999", definition, step_type(definition.type))
+            made.undoes = node.path
+            row = self._undo_before.get(made.path)
+            if row is not None:
+                made.restore(row, stays=True)
+            self._undo.append(made)
+        return self._undo
 
     def start(self) -> list[Node]:
         """Return the steps to enter first: those whose predecessors have ended and that have not ended themselves."""
@@ -54,18 +83,49 @@ class Graph:
 
     def after(self, node: Node) -> list[Node]:
         """Return the steps that become ready with a step's end."""
-        ready = []
-        for path in self._dependents.get(node.path, ()):
-            self._left[path] -= 1
-            if self._left[path] == 0:
-                ready.append(self._nodes[path])
-        return ready
+        if node.path in self._passed:
+            return []
+        self._passed.add(node.path)
+        later = [self._nodes[path] for path in self._dependents.get(node.path, ())]
+        return [one for one in later if self._passed.issuperset(one.definition.after)]
+
+    def node(self, path: str) -> Node:
+        """Return a step."""
+        return self._nodes[path]
+
+    def again_from(self, path: str) -> list[Node]:
+        """Return a step and all that come after it, to be run again: none of them counts as ended any more."""
+        found = [self._nodes[one] for one in (path, *self._below(path))]
+        for node in found:
+            self._passed.discard(node.path)
+            if self._ended.pop(node.path, None) is not None:
+                self.finished -= not node.kind.composite
+        return found
+
+    def skipped_by(self, node: Node) -> list[Node] | None:
+        """Return the steps that a step skips when it fails, in order; None when it does not go forward."""
+        goto = node.definition.on_error
+        below = self._below(node.path) if isinstance(goto, Goto) else []
+        if not isinstance(goto, Goto) or goto.goto not in below:
+            return None
+        kept = {goto.goto, *self._below(goto.goto)}
+        return [self._nodes[path] for path in below if path not in kept]
+
+    def _below(self, path: str) -> list[str]:
+        """Return all steps that come after a step, each after those that it waits for."""
+        found = {path}
+        order = list(TopologicalSorter({node.path: node.definition.after for node in self._nodes.values()}).static_order())
+        for one in order:
+            if found.intersection(self._nodes[one].definition.after):
+                found.add(one)
+        return [one for one in order if one in found and one != path]
 
     def note_end(self, node: Node) -> None:
         """Count a step's end and show its output to later ones."""
         self.finished += not node.kind.composite
         if node.parent is None:
-            self._ended[node.path] = {"output": node.output, "state": node.state.value}
+            error = None if node.error is None else {"type": node.error.type, "message": node.error.message}
+            self._ended[node.path] = {"output": node.output, "state": node.state.value, "error": error}
 
     def scope(self, node: Node | None = None) -> dict[str, Any]:
         """Return what templates see: ``inputs``, ``steps``, ``run``, and the names of the maps around a step."""
@@ -118,7 +178,7 @@ class Graph:
     @staticmethod
     def end_of(child: Node) -> ChildEnd:
         """Return how a child ended."""
-        return ChildEnd(child.state, child.output, child.error)
+        return ChildEnd(child.state, child.output, child.error, tolerated=child.lenient and child.state in LOST)
 
     def forget(self, child: Node) -> None:
         """Let go of a child that has ended."""
@@ -126,8 +186,8 @@ class Graph:
 
     def open_nodes(self) -> Iterator[Node]:
         """Return the steps and children that have begun and not ended."""
-        for node in [*self._nodes.values(), *self._children.values()]:
-            if node.state not in STEP_ENDED and (node.state is not StepState.PENDING or node.attempt > 1):
+        for node in [*self._nodes.values(), *self._children.values(), *self._undo]:
+            if node.state not in STEP_ENDED and (node.state is not StepState.PENDING or node.begun):
                 yield node
 
     def open_below(self, parent: Node) -> list[Node]:
@@ -145,7 +205,7 @@ class Graph:
     def cancel_open(self, record: Callable[[Node], None], moment: datetime) -> None:
         """End what has begun and not ended as cancelled."""
         for node in self.open_nodes():
-            node.state, node.finished_at, node.person = StepState.CANCELLED, moment, None
+            node.state, node.finished_at, node.person, node.due = StepState.CANCELLED, moment, None, None
             record(node)
 
     def _count_before(self, node: Node) -> None:
@@ -158,3 +218,7 @@ class Graph:
             if step_type(row.type).composite:
                 self.total += len(self._before.get(row.path, ()))
                 self.finished += len(self._before.pop(row.path, ()))
+
+
+def _end(node: Node) -> tuple[datetime, str]:
+    return node.finished_at or datetime.min.replace(tzinfo=UTC), node.position

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from hishamos.contracts.journal import Decided, StepRow
-from hishamos.engine.steptype import Answer, ChildEnd, Children, StepInputs, StepType
+from hishamos.engine.steptype import PASSED, Answer, ChildEnd, Children, StepInputs, StepType
 from hishamos.records.definitions import StepDefinition
 from hishamos.records.record import Failure
 from hishamos.records.runs import STEP_ENDED, StepState
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from hishamos.engine.timers import Timer
     from hishamos.errors import HishamosError
 
-PASSED = frozenset({StepState.SUCCEEDED, StepState.SKIPPED})
+LOST = frozenset({StepState.FAILED, StepState.TIMED_OUT})
 
 
 class Family:
@@ -48,12 +48,15 @@ class Family:
         for index in numbers if self.before else ():
             row = self.before.get(index)
             if row is not None and self.stays(row):
-                self.ends[index] = ChildEnd(row.state, row.output, row.error)
+                tolerated = not self.children.lenient and row.state not in PASSED
+                self.ends[index] = ChildEnd(row.state, row.output, row.error, tolerated=tolerated)
                 self.left -= 1
 
     def stays(self, row: StepRow) -> bool:
         """Whether a child that has ended is left as it is."""
-        return row.state in PASSED or (self.children.lenient and row.state in {StepState.FAILED, StepState.TIMED_OUT})
+        if row.state not in LOST:
+            return row.state in PASSED
+        return self.children.lenient or self.children.make(row.item or 0).definition.on_error == "continue"
 
     def ended(self, index: int, end: ChildEnd) -> None:
         """Note a child's end."""
@@ -76,9 +79,9 @@ class Node:
     """One step of the run, or one child of a step."""
 
     __slots__ = (
-        "answers", "asked", "attempt", "awaited", "calls", "decided", "definition", "ends", "error", "family", "finished_at", "first", "input_hash",
-        "inputs", "item", "jobs", "kind", "memory", "model", "names", "not_judged", "output", "parent", "path", "person", "position",
-        "quiet", "reused", "shown", "started_at", "state", "stops", "timer", "written",
+        "answers", "asked", "attempt", "awaited", "calls", "decided", "definition", "due", "ends", "error", "family", "finished_at", "first", "input_hash",
+        "inputs", "item", "jobs", "jumps", "kind", "lenient", "memory", "model", "names", "not_judged", "output", "parent", "path", "person", "position",
+        "quiet", "reused", "shown", "started_at", "state", "stops", "timer", "undoes", "written",
     )  # fmt: skip
 
     def __init__(
@@ -96,9 +99,17 @@ class Node:
         self.path, self.position, self.definition, self.kind = path, position, definition, kind
         self.parent, self.item, self.names, self.quiet = parent, item, names or {}, quiet
         self.state = StepState.PENDING
+        self.lenient = definition.on_error == "continue"
+        """Whether later steps run though it failed."""
+        self.undoes: str | None = None
+        """The path of the step that this one compensates."""
+        self.jumps = 0
+        """How often the run went back from here."""
         self.attempt = self.first = 1
         self.decided: Decided | None = None
         self.started_at: datetime | None = None
+        self.due: datetime | None = None
+        """When the next try is to begin, while it waits for that."""
         self.written = (0, 0)
         """The attempt that was last given to the journal, and the number of the batch that held it first."""
         self.begin_anew()
@@ -134,7 +145,7 @@ class Node:
             self.first = self.attempt
         self.state = StepState.PENDING
         self.decided = None
-        self.started_at = None
+        self.started_at = self.due = None
         self.begin_anew()
 
     def restore(self, row: StepRow, *, stays: bool) -> None:
@@ -145,6 +156,8 @@ class Node:
         self.written = (row.attempt, -1)
         if row.state in STEP_ENDED and not stays:
             self.open_next(series=True)
+        elif row.state is StepState.PENDING:
+            self.due, self.started_at, self.person = row.started_at, None, row.waiting_for
         elif row.state not in STEP_ENDED:
             self.state = StepState.PENDING
 
@@ -154,9 +167,30 @@ class Node:
         return self.state in STEP_ENDED
 
     @property
+    def passed(self) -> bool:
+        """Whether later steps may run."""
+        return self.state in PASSED or (self.lenient and self.state in LOST)
+
+    @property
+    def begun(self) -> bool:
+        """Whether the journal knows the step."""
+        return self.written[0] > 0
+
+    @property
     def limit_s(self) -> float | None:
         """The declared time limit in seconds."""
         return self.definition.timeout
+
+    @property
+    def reason(self) -> str:
+        """Why it failed, in words that do not name it again."""
+        return (self.error.message if self.error else self.state.value).removeprefix(f"{self.path}: ")
+
+    def show(self, filled: dict[str, Any]) -> dict[str, Any] | None:
+        """Return what the journal keeps of the inputs: of a step that only arranges others, as written, for its items have theirs."""
+        if self.quiet or not filled:
+            return None
+        return self.definition.with_ if self.kind.composite else filled
 
     def row(self, batch: int) -> StepRow:
         """Return the step as the journal keeps it; ``batch``: the number of the batch that it goes into."""
@@ -179,7 +213,7 @@ class Node:
             model=self.model,
             reused=self.reused,
             not_judged=self.not_judged,
-            started_at=self.started_at,
+            started_at=self.due or self.started_at,
             finished_at=self.finished_at,
             known=self.written[1] < batch,
         )

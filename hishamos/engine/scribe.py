@@ -54,6 +54,10 @@ class Scribe:
         """Tell a step's state."""
         self._batch.events.append(EventDraft("step", node.state.value, self._tools.clock(), node.path, message[:1000]))
 
+    def note(self, node: Node, state: str, message: str) -> None:
+        """Tell something about a step that is no change of its state."""
+        self._batch.events.append(EventDraft("note", state, self._tools.clock(), node.path, message[:1000]))
+
     def row(self, state: RowState) -> None:
         """Keep how a map's row ended, for the whole workspace."""
         self._batch.rows[state.key] = state

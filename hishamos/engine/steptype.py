@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict
 
 from hishamos.contracts.journal import TIMED, Decided, Pinned, RowState, Signal
 from hishamos.records.calls import ModelRequest, Outcome
-from hishamos.records.definitions import AgentDefinition, CommandDefinition, StepDefinition, WorkflowDefinition
+from hishamos.records.definitions import AgentDefinition, CommandDefinition, Retry, StepDefinition, WorkflowDefinition
 from hishamos.records.record import Failure
 from hishamos.records.runs import Run, StepState
 from hishamos.records.tools import ToolUse
@@ -95,6 +95,9 @@ class Children:
     """A failed child is an end like any other: resume does not try it again, and outputs are not kept once they are journalled."""
 
 
+PASSED = frozenset({StepState.SUCCEEDED, StepState.SKIPPED})
+
+
 @dataclass(frozen=True, slots=True)
 class ChildEnd:
     """How a child ended."""
@@ -102,6 +105,13 @@ class ChildEnd:
     state: StepState
     output: Any = None
     error: Failure | None = None
+    tolerated: bool = False
+    """Whether it failed and its definition says that this does not matter."""
+
+    @property
+    def passed(self) -> bool:
+        """Whether the step above may go on."""
+        return self.state in PASSED or self.tolerated
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,8 +163,8 @@ class StepContext(Protocol):
     path: str
     attempt: int
     item: int | None
-    retry_attempts: int | None
-    """The declared number of tries, if any."""
+    retry: Retry | None
+    """The declared retry, if any."""
     decided: Decided | None
     started_at: datetime
     """When the attempt began; the same on every entry, also in another process."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from decimal import Decimal
 from functools import cached_property
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
+from pydantic import ConfigDict, Discriminator, Field, SerializerFunctionWrapHandler, Tag, model_serializer
 
 from hishamos.records.calls import CachePolicy
 from hishamos.records.record import Record, content_hash
@@ -116,9 +116,39 @@ class AgentDefinition(Definition):
 
 
 class Retry(Record):
-    """A declared retry; the first try counts."""
+    """A declared retry: how often, which failures, and how long to wait before each further try."""
 
     attempts: int = Field(gt=0, le=100)
+    """The first try counts."""
+    backoff_s: float = Field(0.2, ge=0, le=86_400)
+    """Seconds before the second try."""
+    factor: float = Field(2, ge=1, le=100)
+    """By what each further wait is longer than the one before."""
+    max_s: float | None = Field(None, ge=0, le=86_400)
+    """Seconds of the longest wait; left out: 10, or ``backoff_s`` where that is longer."""
+    on: tuple[str, ...] = ()
+    """Names of errors: HishamOS's own or Python's, each with those derived from it. Left out: every failure but wrong usage."""
+
+    def pause_s(self, tried: int) -> float:
+        """Return the seconds to wait after ``tried`` tries."""
+        longest = max(10, self.backoff_s) if self.max_s is None else self.max_s
+        return min(longest, self.backoff_s * self.factor ** (tried - 1))
+
+
+class Goto(Record):
+    """Where the run goes on when a step has failed for good."""
+
+    goto: str
+    """A step that comes before this one (it and all that come after it run again) or after it (those between are skipped)."""
+    at_most: int | None = Field(None, ge=1, le=1000)
+    """How often it goes back in a run; left out only where it goes forward."""
+
+
+def _form(value: Any) -> str:
+    return "word" if isinstance(value, str) else "jump"
+
+
+OnError = Annotated[Annotated[str, Tag("word")] | Annotated[Goto, Tag("jump")], Discriminator(_form)]
 
 
 class StepDefinition(Record):
@@ -135,6 +165,10 @@ class StepDefinition(Record):
     retry: Retry | None = None
     timeout: float | None = Field(None, gt=0)
     """Seconds; left out: the workspace's ``step_timeout_s``."""
+    on_error: OnError = "fail"
+    """After the last try: ``fail`` the run, ``continue`` with null as output, or go on elsewhere."""
+    compensate: StepDefinition | None = None
+    """A step that takes this one back: done when the run fails or is cancelled after this one had succeeded, last first."""
     description: str = ""
 
 

@@ -5,22 +5,27 @@ from __future__ import annotations
 import json
 import re
 from builtins import list as List  # noqa: N812 - every contract has a verb named list
+from collections.abc import Mapping
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
 from hishamos.contracts.feeds import Feed
-from hishamos.contracts.journal import Decided, Signal
+from hishamos.contracts.journal import Decided, Pinned, Signal
 from hishamos.contracts.services import Decision, Runs
+from hishamos.engine.inputs import file_facts, validated
 from hishamos.engine.timers import Timer
-from hishamos.errors import InvalidInput, UnknownName
+from hishamos.errors import InvalidInput, UnknownName, nearest_hint
 from hishamos.records.calls import Attempt
 from hishamos.records.runs import EVENT_NAME, RUN_ENDED, Approval, Run, RunEvent, RunKind, RunState, Step, StepState
+from hishamos.services.forking import kept_rows
 from hishamos.services.service import Service, implements
+from hishamos.services.starting import start_run
 
 if TYPE_CHECKING:
     from hishamos.store.connectors import Transaction
 
 LARGEST_DATA = 64 * 1024
+CHANGES = ("inputs", "model", "budget_usd", "definition")
 SETTLED = RUN_ENDED | {RunState.WAITING, RunState.PAUSED}
 
 
@@ -113,6 +118,47 @@ class RunsService(Service):
         self.machinery.dispatcher.dispatch(identity)
         return self.get(identity)
 
+    def fork(self, run: str, from_step: str, changes: Mapping[str, Any] | None = None) -> Run:
+        """See the contract."""
+        wanted = dict(changes or {})
+        for name in wanted:
+            if name not in CHANGES:
+                raise InvalidInput(what=f"unknown change {name!r}{nearest_hint(name, list(CHANGES))}", where="changes", next=f"Known: {', '.join(CHANGES)}.")
+        old = self.get(run)
+        if old.kind is not RunKind.WORKFLOW:
+            raise InvalidInput(
+                what=f"a {old.kind.value} has no steps to go on from", where=f"fork of {old.id}", next="Start it again: finished rows are reused."
+            )
+        before, rows, files = self.machinery.journal.to_fork(old.id)
+        now = self._pinned(old, before, wanted.get("definition"))
+        declared = now.workflow.inputs
+        given = {name: value for name, value in old.inputs.items() if name in declared} | dict(wanted.get("inputs") or {})
+        values = validated(declared, given, f"workflow {old.name}", self.root)
+        facts = file_facts(declared, values)
+        changed = {name for name in declared if name not in old.inputs or values[name] != old.inputs[name]}
+        changed |= {name for name, fact in facts.items() if fact["sha256"] != files.get(name, {}).get("sha256")}
+        kept = kept_rows(old.id, before, now, rows, changed, from_step)
+        return start_run(
+            self,
+            now.workflow,
+            values,
+            verb="runs.fork",
+            model=wanted.get("model", old.model),
+            project=old.project,
+            budget_usd=wanted.get("budget_usd"),
+            pinned=now,
+            files=facts,
+            steps=kept,
+            told=f"forked from run {old.id} at step {from_step}",
+        )
+
+    def _pinned(self, old: Run, before: Pinned, wanted: Any) -> Pinned:
+        if wanted is None:
+            return before
+        if wanted != "current":
+            raise InvalidInput(what=f"{wanted!r} is no definition to take", where="changes, definition", next='Write "current", or leave it out.')
+        return self.machinery.catalog.pin(self.machinery.catalog.workflow(old.name))
+
     def approve(self, run: str, step: str, *, decision: Decision = "approve", comment: str = "") -> Run:
         """See the contract."""
         identity, journal = self._id(run), self.machinery.journal
@@ -149,6 +195,8 @@ class RunsService(Service):
 
         for told in self.change(f"runs.{wish}", List[str], work):
             self.machinery.runner.nudge(told)
+            if self.get(told).state is RunState.QUEUED:  # somebody has to take it to compensate its steps
+                self.machinery.dispatcher.dispatch(told)
         return self.get(identity)
 
     def _id(self, run: str) -> str:

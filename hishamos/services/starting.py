@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from hishamos.contracts.journal import MapOptions, Pinned
+from hishamos.contracts.journal import MapOptions, Pinned, StepRow
 from hishamos.errors import InvalidInput
 from hishamos.records.definitions import WorkflowDefinition
 from hishamos.records.record import nanos, new_id, now
 from hishamos.records.runs import Run, RunKind, RunState
 from hishamos.services.service import Service
+
+if TYPE_CHECKING:
+    from hishamos.store.connectors import Transaction
 
 
 def start_run(
@@ -29,11 +32,14 @@ def start_run(
     options: MapOptions | None = None,
     rows: Sequence[Mapping[str, Any]] = (),
     files: Mapping[str, Any] | None = None,
+    steps: Sequence[StepRow] = (),
+    told: str = "",
 ) -> Run:
     """Insert a queued run, once per client-made id, and have it worked on.
 
     ``identity``: the run's id, where it has to be known before; ``version``: what the run shows, else the workflow's; ``pinned``: the
-    definitions it keeps, else those that the workflow names now; ``rows``: a map's inputs; ``files``: hash and size of file inputs.
+    definitions it keeps, else those that the workflow names now; ``rows``: a map's inputs; ``files``: hash and size of file inputs;
+    ``steps``: those that it has not to do, with what they gave; ``told``: what its first event says.
     """
     machinery = service.machinery
     if model is not None:
@@ -53,7 +59,11 @@ def start_run(
         budget_nanos=budget_nanos(budget_usd),
         created_at=now(),
     )
-    made = service.change(verb, Run, lambda transaction: machinery.journal.insert(transaction, run, kept, options=options, rows=rows, files=files))
+
+    def insert(transaction: Transaction) -> Run:
+        return machinery.journal.insert(transaction, run, kept, options=options, rows=rows, files=files, steps=steps, told=told)
+
+    made = service.change(verb, Run, insert)
     machinery.dispatcher.dispatch(made.id)
     return made
 

@@ -13,6 +13,8 @@ from weakref import WeakKeyDictionary
 
 from hishamos.contracts.feeds import Feed
 from hishamos.contracts.journal import (
+    UNDO,
+    WENT_BACK,
     Batch,
     ChildOf,
     Claim,
@@ -27,8 +29,9 @@ from hishamos.contracts.journal import (
     StepRow,
 )
 from hishamos.errors import LeaseLost, RunHeld, UnknownName, WrongState
+from hishamos.records.definitions import Goto
 from hishamos.records.record import Failure, canonical, now
-from hishamos.records.runs import RUN_CHANGES, RUN_ENDED, Run, RunEvent, RunState, StepState
+from hishamos.records.runs import RUN_CHANGES, RUN_ENDED, STEP_ENDED, Run, RunEvent, RunState, StepState
 from hishamos.store.history import RunHistory, event_of, run_of
 from hishamos.store.new_keys import unless_known
 from hishamos.store.statements import statements
@@ -91,14 +94,18 @@ class StoreJournal(WaitingRuns):
             values = {"id": run, "owner": owner, "until": moment + timedelta(seconds=seconds), "moment": moment}
             claimed = transaction.fetch(SQL["claim_run"], values)[0]
             self._record(transaction, run, [EventDraft("run", "running", moment)])
+            pinned = Pinned.model_validate_json(claimed["definition"])
+            jumping = any(isinstance(step.on_error, Goto) for step in pinned.workflow.steps)
+            jumps = transaction.fetch(SQL["jumps"], {"run": run, "state": WENT_BACK}) if jumping else []
             steps = transaction.fetch(SQL["rows_to_resume" if claimed["kind"] == "map" else "steps_to_resume"], {"run": run})
             return Claim(
                 lease=Lease(run, int(claimed["lease_number"]), owner, seconds),
                 run=run_of(claimed),
-                pinned=Pinned.model_validate_json(claimed["definition"]),
+                pinned=pinned,
                 options=MapOptions.model_validate_json(claimed["options"]) if claimed["options"] and claimed["kind"] == "map" else None,
                 steps=[step_row(step) for step in steps],
                 signals=Signals(claimed["wish"], int(claimed["decisions"])),
+                jumps={row["path"]: int(row["times"]) for row in jumps},
             )
 
         return self._store.transaction(work)
@@ -193,10 +200,13 @@ class StoreJournal(WaitingRuns):
         options: MapOptions | ChildOf | None = None,
         rows: Sequence[Mapping[str, Any]] = (),
         files: Mapping[str, Any] | None = None,
+        steps: Sequence[StepRow] = (),
+        told: str = "",
     ) -> Run:
         """Insert a queued run with the definitions it keeps.
 
-        ``options``: how a map was asked for, or whose child it is; ``rows``: a map's inputs; ``files``: hash and size of its file inputs.
+        ``options``: how a map was asked for, or whose child it is; ``rows``: a map's inputs; ``files``: hash and size of its file inputs;
+        ``steps``: what it need not do; ``told``: its first event's words.
         """
         values = {
             **run.model_dump(include={"id", "name", "version", "model", "project", "user_name", "steps_total", "budget_nanos", "created_at"}),
@@ -213,11 +223,22 @@ class StoreJournal(WaitingRuns):
             part = rows[start : start + INPUTS_AT_ONCE]
             columns = {"run": run.id, "items": list(range(start, start + len(part))), "inputs": [_json(dict(row)) for row in part]}
             transaction.execute(SQL["insert_inputs"], columns)
-        self._record(transaction, run.id, [EventDraft("run", run.state.value, run.created_at)])
+        if steps:
+            self._write_steps(transaction, run.id, list(steps))
+        self._record(transaction, run.id, [EventDraft("run", run.state.value, run.created_at, message=told)])
         return run
 
+    def to_fork(self, run: str) -> tuple[Pinned, list[StepRow], dict[str, Any]]:
+        """Return a run's definitions, the rows of its steps (not of their items), and the facts of its file inputs."""
+        found = self._store.fetch(SQL["definition_of_run"], {"run": run})[0]
+        rows = self._store.fetch(SQL["rows_to_fork"], {"run": run})
+        return Pinned.model_validate_json(found["definition"]), [step_row(row) for row in rows], json.loads(found["files"])
+
     def wish(self, transaction: Transaction, run: str, wish: str) -> bool:
-        """Ask for ``pause`` or ``cancel``: done at once where nobody works on the run. Returns whether a runner has to be told."""
+        """Ask for ``pause`` or ``cancel``: done at once where nobody works on the run, unless steps have to be compensated: it is queued for that.
+
+        Returns whether a runner has to be told.
+        """
         found = self._locked(transaction, run)
         state = RunState(found["state"])
         target = RunState.PAUSED if wish == "pause" else RunState.CANCELLED
@@ -229,6 +250,10 @@ class StoreJournal(WaitingRuns):
         moment = self._clock()
         if state == RunState.RUNNING and not self._dead(found, "", moment, patient=True):
             transaction.execute(SQL["set_wish"], {"run": run, "wish": wish})
+            return True
+        if target == RunState.CANCELLED and self._to_compensate(transaction, run):
+            transaction.execute(SQL["queue_to_cancel"], {"run": run})
+            self._record(transaction, run, [EventDraft("run", "queued", moment, message="to be cancelled, what had succeeded is compensated first")])
             return True
         self._settle(transaction, run, target, moment)
         return False
@@ -248,6 +273,10 @@ class StoreJournal(WaitingRuns):
         if state not in RESUMABLE | {RunState.RUNNING}:
             following = f"Decide: hishamos approve {run} STEP" if state == RunState.WAITING else f"See: hishamos show {run}"
             raise WrongState(run=run, state=state.value, verb="resume", needed="paused, failed or cancelled", next=following)
+        undone = [row["state"] for row in transaction.fetch(SQL["top_steps"], {"run": run}) if row["path"].endswith(UNDO)] if state in RUN_ENDED else []
+        if undone and STEP_ENDED.issuperset(undone):
+            told, following = f"{state.value}, and what had succeeded was compensated", f"Start it anew: hishamos run {found['name']}"
+            raise WrongState(run=run, state=told, verb="resume", needed="paused, failed or cancelled, and not compensated", next=following)
         self._settle(transaction, run, RunState.QUEUED, moment)
 
     def decide(self, transaction: Transaction, run: str, path: str, decided: Decided) -> bool:
@@ -285,6 +314,13 @@ class StoreJournal(WaitingRuns):
         if found is None:
             raise UnknownName(kind="run", name=run, hint="", next="See: hishamos runs")
         return found
+
+    def _to_compensate(self, transaction: Transaction, run: str) -> bool:
+        """Whether a step has succeeded that has a compensation."""
+        definition = transaction.fetch(SQL["definition_of_run"], {"run": run})[0]["definition"]
+        steps = Pinned.model_validate_json(definition).workflow.steps
+        undone = {step.id for step in steps if step.compensate is not None}
+        return bool(undone) and any(row["path"] in undone and row["state"] == "succeeded" for row in transaction.fetch(SQL["top_steps"], {"run": run}))
 
     def _dead(self, found: Row, owner: str, moment: datetime, *, patient: bool = False) -> bool:
         """Whether nobody works on a running run; ``patient``: only an expired lease is a sign of it."""

@@ -19,7 +19,7 @@ CHILD = """
 import sys, time
 from pathlib import Path
 from hishamos.engine import functions
-functions._plugged = lambda: {name: f"tests.rigs.witnessed:{name}" for name in ("note", "slow")}
+functions._plugged = lambda: {name: f"tests.rigs.witnessed:{name}" for name in ("note", "slow", "fail")}
 from hishamos.composition import open_in_process
 workspace = open_in_process(Path(sys.argv[1]), store="data/local/hishamos.duckdb")
 if sys.argv[2]:
@@ -62,12 +62,25 @@ steps:
 outputs: {n: "{{ steps.child.output.outputs.n }}"}
 """
 
+UNDONE = """
+name: undone
+description: Three steps that can be taken back, and one that fails twice.
+steps:
+  - {id: s1, type: python, with: {function: note, folder: "FOLDER", word: s1},
+     compensate: {type: python, with: {function: note, folder: "FOLDER", word: undo1}}}
+  - {id: s2, type: python, after: [s1], with: {function: note, folder: "FOLDER", word: s2},
+     compensate: {type: python, with: {function: slow, folder: "FOLDER", word: undo2}}}
+  - {id: s3, type: python, after: [s2], with: {function: note, folder: "FOLDER", word: s3},
+     compensate: {type: python, with: {function: note, folder: "FOLDER", word: undo3}}}
+  - {id: s4, type: python, after: [s3], with: {function: fail, folder: "FOLDER", word: try}, retry: {attempts: 2, backoff_s: 4, on: [OSError]}}
+"""
+
 
 @pytest.fixture
 def workspace(tmp_path):
     (tmp_path / "workflows").mkdir()
     (tmp_path / "data" / "local").mkdir(parents=True)
-    for name, text in (("mapped", MAPPED), ("stepped", STEPPED), ("nested", NESTED)):
+    for name, text in (("mapped", MAPPED), ("stepped", STEPPED), ("nested", NESTED), ("undone", UNDONE)):
         (tmp_path / "workflows" / f"{name}.yaml").write_text(text.replace("FOLDER", str(tmp_path)))
     return tmp_path
 
@@ -154,3 +167,29 @@ def test_killed_with_a_child_run_the_same_child_is_found_again(workspace):
     words = witnessed(workspace)
     assert [word for word in words if word.startswith("again")][-1] == "again3"
     assert words.count("again1") <= 2
+
+
+def test_killed_while_it_waits_and_while_it_compensates_nothing_finished_is_repeated(workspace):
+    """A wait for the next try, then a compensation: SIGKILL in each, the next process goes on there."""
+    process = child(workspace, "undone")
+    end = time.monotonic() + 30
+    while not (workspace / "witness.txt").exists() or "try" not in witnessed(workspace):
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    time.sleep(0.5)  # the failure and the time of the next try are in the journal now
+    kill(process)
+    begun = time.monotonic()
+    process = child(workspace)
+    while "undo2" not in witnessed(workspace):
+        assert time.monotonic() < begun + 60
+        time.sleep(0.02)
+    assert witnessed(workspace) == ["s1", "s2", "s3", "try", "try", "undo3", "undo2"]
+    kill(process)
+    (workspace / "go").touch()
+    finish(workspace)
+    assert witnessed(workspace) == ["s1", "s2", "s3", "try", "try", "undo3", "undo2", "undo2", "undo1"]
+    with open_in_process(workspace, store="data/local/hishamos.duckdb") as ws:
+        (run,) = ws.runs.list()
+        assert (run.state, run.error.facts["compensated"]) == ("failed", ["s3", "s2", "s1"])
+        (tried,) = ws.sql("select attempt from steps where path = 's4'")["attempt"]
+        assert tried == 2

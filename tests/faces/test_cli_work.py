@@ -199,6 +199,26 @@ def test_pause_and_resume(own_terminal):
     assert "cancelled" in ended.stderr
 
 
+def test_fork_goes_on_from_a_step(own_terminal):
+    terminal = own_terminal
+    terminal.file("reports.csv", "id,title,body\nR-1,Login fails,Nobody can sign in\n")
+    old = terminal.json("run", "triage_bugs", "-i", "file=reports.csv", "-i", "publish=no", *OFFLINE)
+    made = terminal.json("fork", old["id"], "--from", "rank")
+    assert (made["state"], made["id"] != old["id"]) == ("succeeded", True)
+    shown = terminal.json("show", made["id"])
+    assert {step["path"] for step in shown["steps"] if step["reused"]} == {"read", "classify", "duplicates", "score"}
+    assert {attempt["step_id"] for attempt in shown["attempts"]} == {"rank"}
+    other = terminal.json("fork", old["id"], "--from", "rank", "-i", "publish=ask", code=3)
+    assert (other["state"], other["inputs"]["publish"]) == ("waiting", "ask")
+    terminal.file("others.csv", "id,title,body\nR-2,Save fails,The file is lost\n")
+    refused = terminal.type("fork", old["id"], "--from", "rank", "-i", "file=others.csv")
+    assert refused.returncode == 2
+    assert "read was made from the input 'file'" in refused.stderr
+    wrong = terminal.type("fork", old["id"], "--from", "rnak")
+    assert wrong.returncode == 2
+    assert "did you mean 'rank'" in wrong.stderr
+
+
 def test_init_makes_a_workspace_and_overwrites_nothing(tmp_path, own_terminal):
     own_terminal.folder.joinpath("hishamos.toml").unlink()
     (own_terminal.folder / ".gitignore").write_text("*.pyc")

@@ -9,6 +9,7 @@ from hishamos.contracts.journal import Decided, MapOptions, Pinned
 from hishamos.engine.outside import Outside
 from hishamos.engine.runner import Runner
 from hishamos.engine.timers import Timers
+from hishamos.engine.tools import Clock
 from hishamos.records.configuration import WorkspaceSettings
 from hishamos.records.definitions import AgentDefinition, CommandDefinition, Parameter, WorkflowDefinition
 from hishamos.records.record import new_id, now
@@ -65,7 +66,9 @@ class Bench:
         self.workspace: Any = None
         self.outside: Outside | None = None
 
-    def process(self, *, journal: StoreJournal | None = None, timers: Timers | None = None, lease_s: float = 15.0, **settings: Any) -> Runner:
+    def process(
+        self, *, journal: StoreJournal | None = None, timers: Timers | None = None, lease_s: float = 15.0, clock: Clock = now, **settings: Any
+    ) -> Runner:
         chosen = WorkspaceSettings(**settings)
         runner = Runner(
             journal or self.journal,
@@ -75,6 +78,7 @@ class Bench:
             outside=self.outside,
             timers=timers,
             lease_s=lease_s,
+            clock=clock,
         )
         self.runners.append(runner)
         return runner

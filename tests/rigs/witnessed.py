@@ -16,6 +16,11 @@ def note(folder: str, word: str | int) -> str:
     return str(word)
 
 
+def fail(folder: str, word: str) -> None:
+    note(folder, word)
+    raise OSError("it broke")
+
+
 @tool
 def slow(folder: str, word: str) -> str:
     """Leave a trace, then wait until one may go."""

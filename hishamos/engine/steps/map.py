@@ -9,10 +9,8 @@ from pydantic import Field
 
 from hishamos.engine.steptype import Child, Children, Done, Reference, Result, StepContext, StepInputs, StepType, Waiting
 from hishamos.errors import ItemsFailed
-from hishamos.records.definitions import Retry, StepDefinition
-from hishamos.records.runs import StepState
+from hishamos.records.definitions import StepDefinition
 
-PASSED = frozenset({StepState.SUCCEEDED, StepState.SKIPPED})
 SHOWN = 3
 
 
@@ -42,10 +40,10 @@ class MapStep(StepType[MapInputs]):
         """See the plug."""
         if context.children is None:
             step = inputs.step
-            if step.retry is None and context.retry_attempts:
-                step = step.model_copy(update={"retry": Retry(attempts=context.retry_attempts)})
+            if step.retry is None and context.retry is not None:
+                step = step.model_copy(update={"retry": context.retry})
             return Waiting(children=Children(len(inputs.over), lambda index: self._item(inputs, step, index), inputs.concurrency))
-        failed = [(index, end) for index, end in enumerate(context.children) if end.state not in PASSED]
+        failed = [(index, end) for index, end in enumerate(context.children) if not end.passed]
         if failed:
             reasons = "; ".join(f"{context.path}[{index}]: {end.error.message if end.error else end.state.value}" for index, end in failed[:SHOWN])
             more = f"; and {len(failed) - SHOWN} more" if len(failed) > SHOWN else ""

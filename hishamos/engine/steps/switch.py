@@ -45,7 +45,7 @@ class SwitchStep(StepType[SwitchInputs]):
         end = context.children[0]
         if end.state is StepState.SKIPPED:
             return Skipped(f"the case {case!r} was skipped")
-        if end.state is not StepState.SUCCEEDED:
+        if not end.passed:
             raise CaseFailed(step=context.path, case=case, reason=end.error.message if end.error else end.state.value)
         return Done(end.output)
 

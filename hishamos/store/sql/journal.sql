@@ -43,8 +43,23 @@ set state = $state, wish = null, waiting_for = $waiting_for, finished_at = $fini
     lease_number = lease_number + 1, lease_owner = null, lease_until = null
 where id = $run;
 
+-- name: queue_to_cancel
+update journal_runs
+set state = 'queued', wish = 'cancel', waiting_for = null, lease_number = lease_number + 1, lease_owner = null, lease_until = null
+where id = $run;
+
+-- name: definition_of_run
+select definition, files from journal_runs where id = $run;
+
+-- name: rows_to_fork
+select * from journal_steps where run_id = $run and latest and parent is null order by position;
+
+-- name: top_steps
+select path, state from journal_steps where run_id = $run and latest and parent is null;
+
 -- name: cancel_open_steps
-update journal_steps set state = 'cancelled', waiting_for = null, finished_at = $moment
+update journal_steps set
+    state = 'cancelled', waiting_for = null, started_at = case when state = 'pending' then null else started_at end, finished_at = $moment
 where run_id = $run and latest and state in ('pending', 'running', 'waiting');
 
 -- name: insert_step
@@ -130,10 +145,17 @@ select inputs from map_inputs where run_id = $run and item >= $start and item < 
 -- name: steps_to_resume
 select * from journal_steps where run_id = $run and latest order by position;
 
+-- name: jumps
+select path, count(*) as times from journal_events
+where run_id = $run and kind = 'note' and state = $state
+    and seq > coalesce((select max(seq) from journal_events where run_id = $run and kind = 'run' and state in ('failed', 'cancelled')), 0)
+group by path;
+
 -- name: rows_to_resume
 select
     run_id, path, attempt, position, parent, item, first, latest, type, state, input_hash, null as inputs, null as output, null as error,
-    null as waiting_for, model, reused, null as not_judged, null as decided, null as started_at, null as finished_at
+    null as waiting_for, model, reused, null as not_judged, null as decided, case when state = 'pending' then started_at end as started_at,
+    null as finished_at
 from journal_steps where run_id = $run and latest and parent is not null
 union all
 select
