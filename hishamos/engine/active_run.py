@@ -424,6 +424,8 @@ class Execution:
     def _wished(self, wish: str) -> None:
         if self._undo is None or wish != "cancel":
             self._wish = wish
+        elif self._wish == "pause":  # the run ends already: who cancels now only takes the pause back
+            self._wish = None
 
     def _heard(self, signals: Signals) -> None:
         if signals.wish is not None:
