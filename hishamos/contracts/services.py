@@ -232,7 +232,7 @@ class Runs(Protocol):
     def fork(self, run: str, from_step: str, changes: Mapping[str, Any] | None = None) -> Run:
         """Start a new run that goes on from a step with what the old run's earlier steps gave; these are neither done nor paid again.
 
-        ``changes``: any of ``inputs`` (values by name, the others stay), ``model`` (a model, route or policy), ``budget_usd``, and
+        ``changes``: any of ``inputs`` (values by name, the others stay), ``model`` (a model, route or policy), ``budget_usd`` (each run's own), and
         ``definition``: ``"current"`` takes the workflow as it is now instead of as the old run kept it. Without changes the step and what
         comes after it is simply done again. Raises ``InvalidInput`` with the reasons when what stands before the step does not fit.
         """

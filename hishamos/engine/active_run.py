@@ -3,30 +3,27 @@
 from __future__ import annotations
 
 import logging
-import threading
 from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from datetime import timedelta
-from typing import Any
-
-from pydantic import ValidationError
 
 from hishamos.contracts.journal import WENT_BACK, Batch, Claim, RunChange, Signals
 from hishamos.engine.context import NodeContext
-from hishamos.engine.failures import UNDECLARED, failure, invalid, tries, typed
+from hishamos.engine.dormant import Dormant
+from hishamos.engine.failures import UNDECLARED, failure, tries, typed
 from hishamos.engine.graph import Graph
+from hishamos.engine.mailbox import Mailbox
 from hishamos.engine.naps import Naps
 from hishamos.engine.node import Family, Node
-from hishamos.engine.rows import RowBook
+from hishamos.engine.rows import RowBook, book_of
 from hishamos.engine.scribe import Scribe
 from hishamos.engine.steptype import Children, Done, Interrupted, Result, Skipped, Waiting
-from hishamos.engine.templates import condition, fill
+from hishamos.engine.templates import condition
 from hishamos.engine.tools import Tools
-from hishamos.engine.undoing import Undoing
-from hishamos.errors import HishamosError, LeaseLost, LoopEnded, RunFailed, StepTimedOut, StoreError
+from hishamos.engine.undoing import Undoing, run_failed
+from hishamos.errors import HishamosError, LeaseLost, LoopEnded, StepTimedOut, StoreError
 from hishamos.records.definitions import Goto
-from hishamos.records.record import content_hash
 from hishamos.records.runs import RunState, StepState
 
 log = logging.getLogger(__name__)
@@ -43,17 +40,11 @@ class Execution:
         self.done: Future[RunState] = Future()
         self._tools, self._gone = tools, gone
         self._graph = Graph(claim)
-        self._mailbox: deque[Callable[[], None]] = deque()
-        self._lock = threading.Lock()
-        self._scheduled = False
-        self._over = False
+        self._mailbox = Mailbox(claim.lease.run, tools.pool, self._settle, self._break)
         self._todo: deque[tuple[Node, int]] = deque()
         self._active = 0
         self._people: dict[str, Node] = {}
-        self._dormant: dict[str, Node] = {}
-        """Steps that wait for a time, an event or another run."""
-        self._with_child: set[str] = set()
-        """Those of them whose run is at work."""
+        self._dormant = Dormant()
         self._undo: Undoing | None = None
         self._naps = Naps(tools, self.post, lambda node: self._go([node]))
         self._failed: Node | None = None
@@ -65,15 +56,7 @@ class Execution:
 
     def post(self, message: Callable[[], None]) -> None:
         """Have ``message`` run by the run's worker; from any thread."""
-        with self._lock:
-            self._mailbox.append(message)
-            if self._scheduled:
-                return
-            self._scheduled = True
-        try:
-            self._tools.pool.submit(self._work)
-        except RuntimeError:
-            log.debug("run %s: the runner is closed", self.claim.lease.run)
+        self._mailbox.post(message)
 
     def begin(self) -> None:
         """Start, or go on from where the journal says the run stands."""
@@ -82,7 +65,7 @@ class Execution:
     def renew(self) -> None:
         """Keep the lease and see what others asked for."""
         self.post(self._scribe.listen)
-        if self._with_child:
+        if self._dormant.at_work:
             self.look_again()
 
     def look_again(self) -> None:
@@ -93,28 +76,9 @@ class Execution:
         """Stop before the next call and queue the run, for the next server."""
         self.post(lambda: self._wished("leave"))
 
-    def _work(self) -> None:
-        while True:
-            with self._lock:
-                messages = list(self._mailbox)
-                self._mailbox.clear()
-                if not messages:
-                    self._scheduled = False
-                    return
-            try:
-                for message in messages:
-                    if not self._over:
-                        message()
-                if not self._over:
-                    self._settle()
-            except Exception as error:
-                log.exception("run %s broke", self.claim.lease.run)
-                self._break(error)
-
     def _begin(self) -> None:
         self._people.clear()
         self._dormant.clear()
-        self._with_child.clear()
         ready = self._graph.start()
         if not self._graph.undoing:
             self._go(ready)
@@ -124,7 +88,7 @@ class Execution:
             self._wish = None if self._wish == "cancel" else self._wish
             self._end_badly(RunState.CANCELLED, None)
         else:
-            self._end_badly(RunState.FAILED, self._reason(lost) if lost else self._outputs()[1])
+            self._end_badly(RunState.FAILED, run_failed(self.claim.run, lost) if lost else self._graph.outputs()[1])
 
     def _go(self, nodes: Iterable[Node]) -> None:
         """Have steps entered, in the attempt they are in now."""
@@ -156,29 +120,23 @@ class Execution:
             self._undo_next(self._undo)
         elif self._failed is not None:
             self._graph.cancel_open(self._scribe.step, moment)
-            self._end_badly(RunState.FAILED, self._reason(self._failed))
+            self._end_badly(RunState.FAILED, run_failed(self.claim.run, self._failed))
         elif self._graph.complete:
             self._finish()
         elif self._wish is not None:
             state = RunState.QUEUED if self._wish == "leave" else RunState.PAUSED
             self._scribe.conclude(RunChange(state, moment))
-        elif (self._people or self._dormant) and not self._with_child:
-            what = [f"approval of step {path}" for path in self._people] + [f"{node.person} (step {path})" for path, node in self._dormant.items()]
+        elif (self._people or self._dormant) and not self._dormant.at_work:
+            what = [f"approval of step {path}" for path in self._people] + [f"{node.person} (step {node.path})" for node in self._dormant]
             self._scribe.conclude(RunChange(RunState.WAITING, moment, waiting_for=", ".join(what)))
 
     def _finish(self) -> None:
         moment = self._tools.clock()
-        outputs, error = self._outputs()
+        outputs, error = self._graph.outputs()
         if error is not None:
             self._end_badly(RunState.FAILED, error)
         else:
             self._scribe.conclude(RunChange(RunState.SUCCEEDED, moment, outputs=outputs, finished_at=moment))
-
-    def _outputs(self) -> tuple[Any, HishamosError | None]:
-        try:
-            return fill(self.claim.pinned.workflow.outputs, self._graph.scope(), "outputs") or None, None
-        except HishamosError as error:
-            return None, error
 
     def _end_badly(self, state: RunState, reason: HishamosError | None) -> None:
         """End the run once what had succeeded is compensated; that it has begun is in the journal before anything is taken back."""
@@ -197,10 +155,6 @@ class Execution:
         else:
             self._scribe.after_commit(lambda: self._go([node]))
 
-    def _reason(self, node: Node) -> HishamosError:
-        run = self.claim.run
-        return RunFailed(workflow=run.name, where=node.path, reason=node.reason, next=f"To go on from there: hishamos resume {run.id}", step=node.path)
-
     def _cancel(self) -> None:
         for node in self._graph.open_nodes():
             self._let_go(node, cancel=True)
@@ -208,6 +162,7 @@ class Execution:
         self._graph.cancel_open(self._scribe.step, moment)
         self._todo.clear()
         self._naps.drop_all()
+        self._dormant.clear()
         self._active = 0
         self._failed = self._wish = None
         self._end_badly(RunState.CANCELLED, None)
@@ -241,13 +196,7 @@ class Execution:
         if definition.when is not None and not condition(definition.when, scope, f"{node.path}, when"):
             return Skipped(f"when: {definition.when}")
         kind = node.kind
-        filled = {key: value if key in kind.raw else fill(value, scope, f"{node.path}, with.{key}") for key, value in definition.with_.items()}
-        try:
-            node.inputs = kind.inputs.model_validate(filled)
-        except ValidationError as error:
-            raise invalid(node.path, error) from error
-        node.input_hash = content_hash(filled) if filled else None
-        node.shown = node.show(filled)
+        node.take_inputs(scope)
         if not kind.composite or node.limit_s is not None:
             self._limit(node)
         # A map over a table has thousands of rows: each is written once, when it has ended; what it is asking stands in the ledger.
@@ -285,7 +234,7 @@ class Execution:
         node.timer = self._tools.timers.after(seconds, lambda: self.post(lambda: self._too_late(node, attempt, seconds, error)))
 
     def _too_late(self, node: Node, attempt: int, seconds: float, error: HishamosError | None) -> None:
-        if node.attempt != attempt or node.ended or node.state is StepState.PENDING or node.path in self._people or node.path in self._dormant:
+        if node.attempt != attempt or node.ended or node.state is StepState.PENDING or node.path in self._people or node in self._dormant:
             return
         if node.awaited:
             self._active -= 1
@@ -320,26 +269,23 @@ class Execution:
         if waiting.until is not None:
             seconds = min(max(0.0, (waiting.until - self._tools.clock()).total_seconds()), LONGEST_TIMER_S)
             node.timer = self._tools.timers.after(seconds, lambda: self.post(lambda: self._look_again(node)))
-        held = self._people if waiting.person is not None else self._dormant
-        known = held.get(node.path) is node and node.person == waiting.words
-        held[node.path] = node
-        (self._with_child.add if waiting.at_work else self._with_child.discard)(node.path)
+        known = node.person == waiting.words and (node in self._dormant or self._people.get(node.path) is node)
+        if waiting.person is not None:
+            self._people[node.path] = node
+        else:
+            self._dormant.add(node, waiting)
         node.person, node.state = waiting.words, StepState.WAITING
         if not known:
             self._changed(node, event=True)
             self._scribe.urge()
 
-    def _awake(self, node: Node) -> None:
-        self._dormant.pop(node.path, None)
-        self._with_child.discard(node.path)
-
     def _look_again_at_all(self) -> None:
-        for node in list(self._dormant.values()):
+        for node in self._dormant:
             self._look_again(node)
 
     def _look_again(self, node: Node) -> None:
         """Enter a step that waits for a time, an event or another run: it says whether that has come."""
-        if not node.ended and self._dormant.get(node.path) is node:
+        if not node.ended and node in self._dormant:
             self._go([node])
 
     def _answered(self, node: Node, attempt: int) -> None:
@@ -394,7 +340,7 @@ class Execution:
         self._scribe.note(node, WENT_BACK, told)
         for one in self._graph.again_from(goto.goto):
             self._people.pop(one.path, None)
-            self._awake(one)
+            self._dormant.drop(one)
             self._active -= 1 if one.awaited else 0
             self._naps.drop(one)
             self._let_go(one, cancel=True)
@@ -411,7 +357,7 @@ class Execution:
     def _try_again(self, node: Node, tried: int, most: int) -> None:
         """Journal the failure and the time of the next try in one commit: whoever has the run then waits for what is left of it."""
         self._let_go(node, cancel=True)
-        self._awake(node)
+        self._dormant.drop(node)
         failed = node.error.message if node.error else node.state.value
         node.finished_at = self._tools.clock()
         self._scribe.step(node)
@@ -426,7 +372,7 @@ class Execution:
     def _ended(self, node: Node, message: str = "") -> None:
         node.finished_at = self._tools.clock()
         node.person = None
-        self._awake(node)
+        self._dormant.drop(node)
         if node.timer is not None:
             node.timer.cancel()
         self._scribe.step(node)
@@ -478,6 +424,8 @@ class Execution:
     def _wished(self, wish: str) -> None:
         if self._undo is None or wish != "cancel":
             self._wish = wish
+        elif self._wish == "pause":  # the run ends already: who cancels now only takes the pause back
+            self._wish = None
 
     def _heard(self, signals: Signals) -> None:
         if signals.wish is not None:
@@ -493,13 +441,7 @@ class Execution:
 
     def _rows(self) -> RowBook:
         if self._book is None:
-            options = self.claim.options
-            assert options is not None
-            command = self.claim.pinned.commands[options.command]
-            agent = self.claim.pinned.agents[command.agent] if command.agent else None
-            wanted = (self.claim.run.model, command.model, agent.model if agent else None)
-            target = next((name for name in wanted if name), self._tools.settings().route)
-            self._book = RowBook(self.claim.run.id, self._tools.journal, self.claim.pinned, options, target)
+            self._book = book_of(self.claim, self._tools.journal, self._tools.settings().route)
         return self._book
 
     def _changed(self, node: Node, *, event: bool) -> None:
@@ -533,7 +475,7 @@ class Execution:
 
     def _stop(self, error: BaseException | None, state: RunState | None = None) -> None:
         """Write nothing any more."""
-        self._over = True
+        self._mailbox.closed = True
         for node in self._graph.open_nodes():
             self._let_go(node, cancel=False)
         self._gone(self)

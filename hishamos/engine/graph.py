@@ -11,6 +11,8 @@ from hishamos.contracts.journal import UNDO, Claim, StepRow
 from hishamos.engine.node import LOST, Node, by_parent
 from hishamos.engine.steps import step_type
 from hishamos.engine.steptype import PASSED, Child, ChildEnd
+from hishamos.engine.templates import fill
+from hishamos.errors import HishamosError
 from hishamos.records.definitions import Goto
 from hishamos.records.runs import STEP_ENDED, StepState
 
@@ -20,6 +22,7 @@ class Graph:
 
     def __init__(self, claim: Claim) -> None:
         self._inputs = claim.run.inputs
+        self._outputs = claim.pinned.workflow.outputs
         self._run = {"id": claim.run.id, "name": claim.run.name}
         self._before = by_parent(claim.steps)
         self._nodes: dict[str, Node] = {}
@@ -126,6 +129,13 @@ class Graph:
         if node.parent is None:
             error = None if node.error is None else {"type": node.error.type, "message": node.error.message}
             self._ended[node.path] = {"output": node.output, "state": node.state.value, "error": error}
+
+    def outputs(self) -> tuple[Any, HishamosError | None]:
+        """Return the run's outputs, or why they can't be made."""
+        try:
+            return fill(self._outputs, self.scope(), "outputs") or None, None
+        except HishamosError as error:
+            return None, error
 
     def scope(self, node: Node | None = None) -> dict[str, Any]:
         """Return what templates see: ``inputs``, ``steps``, ``run``, and the names of the maps around a step."""

@@ -6,10 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from pydantic import ValidationError
+
 from hishamos.contracts.journal import Decided, StepRow
+from hishamos.engine.failures import invalid
 from hishamos.engine.steptype import PASSED, Answer, ChildEnd, Children, StepInputs, StepType
+from hishamos.engine.templates import fill
 from hishamos.records.definitions import StepDefinition
-from hishamos.records.record import Failure
+from hishamos.records.record import Failure, content_hash
 from hishamos.records.runs import STEP_ENDED, StepState
 
 if TYPE_CHECKING:
@@ -185,6 +189,17 @@ class Node:
     def reason(self) -> str:
         """Why it failed, in words that do not name it again."""
         return (self.error.message if self.error else self.state.value).removeprefix(f"{self.path}: ")
+
+    def take_inputs(self, scope: Mapping[str, Any]) -> None:
+        """Render the step's inputs and hold them against its type; raises :class:`InvalidInput` and what templates raise."""
+        kind = self.kind
+        filled = {key: value if key in kind.raw else fill(value, scope, f"{self.path}, with.{key}") for key, value in self.definition.with_.items()}
+        try:
+            self.inputs = kind.inputs.model_validate(filled)
+        except ValidationError as error:
+            raise invalid(self.path, error) from error
+        self.input_hash = content_hash(filled) if filled else None
+        self.shown = self.show(filled)
 
     def show(self, filled: dict[str, Any]) -> dict[str, Any] | None:
         """Return what the journal keeps of the inputs: of a step that only arranges others, as written, for its items have theirs."""

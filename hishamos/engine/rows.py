@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from hishamos.contracts.journal import Journal, MapOptions, Pinned, RowState
+from hishamos.contracts.journal import Claim, Journal, MapOptions, Pinned, RowState
 from hishamos.engine.conversation import command_request
 from hishamos.engine.inputs import validated
 from hishamos.errors import HishamosError
@@ -101,3 +101,13 @@ class RowBook:
             return PlannedRow(error=error)
         identity = [command.version, request.identity(), command.repairs, self._options.key, self._options.nonce]
         return PlannedRow(key=content_hash(identity, 40), request=request)
+
+
+def book_of(claim: Claim, journal: Journal, route: str) -> RowBook:
+    """Return the rows of a claimed map; ``route``: asked where neither run, command nor agent names a model."""
+    options = claim.options
+    assert options is not None
+    command = claim.pinned.commands[options.command]
+    agent = claim.pinned.agents[command.agent] if command.agent else None
+    wanted = (claim.run.model, command.model, agent.model if agent else None)
+    return RowBook(claim.run.id, journal, claim.pinned, options, next((name for name in wanted if name), route))

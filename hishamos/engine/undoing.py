@@ -44,3 +44,8 @@ class Undoing:
 
 def _undone(node: Node) -> str:
     return node.undoes or node.path
+
+
+def run_failed(run: Run, node: Node) -> RunFailed:
+    """Return why a run fails that lost a step."""
+    return RunFailed(workflow=run.name, where=node.path, reason=node.reason, next=f"To go on from there: hishamos resume {run.id}", step=node.path)

@@ -16,6 +16,7 @@ from hishamos.engine.inputs import file_facts, validated
 from hishamos.engine.timers import Timer
 from hishamos.errors import InvalidInput, UnknownName, nearest_hint
 from hishamos.records.calls import Attempt
+from hishamos.records.record import usd
 from hishamos.records.runs import EVENT_NAME, RUN_ENDED, Approval, Run, RunEvent, RunKind, RunState, Step, StepState
 from hishamos.services.forking import kept_rows
 from hishamos.services.service import Service, implements
@@ -145,7 +146,7 @@ class RunsService(Service):
             verb="runs.fork",
             model=wanted.get("model", old.model),
             project=old.project,
-            budget_usd=wanted.get("budget_usd"),
+            budget_usd=wanted.get("budget_usd", None if old.budget_nanos is None else str(usd(old.budget_nanos))),
             pinned=now,
             files=facts,
             steps=kept,

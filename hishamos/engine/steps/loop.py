@@ -24,9 +24,7 @@ from hishamos.engine.steptype import (
 )
 from hishamos.errors import BoundReached, IterationFailed
 from hishamos.records.definitions import StepDefinition
-from hishamos.records.runs import StepState
 
-PASSED = frozenset({StepState.SUCCEEDED, StepState.SKIPPED})
 MOST = 1_000
 PREVIOUS = "previous"
 
@@ -71,7 +69,7 @@ class LoopStep(StepType[LoopInputs]):
         """See the plug."""
         ends = context.children or ()
         most = len(inputs.for_) if inputs.for_ is not None else inputs.at_most or 0
-        if ends and ends[-1].state not in PASSED:
+        if ends and not ends[-1].passed:
             last = ends[-1]
             reason = last.error.message if last.error else last.state.value
             raise IterationFailed(step=context.path, number=len(ends), total=most, reason=reason.removeprefix(f"{context.path}[{len(ends) - 1}]: "))

@@ -133,3 +133,25 @@ def test_a_pause_holds_the_compensation_too(bench):
     assert bench.resume(identity).state is RunState.FAILED
     assert step_functions.calls == ["a", "b", "c", "hang", "undo a"]
     assert "Compensated: b, a." in bench.get(identity).error.message
+
+
+def test_who_cancels_a_pause_in_a_compensation_has_it_go_on(bench):
+    steps = [
+        python("a", compensate=undo("undo a")),
+        python("b", after=["a"], compensate={"type": "python", "with": {"function": "hang"}}),
+        python("c", "boom", after=["b"], retry=ONCE),
+    ]
+    runner = bench.process()
+    identity = bench.insert(steps)
+    work = runner.begin(identity)
+    end = time.monotonic() + 10
+    while "hang" not in step_functions.calls:
+        assert time.monotonic() < end
+        time.sleep(0.005)
+    for wish in ("pause", "cancel"):
+        bench.wish(identity, wish)
+        runner.nudge(identity)
+        time.sleep(0.1)
+    step_functions.gate.set()
+    assert work.result(10) is RunState.FAILED
+    assert step_functions.calls == ["a", "b", "c", "hang", "undo a"]

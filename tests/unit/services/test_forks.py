@@ -139,3 +139,9 @@ def test_a_step_that_has_not_ended_or_was_compensated_is_no_ground(ws):
     assert "a/compensate" in called(ws, run)
     with pytest.raises(InvalidInput, match="what a did was compensated"):
         ws.runs.fork(run.id, "c")
+
+
+def test_the_limit_on_the_old_run_holds_for_the_fork_unless_another_is_given(ws):
+    old = ws.workflows.start("flow", {"name": "Amal"}, model=OFFLINE, budget_usd="0.50").wait(20)
+    assert ws.runs.fork(old.id, "c").budget_nanos == old.budget_nanos == 500_000_000
+    assert ws.runs.fork(old.id, "c", {"budget_usd": "2"}).budget_nanos == 2_000_000_000
