@@ -11,6 +11,7 @@ from hishamos.records.calls import Attempt
 from hishamos.records.record import Failure
 from hishamos.records.runs import Approval, Run, RunEvent, Step
 from hishamos.records.workspaces import MapRow
+from hishamos.store.journal_columns import parsed
 from hishamos.store.ledger import attempt_of
 from hishamos.store.statements import statements
 
@@ -152,13 +153,13 @@ def _step_of(row: Row, spend: Mapping[str, Any]) -> Step:
         type=row["type"],
         state=row["state"],
         input_hash=row["input_hash"],
-        inputs=_parsed(row["inputs"]),
-        output=_parsed(row["output"]),
+        inputs=parsed(row["inputs"]),
+        output=parsed(row["output"]),
         error=Failure.model_validate_json(row["error"]) if row["error"] else None,
         waiting_for=row["waiting_for"],
         model=row["model"],
         reused=bool(row["reused"]),
-        not_judged=tuple(_parsed(row["not_judged"]) or ()),
+        not_judged=tuple(parsed(row["not_judged"]) or ()),
         started_at=row["started_at"],
         finished_at=row["finished_at"],
         cost_nanos=None if spend.get("unpriced") else spend.get("cost_nanos", 0),
@@ -173,7 +174,7 @@ def _map_row(row: Row, spend: Mapping[str, Any]) -> MapRow:
     return MapRow(
         index=row["item"],
         status="refused" if error is not None and error.type == "BudgetRefused" else status,
-        output=_parsed(row["output"]),
+        output=parsed(row["output"]),
         error=error.message if error else None,
         model=row["model"],
         cost_nanos=None if spend.get("unpriced") else spend.get("cost_nanos", 0),
@@ -184,7 +185,3 @@ def _map_row(row: Row, spend: Mapping[str, Any]) -> MapRow:
 
 def _escaped(path: str) -> str:
     return path.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-
-
-def _parsed(text: str | None) -> Any:
-    return None if text is None else json.loads(text)

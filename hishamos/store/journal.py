@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -30,9 +30,10 @@ from hishamos.contracts.journal import (
 )
 from hishamos.errors import LeaseLost, RunHeld, UnknownName, WrongState
 from hishamos.records.definitions import Goto
-from hishamos.records.record import Failure, canonical, now
-from hishamos.records.runs import RUN_CHANGES, RUN_ENDED, STEP_ENDED, Run, RunEvent, RunState, StepState
+from hishamos.records.record import canonical, now
+from hishamos.records.runs import RUN_CHANGES, RUN_ENDED, STEP_ENDED, Run, RunEvent, RunState
 from hishamos.store.history import RunHistory, event_of, run_of
+from hishamos.store.journal_columns import json_text, parsed, row_columns, step_columns, step_row
 from hishamos.store.new_keys import unless_known
 from hishamos.store.statements import statements
 from hishamos.store.waiting_runs import RESUMABLE, WaitingRuns
@@ -130,7 +131,7 @@ class StoreJournal(WaitingRuns):
                 values = {
                     "run": lease.run,
                     "state": change.state.value,
-                    "outputs": _json(change.outputs),
+                    "outputs": json_text(change.outputs),
                     "error": change.error.model_dump_json() if change.error else None,
                     "waiting_for": change.waiting_for,
                     "finished_at": change.finished_at,
@@ -161,7 +162,7 @@ class StoreJournal(WaitingRuns):
         """See the port."""
         found = self._store.fetch(SQL["rows_by_key"], {"keys": list(keys)})
         return {
-            row["key"]: RowState(row["key"], int(row["attempt"]), row["state"], _parsed(row["output"]), row["model"], tuple(_parsed(row["not_judged"]) or ()))
+            row["key"]: RowState(row["key"], int(row["attempt"]), row["state"], parsed(row["output"]), row["model"], tuple(parsed(row["not_judged"]) or ()))
             for row in found
         }
 
@@ -215,13 +216,13 @@ class StoreJournal(WaitingRuns):
             "place": run.where,
             "definition": pinned.model_dump_json(by_alias=True, exclude_defaults=True),
             "options": options.model_dump_json() if options else None,
-            "inputs": _json(run.inputs),
+            "inputs": json_text(run.inputs),
             "files": canonical(files or {}),
         }
         transaction.execute(SQL["insert_run"], values)
         for start in range(0, len(rows), INPUTS_AT_ONCE):
             part = rows[start : start + INPUTS_AT_ONCE]
-            columns = {"run": run.id, "items": list(range(start, start + len(part))), "inputs": [_json(dict(row)) for row in part]}
+            columns = {"run": run.id, "items": list(range(start, start + len(part))), "inputs": [json_text(dict(row)) for row in part]}
             transaction.execute(SQL["insert_inputs"], columns)
         if steps:
             self._write_steps(transaction, run.id, list(steps))
@@ -368,7 +369,7 @@ class StoreJournal(WaitingRuns):
         ``careful``: believe nobody who says that a key is new.
         """
         if not self.exclusive:
-            transaction.execute(SQL["upsert_rows"], _row_columns(rows))
+            transaction.execute(SQL["upsert_rows"], row_columns(rows))
             return
         # DuckDB takes six times as long for an insert that looks for conflicts as for looking first: nobody else writes between the two.
         asked = [row for row in rows if careful or not row.new]
@@ -378,7 +379,7 @@ class StoreJournal(WaitingRuns):
             found = [one for row in asked if (one := transaction.fetch_one(SQL["attempt_of_row"], {"key": row.key})) is not None]
         known = {row["key"]: row for row in found}
         for state in rows:
-            columns = {name: values[0] for name, values in _row_columns([state]).items()}
+            columns = {name: values[0] for name, values in row_columns([state]).items()}
             before = known.get(state.key)
             if before is None:
                 transaction.insert(SQL["insert_row"], columns)
@@ -386,11 +387,11 @@ class StoreJournal(WaitingRuns):
                 transaction.execute(SQL["update_row"], columns)
 
     def _write_steps(self, transaction: Transaction, run: str, steps: list[StepRow]) -> None:
-        columns = _step_columns([step for step in steps if not step.known])
+        columns = step_columns([step for step in steps if not step.known])
         rows = [{"run": run, **dict(zip(columns, values, strict=True))} for values in zip(*columns.values(), strict=True)]
         if rows:
             transaction.executemany(SQL["insert_step"], rows)
-        columns = _step_columns([step for step in steps if step.known])
+        columns = step_columns([step for step in steps if step.known])
         if len(columns["path"]) > FEW:
             transaction.execute(SQL["update_steps"], {"run": run, **columns})
         else:
@@ -441,84 +442,3 @@ def _overtaken(state: RunState, signals: Signals, seen: int) -> bool:
 
 def _words(change: RunChange) -> str:
     return change.error.message if change.error else change.waiting_for or ""
-
-
-def step_row(row: Row) -> StepRow:
-    """Return a step's row as the engine sees it."""
-    return StepRow(
-        path=row["path"],
-        attempt=int(row["attempt"]),
-        position=row["position"],
-        type=row["type"],
-        state=StepState(row["state"]),
-        parent=row["parent"],
-        item=row["item"],
-        first=int(row["first"]),
-        input_hash=row["input_hash"],
-        inputs=_parsed(row["inputs"]),
-        output=_parsed(row["output"]),
-        error=Failure.model_validate_json(row["error"]) if row["error"] else None,
-        waiting_for=row["waiting_for"],
-        model=row["model"],
-        reused=bool(row["reused"]),
-        not_judged=tuple(_parsed(row["not_judged"]) or ()),
-        decided=Decided.model_validate_json(row["decided"]) if row["decided"] else None,
-        started_at=row["started_at"],
-        finished_at=row["finished_at"],
-        known=True,
-    )
-
-
-def _step_columns(steps: list[StepRow]) -> dict[str, list[Any]]:
-    return {
-        "path": [step.path for step in steps],
-        "attempt": [step.attempt for step in steps],
-        "position": [step.position for step in steps],
-        "parent": [step.parent for step in steps],
-        "item": [step.item for step in steps],
-        "first": [step.first for step in steps],
-        "type": [step.type for step in steps],
-        "state": [step.state.value for step in steps],
-        "input_hash": [step.input_hash for step in steps],
-        "inputs": [_json(step.inputs) for step in steps],
-        "output": [_json(step.output) for step in steps],
-        "error": [step.error.model_dump_json() if step.error else None for step in steps],
-        "waiting_for": [step.waiting_for for step in steps],
-        "model": [step.model for step in steps],
-        "reused": [step.reused for step in steps],
-        "not_judged": [_json(list(step.not_judged)) if step.not_judged else None for step in steps],
-        "started_at": [step.started_at for step in steps],
-        "finished_at": [step.finished_at for step in steps],
-    }
-
-
-def _row_columns(rows: Iterable[RowState]) -> dict[str, list[Any]]:
-    listed = list(rows)
-    return {
-        "key": [row.key for row in listed],
-        "attempt": [row.attempt for row in listed],
-        "state": [row.state for row in listed],
-        "output": [_json(row.output) for row in listed],
-        "model": [row.model for row in listed],
-        "not_judged": [_json(list(row.not_judged)) if row.not_judged else None for row in listed],
-    }
-
-
-def _json(value: Any) -> str | None:
-    if value is None:
-        return None
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)
-    return text if text.isascii() or _whole(text) else json.dumps(value, separators=(",", ":"), default=str)
-
-
-def _whole(text: str) -> bool:
-    """Whether the text has no lone surrogate, which no store keeps unescaped."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def _parsed(text: str | None) -> Any:
-    return None if text is None else json.loads(text)
