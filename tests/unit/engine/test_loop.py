@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 
 import pytest
 
@@ -111,13 +110,16 @@ def test_killed_at_any_time_no_finished_call_is_sent_again(request, store):
         step = {"type": "command", "with": {"command": "echo", "inputs": {"text": "{{ previous or 'first' }}"}}}
         identity = bench.insert([loop(step, until="item_index == 11", at_most=20)], outputs={"n": "{{ steps.l.output.iterations }}"})
         for _ in range(6):
-            dead = bench.process()
-            dead.begin(identity)
-            before = len(bench.steps(identity))
-            until(lambda before=before: len(bench.steps(identity)) > before or bench.get(identity).ended)
+            dead, before = bench.process(lease_s=0.5), len(bench.steps(identity))
+
+            def further(dead=dead, before=before) -> bool:
+                dead.recover()  # on PostgreSQL once the lease of the one before has expired
+                return len(bench.steps(identity)) > before or bench.get(identity).ended
+
+            until(further, 30)
             dead.close()
-        bench.process().recover()
-        until(lambda: bench.get(identity).ended)
+        last = bench.process(lease_s=0.5)
+        until(lambda: last.recover() is not None and bench.get(identity).ended, 30)
         assert bench.get(identity).outputs == {"n": 12}
         paths = [path for path in bench.states(identity) if "[" in path]
         assert len(paths) == 12
@@ -136,7 +138,7 @@ def test_a_pause_holds_between_two_times(bench):
     until(lambda: len(bench.models.open_keys) == 1)
     bench.wish(identity, "pause")
     runner.nudge(identity)
-    time.sleep(0.1)
+    until(lambda: runner._executions[identity]._wish == "pause")
     bench.models.release()
     assert work.result(10) is RunState.PAUSED
     assert len(bench.models.sent) == 1
