@@ -156,6 +156,9 @@ def test_a_passed_share_is_told_by_the_call_and_by_the_budget(paying: Any):
     assert (warning["share"], warning["budget"], warning["passed_at"][-1]) == ("0.5", "month", "Z")
     assert "50.0 %" in paying.type("budget").stdout
     assert paying.type("budget", "set", "bad", "--limit", "1", "--warn-at", "80").returncode == 2
+    [entry] = paying.json("audit", "--action", "budgets.set")
+    assert (entry["actor"], entry["subject"], entry["value_before"], "0.005" in entry["value_after"]) == ("owner", "month", None, True)
+    assert "month" in paying.type("audit").stdout
 
 
 def test_a_run_tells_what_it_passed(paying: Any):
