@@ -225,7 +225,12 @@ class _Local:
 def _acting(machinery: Machinery, run: Run, path: str) -> Workspace:
     """Return the run's workspace for one entry of a step: its changing calls take their ids from (run, step path, call position)."""
     acting = ActingRun(run_id=run.id, workflow=run.name, project=run.project)
-    return _named(machinery, Actor(name=run.user_name or OWNER.name), acting, f"{run.id}/{path}")
+    return _named(machinery, _starter(run), acting, f"{run.id}/{path}")
+
+
+def _starter(run: Run) -> Actor:
+    """Return whoever started a run: what its steps do is done, and paid, in that name and by that API key."""
+    return Actor(name=run.user_name or OWNER.name, key_prefix=run.key_prefix)
 
 
 def _named(machinery: Machinery, actor: Actor, acting: ActingRun | None, name: str) -> Workspace:

@@ -120,4 +120,5 @@ class NodeContext:
             command=command,
             project=self.run.project,
             user=self.run.user_name,
+            key_prefix=self.run.key_prefix,
         )

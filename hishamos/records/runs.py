@@ -78,6 +78,8 @@ class Run(Record):
     """The model, route or policy that the starter asked for, if any."""
     project: str | None = None
     user_name: str | None = None
+    key_prefix: str | None = None
+    """The API key that it was started with: all its calls count for that key's budgets, whoever works on it."""
     where: Literal["server", "kernel", "worker"] = "server"
     waiting_for: str | None = None
     """In words: ``approval of step approve``."""

@@ -49,6 +49,7 @@ def start_run(
         model=model,
         project=project,
         user_name=service.actor.name,
+        key_prefix=service.actor.key_prefix,
         steps_total=len(rows) or len(workflow.steps),
         budget_nanos=budget_nanos(budget_usd),
         created_at=now(),

@@ -183,7 +183,7 @@ class StoreJournal:
     ) -> Run:
         """Insert a queued run with the definitions it keeps; ``rows``: a map's inputs; ``files``: hash and size of its file inputs."""
         values = {
-            **run.model_dump(include={"id", "name", "version", "model", "project", "user_name", "steps_total", "budget_nanos", "created_at"}),
+            **run.model_dump(include={"id", "name", "version", "model", "project", "user_name", "key_prefix", "steps_total", "budget_nanos", "created_at"}),
             "kind": run.kind.value,
             "state": run.state.value,
             "place": run.where,

@@ -1,0 +1,108 @@
+"""Whose money a run spends: its starter's and the starter's API key's, in every call, whoever works on it. On both stores."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from hishamos.composition import OWNER, Composed, compose
+from hishamos.engine import functions
+from hishamos.records.actors import Actor
+from hishamos.records.runs import RunState
+from hishamos.workspace import Workspace
+from tests.rigs.simulator import Simulator
+
+PROGRAM = Actor(name="nightly", key_prefix="hos_k1")
+COST = 56_000
+TOML = '[providers.openai]\napi_key = "env:OPENAI_API_KEY"\napi_base = "{url}/v1"\n[routes.default]\nmodels = ["openai/gpt-4.1-mini"]\n'
+ECHO = 'name: echo\ndescription: Say it again.\nparameters:\n  text: {type: text}\ntemplate: "{{ text }}"\n'
+WORKFLOW = """
+name: varied
+description: Calls of every kind around a question to a person.
+steps:
+  - {id: one, type: command, with: {command: echo, inputs: {text: first}}}
+  - {id: person, type: approval, after: [one], with: {message: "Go on?"}}
+  - id: many
+    type: map
+    after: [person]
+    with: {over: "{{ range(3) }}", as: n, step: {type: command, with: {command: echo, inputs: {text: "{{ n }}"}}}}
+  - {id: inner, type: python, after: [person], with: {function: ask_and_map, command: echo}}
+"""
+
+
+@pytest.fixture(scope="module")
+def simulator() -> Iterator[Simulator]:
+    with Simulator() as running:
+        running.script("gpt-4.1-mini", then={"usage": {"input": 100, "output": 10}})
+        yield running
+
+
+Process = Callable[[], Composed]
+
+
+@pytest.fixture(params=["duckdb", "postgres"])
+def process(request: pytest.FixtureRequest, tmp_path: Path, simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> Iterator[Process]:
+    """Begins a process of the workspace; the one before has to have ended, as on a DuckDB file."""
+    address = str(request.getfixturevalue("postgres_url") if request.param == "postgres" else tmp_path / "store.duckdb")
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-money-0123456789abcdef")
+    monkeypatch.setattr(functions, "_plugged", lambda: {"ask_and_map": "tests.rigs.step_functions:ask_and_map"})
+    functions.function.cache_clear()
+    (tmp_path / "hishamos.toml").write_text(TOML.format(url=simulator.url))
+    for folder, text in (("commands", ECHO), ("workflows", WORKFLOW)):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "made.yaml").write_text(text)
+    made: list[Composed] = []
+
+    def begin() -> Composed:
+        made.append(compose(tmp_path, store=address))
+        made[-1].start()
+        return made[-1]
+
+    yield begin
+    for one in made:
+        one.close()
+
+
+def keyed(ws: Workspace) -> int:
+    """Hold the books against one another and return what the program's key has spent."""
+    assert [check for check in ws.ledger.balances() if not check.equal] == []
+    return ws.budgets.get("program").committed_nanos
+
+
+def test_every_call_of_a_run_counts_for_the_key_it_was_started_with_also_after_a_takeover(process: Process):
+    first = process()
+    ws = first.workspace_for(PROGRAM)
+    ws.budgets.set("program", limit_usd="1", scope="key:hos_k1", period="total")
+    run = ws.workflows.start("varied", {})
+    assert ws.runs.wait(run.id, timeout_s=60).state is RunState.WAITING
+    assert keyed(ws) == COST
+    first.close()
+    ws = process().workspace_for(OWNER)
+    ws.runs.approve(run.id, "person")
+    done = ws.runs.wait(run.id, timeout_s=60)
+    assert (done.state, done.key_prefix, done.user_name) == (RunState.SUCCEEDED, "hos_k1", "nightly"), done.error
+    calls = ws.ledger.calls()
+    assert {(call.user_name, call.key_prefix) for call in calls} == {("nightly", "hos_k1")}
+    assert len(calls) == 1 + 3 + 1 + 2
+    assert keyed(ws) == 7 * COST
+
+
+def test_a_map_counts_for_its_key_and_is_refused_by_its_budget(process: Process):
+    ws = process().workspace_for(PROGRAM)
+    ws.budgets.set("program", limit_usd="1", scope="key:hos_k1")
+    run = ws.commands.start_map("echo", [{"text": "a"}, {"text": "b"}])
+    assert ws.runs.wait(run.id, timeout_s=60).state is RunState.SUCCEEDED
+    assert keyed(ws) == 2 * COST
+    ws.budgets.set("program", limit_usd="0.00012", scope="key:hos_k1")
+    over = ws.runs.wait(ws.commands.start_map("echo", [{"text": "c"}]).id, timeout_s=60)
+    assert [row.status for row in ws.commands.map_rows(over.id)] == ["refused"]
+    assert keyed(ws) == 2 * COST
+
+
+def test_a_run_of_nobody_with_a_key_has_none(process: Process):
+    ws = process().workspace_for(OWNER)
+    run = ws.commands.start_map("echo", [{"text": "a"}])
+    assert ws.runs.wait(run.id, timeout_s=60).key_prefix is None
+    assert {call.key_prefix for call in ws.ledger.calls()} == {None}
