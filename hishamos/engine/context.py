@@ -101,7 +101,7 @@ class NodeContext:
         if self._tools.notebook is None:
             raise InvalidInput(what="no executor of notebooks is at hand", where=self.path, next="Run it in a workspace: hishamos batch.")
         limit = self._node.definition.timeout or self._tools.settings().step_timeout_s
-        return self._tools.notebook(notebook, parameters, output, acting=f"{self.run.id}/{self.path}", timeout_s=limit)
+        return self._tools.notebook(notebook, parameters, output, run=self.run, step=self.path, timeout_s=limit)
 
     def workspace(self, place: str = "") -> Any:
         """See the plug."""

@@ -10,7 +10,7 @@ from hishamos.errors import InvalidInput
 from hishamos.records.definitions import WorkflowDefinition
 from hishamos.records.record import nanos, new_id, now
 from hishamos.records.runs import Run, RunKind, RunState
-from hishamos.services.service import Service
+from hishamos.services.service import Service, acting_run
 
 
 def start_run(
@@ -35,7 +35,7 @@ def start_run(
     ``identity``: the run's id, where it has to be known before; ``version``: what the run shows, else the workflow's; ``pinned``: the
     definitions it keeps, else those that the workflow names now; ``rows``: a map's inputs; ``files``: hash and size of file inputs.
     """
-    machinery = service.machinery
+    machinery, acting = service.machinery, acting_run.get()
     if model is not None:
         machinery.models.check(model)
     kept = pinned or machinery.catalog.pin(workflow)
@@ -47,7 +47,7 @@ def start_run(
         state=RunState.QUEUED,
         inputs=dict(inputs),
         model=model,
-        project=project,
+        project=acting.project_for(project) if acting else project,
         user_name=service.actor.name,
         key_prefix=service.actor.key_prefix,
         steps_total=len(rows) or len(workflow.steps),

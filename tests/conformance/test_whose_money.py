@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from hishamos.composition import OWNER, Composed, compose
 from hishamos.engine import functions
+from hishamos.errors import BudgetRefused, InvalidInput
 from hishamos.records.actors import Actor
-from hishamos.records.runs import RunState
+from hishamos.records.definitions import WorkflowDefinition
+from hishamos.records.runs import Run, RunState
+from hishamos.services.starting import start_run
+from hishamos.services.workflows import WorkflowsService
 from hishamos.workspace import Workspace
 from tests.rigs.simulator import Simulator
 
@@ -63,6 +68,79 @@ def process(request: pytest.FixtureRequest, tmp_path: Path, simulator: Simulator
     yield begin
     for one in made:
         one.close()
+
+
+def a_notebook(house: Composed, monkeypatch: pytest.MonkeyPatch, cells: Callable[[Workspace], object]) -> list[str]:
+    """Have notebooks' cells run here, by the way on which the server serves a kernel's requests; returns the tokens that kernels were given."""
+    tokens: list[str] = []
+
+    def executed(arguments: list[str], token: str, timeout_s: float) -> str:
+        tokens.append(token)
+        with house.request("request-of-a-kernel", token, first=True) as ws:
+            assert ws is not None
+            cells(ws)
+        Path(arguments[-1]).write_text('{"ok": true, "cell": null, "reason": null}')
+        return ""
+
+    monkeypatch.setattr(house.notebooks, "_run", executed)
+    return tokens
+
+
+def noted(house: Composed, **options: Any) -> tuple[Workspace, Run]:
+    """Run the workflow with a notebook as the program, under budgets on everything that its money belongs to."""
+    ws, root = house.workspace_for(PROGRAM), house.machinery.root
+    given = {"notebook": str(root / "in.ipynb"), "parameters": {}, "output": str(root / "out.ipynb")}
+    steps: list[dict[str, Any]] = [
+        {"id": "one", "type": "command", "with": {"command": "echo", "inputs": {"text": "first"}}},
+        {"id": "pages", "type": "notebook", "after": ["one"], "with": given, "retry": {"attempts": 1}},
+    ]
+    flow = WorkflowDefinition.model_validate({"name": "noted", "description": "A notebook after a call.", "steps": steps})
+    for name, scope in (("program", "key:hos_k1"), ("person", "user:nightly"), ("project", "project:P"), ("flow", "workflow:noted"), ("each", "run")):
+        ws.budgets.set(name, limit_usd="1", scope=scope, period="total")
+    started = start_run(WorkflowsService(house.machinery, PROGRAM), flow, {}, verb="workflows.start", project="P", **options)
+    return ws, ws.runs.wait(started.id, timeout_s=60)
+
+
+def test_what_a_notebook_asks_counts_for_its_run_and_all_that_the_run_counts_for(process: Process, monkeypatch: pytest.MonkeyPatch):
+    house = process()
+    tokens = a_notebook(house, monkeypatch, lambda ws: ws.commands.run("echo", {"text": "cell"}, project="Q"))
+    ws, run = noted(house)
+    assert run.state is RunState.SUCCEEDED, run.error
+    [_, cell] = ws.runs.calls(run.id)
+    assert (cell.step_id, cell.workflow, cell.project, cell.user_name, cell.key_prefix) == ("pages", "noted", "P", "nightly", "hos_k1")
+    assert keyed(ws) == 2 * COST
+    checks = {check.budget: check.committed_nanos for check in ws.ledger.balances()}
+    assert checks == dict.fromkeys(("program", "person", "project", "flow", "each"), 2 * COST)
+    with pytest.raises(InvalidInput, match="has ended"), house.request("late", tokens[0]):
+        pass
+    with pytest.raises(InvalidInput, match="has ended"), house.request("forged", f"{run.id}/pages"):
+        pass
+
+
+def test_a_map_that_a_notebook_starts_belongs_to_the_same_project_and_key(process: Process, monkeypatch: pytest.MonkeyPatch):
+    house = process()
+    a_notebook(house, monkeypatch, lambda ws: ws.runs.wait(ws.commands.start_map("echo", [{"text": "a"}, {"text": "b"}]).id, timeout_s=60))
+    ws, run = noted(house)
+    assert run.state is RunState.SUCCEEDED, run.error
+    assert {(call.project, call.user_name, call.key_prefix) for call in ws.ledger.calls()} == {("P", "nightly", "hos_k1")}
+    assert keyed(ws) == 3 * COST
+
+
+def test_a_run_s_own_limit_holds_what_its_notebook_asks(process: Process, monkeypatch: pytest.MonkeyPatch):
+    house = process()
+    told: list[BudgetRefused] = []
+
+    def cells(ws: Workspace) -> None:
+        try:
+            ws.commands.run("echo", {"text": "cell"})
+        except BudgetRefused as refused:
+            told.append(refused)
+
+    a_notebook(house, monkeypatch, cells)
+    ws, run = noted(house, budget_usd="0.00333")
+    assert run.state is RunState.SUCCEEDED, run.error
+    assert told[0].budget == f"run:{run.id}"
+    assert keyed(ws) == COST
 
 
 def keyed(ws: Workspace) -> int:
