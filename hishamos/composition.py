@@ -15,10 +15,13 @@ from hishamos.contracts.services import CONTRACTS
 from hishamos.contracts.shapes import as_model, as_schema
 from hishamos.contracts.verbs import Verb, verbs
 from hishamos.dispatch.threads import ThreadsDispatcher
+from hishamos.engine.outside import Outside
 from hishamos.engine.runner import Runner
 from hishamos.frames.mapping import map_frame
+from hishamos.gateway.destinations import lent
 from hishamos.gateway.gateway import Gateway
 from hishamos.kernels.execution import NotebookExecutor
+from hishamos.kernels.programs import Programs
 from hishamos.records.actors import Actor
 from hishamos.records.runs import Run, RunKind
 from hishamos.services.agents import AgentsService
@@ -79,6 +82,7 @@ class Composed:
     keys: Keys
     schema_version: int
     notebooks: NotebookExecutor
+    programs: Programs
     _shut: bool = field(default=False, init=False)
 
     def workspace_for(self, actor: Actor) -> Workspace:
@@ -108,9 +112,10 @@ class Composed:
             request_id.reset(token)
 
     def busy(self) -> bool:
-        """Return whether a run works or a call is open; a run that waits for a person does not count."""
+        """Return whether a run works or a call is open; a run that waits for a person or an event does not count, one that waits for a time does."""
         states = runs_by_state(self.machinery.store)
-        return bool(self.machinery.gateway.open_calls or self.machinery.runner.active or states.get("running") or states.get("queued"))
+        works = self.machinery.gateway.open_calls or self.machinery.runner.active or states.get("running") or states.get("queued")
+        return bool(works or (states.get("waiting") and self.machinery.journal.timed_waits()))
 
     def close(self) -> None:
         """Stop before the next call, give calls under way some time, close the store. What is not finished goes on at the next start."""
@@ -118,6 +123,7 @@ class Composed:
             return
         self._shut = True
         self.notebooks.close()
+        self.programs.close()
         self.machinery.runner.drain(DRAIN_S)
         self.machinery.runner.close()
         self.machinery.gateway.close()
@@ -155,13 +161,20 @@ def _assemble(root: Path, settings: SettingsSource, keys: Keys, connector: Any, 
     ledger = StoreLedger(connector, lambda: settings().workspace.timezone, shared=connector.dialect == "postgres")
     journal = StoreJournal(connector)
     holder: list[Machinery] = []
-    notebooks = NotebookExecutor(root)
+    notebooks, programs = NotebookExecutor(root), Programs()
 
     def workspace_for(run: Run, path: str) -> Workspace:
         return _acting(holder[0], run, path)
 
     gateway = Gateway(ledger, settings, keys.resolve, owner="", cache=StoreCache(connector))
-    runner = Runner(journal, gateway, settings=lambda: settings().workspace, workspace_for=workspace_for, notebook=notebooks.execute)
+    runner = Runner(
+        journal,
+        gateway,
+        settings=lambda: settings().workspace,
+        workspace_for=workspace_for,
+        notebook=notebooks.execute,
+        outside=Outside(settings, partial(lent, keys=keys.resolve), programs.prepare),
+    )
     gateway.owner = runner.owner
     gateway.start()
     settings.on_change(gateway.reconfigure)
@@ -183,7 +196,7 @@ def _assemble(root: Path, settings: SettingsSource, keys: Keys, connector: Any, 
         settings_error=lambda: settings.error,
     )
     holder.append(machinery)
-    return Composed(machinery, settings, keys, version, notebooks)
+    return Composed(machinery, settings, keys, version, notebooks, programs)
 
 
 def spare_the_collector() -> None:

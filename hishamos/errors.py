@@ -6,6 +6,7 @@ server is the same typed error in the client (:func:`to_wire`, :func:`from_wire`
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 
@@ -54,6 +55,10 @@ class InvalidDefinition(UsageError):
 
 class InvalidSettings(UsageError):
     """{problem} ({where}). {next}"""
+
+
+class NotOnList(UsageError):
+    """{what} is not on this workspace's allow-list. Under [allow] in {file} write: {line}"""
 
 
 class NotAllowed(HishamosError):
@@ -152,6 +157,14 @@ class CaseFailed(StepFailed):
     """{step}, case {case!r}: {reason}"""
 
 
+class IterationFailed(StepFailed):
+    """{step}: time {number} of at most {total} failed: {reason}"""
+
+
+class BoundReached(StepFailed):
+    """{step}: {until!r} did not hold after {times} times, its at_most. Raise at_most, or set at_bound to continue."""
+
+
 class FunctionFailed(StepFailed):
     """{step}: {function} raised {kind}: {reason}"""
 
@@ -212,7 +225,7 @@ class SchemaUnsatisfiable(GatewayError):
     """The offline model found no value that satisfies the output schema ({problem}). Correct the schema, or use a provider's model."""
 
 
-def nearest_hint(name: str, known: list[str]) -> str:
+def nearest_hint(name: str, known: Sequence[str]) -> str:
     """Return ``; did you mean 'x'?`` for the nearest known name, or an empty string."""
     import difflib
 

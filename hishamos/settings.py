@@ -20,6 +20,7 @@ from hishamos.records.configuration import (
     BUDGET_SCOPE,
     BUDGET_SCOPES,
     POLICIES,
+    AllowSettings,
     BudgetSettings,
     LimitSettings,
     PriceSettings,
@@ -102,7 +103,7 @@ class _Reader:
         self.lines = text.splitlines()
 
     def settings(self, root: Path, data: dict[str, Any], lookup: Callable[[str], str | None]) -> Settings:
-        known = ["workspace", *_TABLES]
+        known = ["workspace", "allow", *_TABLES]
         for name in data:
             if name not in known:
                 self.fail(f"unknown table [{name}]{nearest_hint(name, known)}", name, "Correct its name, or remove it.")
@@ -110,6 +111,9 @@ class _Reader:
         self.check_timezone(workspace.timezone)
         self.check_address("store", workspace.store, ("postgresql", "postgres"), 'Write a file in the workspace, or "postgresql://user@host/db".')
         self.check_address("broker", workspace.broker, ("redis", "rediss"), 'Write "local", or "redis://host:6379/0".')
+        if not isinstance(data.get("allow", {}), dict):
+            self.fail("[allow] must be a table", "allow", "Write [allow], and under it hosts, programs, variables.")
+        allow = self.record(AllowSettings, "allow", data.get("allow", {}))
         tables = {table: self.table(table, data.get(table, {})) for table in _TABLES}
         providers = trusting(self.with_environment(tables["providers"], lookup), root)
         routes = tables["routes"]
@@ -120,7 +124,7 @@ class _Reader:
         self.check_routes(routes, providers)
         file = str(self.path) if self.lines else None
         rest = {name: tables[name] for name in ("prices", "limits", "budgets")}
-        return Settings(root=str(root), file=file, workspace=workspace, providers=providers, routes=routes, **rest)
+        return Settings(root=str(root), file=file, workspace=workspace, allow=allow, providers=providers, routes=routes, **rest)
 
     def table(self, table: str, data: Any) -> dict[str, Any]:
         if not isinstance(data, dict):
@@ -403,4 +407,5 @@ def _stamp(file: Path) -> tuple[int, int]:
 def wanted_variables(settings: Settings) -> list[str]:
     """Return the environment variables that a client should hand over when it has them."""
     named = {provider.api_key[4:] for provider in settings.providers.values() if provider.api_key and provider.api_key.startswith("env:")}
+    named |= set(settings.allow.variables)
     return sorted(named | {name for name, _ in ENVIRONMENT_PROVIDERS.values()} | {"OLLAMA_HOST"})

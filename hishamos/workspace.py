@@ -123,9 +123,12 @@ class Workspace:
             key=key,
         )
 
-    def sql(self, statement: str, *, limit: int = 100_000, timeout_s: float = 30) -> pandas.DataFrame:
-        """Run one SELECT over the views ``runs, steps, attempts, results, issues, events, budgets, audit`` and return a DataFrame."""
-        return self.queries.query(statement, limit=limit, timeout_s=timeout_s)
+    def sql(self, statement: str, *, limit: int = 100_000, timeout_s: float = 30, parameters: Mapping[str, Any] | None = None) -> pandas.DataFrame:
+        """Run one SELECT over the views ``runs, steps, attempts, results, issues, events, budgets, audit`` and return a DataFrame.
+
+        ``parameters``: the values of ``$name`` in the statement.
+        """
+        return self.queries.query(statement, limit=limit, timeout_s=timeout_s, parameters=parameters)
 
     def close(self) -> None:
         """Let go of the connection, or of the services where they run in this process."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -69,7 +70,8 @@ def show_answer(face: Face, answer: CommandResult) -> None:
     if len(answer.attempts) > 1:
         parts.append(f"{len(answer.attempts)} attempts")
     if answer.tools:
-        parts.append(f"{len(answer.tools)} tool calls: {', '.join(dict.fromkeys(use.name for use in answer.tools))}")
+        used = Counter(use.name for use in answer.tools)
+        parts.append("tools: " + ", ".join(name if count == 1 else f"{name} ×{count}" for name, count in used.items()))
     if answer.not_judged:
         parts.append(f"not judged offline: {', '.join(answer.not_judged)}")
     if answer.cached:

@@ -54,6 +54,12 @@ SETTINGS = """\
 # limit_usd = "50"
 # hard = true                              # false: warns at the whole limit, refuses nothing
 # warn_at = ["0.5", "0.8"]                 # shares of the limit, each told once a period
+
+# What steps of type http and shell may reach; everything else is refused.
+# [allow]
+# hosts = ["api.example.com", "127.0.0.1:8080"]
+# programs = ["git"]
+# variables = ["NOTES_TOKEN"]              # what http steps may send as env:NAME
 """
 
 

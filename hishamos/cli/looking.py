@@ -136,12 +136,13 @@ def _providers(found: Sequence[ProviderStatus]) -> list[Any]:
 
 
 @click.command("doctor", cls=Verb)
+@click.option("--no-network", is_flag=True, help="Look at what is configured only; no provider is asked for the list of its models.")
 @pass_face
-def doctor_verb(face: Face) -> None:
-    """Say what was found, what works and what to do next. Exit code 1 when something is wrong."""
+def doctor_verb(face: Face, *, no_network: bool) -> None:
+    """Say what was found, what works and what to do next. Nothing is paid. Exit code 1 when something is wrong."""
     signs = {"ok": "✓", "note": "·", "problem": "✕"}
     with face.open() as workspace:
-        findings = workspace.providers.diagnose()
+        findings = workspace.providers.diagnose(network=not no_network)
         face.show(findings, lambda: (f"{signs[one.state]} {one.subject}: {one.found}" + (f"\n    {one.advice}" if one.advice else "") for one in findings))
     if any(one.state == "problem" for one in findings):
         raise FinishedWith(1)

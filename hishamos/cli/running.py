@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ import click
 from hishamos.cli.face import Face, FinishedWith, pass_face
 from hishamos.cli.values import inputs_option, parse_inputs
 from hishamos.cli.verbs import Verb
+from hishamos.errors import InvalidInput
 
 if TYPE_CHECKING:
     from hishamos.records.runs import Run
@@ -169,6 +171,33 @@ def approve_verb(face: Face, *, run: str, step: str, reject: bool, comment: str,
         if reject:
             _rejected(face, current)
         finish(face, workspace, current)
+
+
+@click.command("signal", cls=Verb)
+@click.argument("run")
+@click.argument("name")
+@click.option("--data", metavar="JSON", help="What the waiting step gives as its output's data.")
+@wait_option
+@pass_face
+def signal_verb(face: Face, *, run: str, name: str, data: str | None, wait: bool) -> None:
+    """Set an event that a run waits for, or will wait for, and watch the run go on."""
+    from hishamos.records.record import now
+
+    with face.open() as workspace:
+        since = now()
+        current = workspace.runs.signal(run, name, _json(data))
+        if wait:
+            current = watched(face, workspace, current, since=since)
+        finish(face, workspace, current)
+
+
+def _json(text: str | None) -> Any:
+    if text is None:
+        return None
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise InvalidInput(what=f"--data is no JSON: {error}", where="signal", next="Write, for example, --data '{\"ok\": true}'.") from None
 
 
 def _rejected(face: Face, run: Run) -> None:

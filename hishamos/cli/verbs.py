@@ -42,6 +42,7 @@ SECTIONS: dict[str, dict[str, Line]] = {
         "resume": Line("running", "Go on with a run; finished steps are not repeated."),
         "cancel": Line("running", "Cancel a run."),
         "approve": Line("running", "Decide on a step that waits for approval."),
+        "signal": Line("running", "Set an event that a run waits for."),
     },
     "Look": {
         "commands": Line("catalogue", "List commands, or show one."),

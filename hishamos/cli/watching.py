@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -58,7 +59,9 @@ def outcome(run: Run) -> str:
 def next_commands(run: Run, waiting: list[str]) -> list[str]:
     """Return what to type next. ``waiting``: the paths of the run's steps that wait for approval."""
     if run.state == "waiting":
-        return [f"hishamos approve {run.id} {path}" for path in waiting] or [f"hishamos follow {run.id}"]
+        events = re.findall(r"event (\S+) \(step", run.waiting_for or "")
+        decide = [f"hishamos approve {run.id} {path}" for path in waiting]
+        return [*decide, *(f"hishamos signal {run.id} {name}" for name in events)] or [f"hishamos show {run.id}"]
     if run.state in {"paused", "failed", "cancelled"}:
         return [f"hishamos show {run.id}", f"hishamos resume {run.id}"]
     if run.state == "succeeded":

@@ -19,6 +19,17 @@ class Pinned(Record):
     workflow: WorkflowDefinition
     commands: dict[str, CommandDefinition] = {}
     agents: dict[str, AgentDefinition] = {}
+    workflows: dict[str, WorkflowDefinition] = {}
+    """Those that steps start as runs of their own; what these name stands beside them."""
+
+
+class ChildOf(Record):
+    """Whose child a run is: kept where a map keeps how it was asked for."""
+
+    parent: str
+    path: str
+    attempt: int
+    """The attempt of the parent's step that started it, or went on with it."""
 
 
 class MapOptions(Record):
@@ -37,6 +48,18 @@ class Decided(Record):
     decision: str
     comment: str = ""
     by: str
+
+
+class Signal(Record):
+    """An event that somebody set on a run."""
+
+    name: str
+    data: Any = None
+    by: str
+
+
+TIMED = "until %Y-%m-%dT%H:%M:%S.%fZ"
+"""How a step that waits for a time says so in ``waiting_for`` (UTC): texts of one form, so the store finds what is due by comparing them."""
 
 
 @dataclass(slots=True)
@@ -188,6 +211,22 @@ class Journal(Protocol):
 
     def decisions(self, run: str) -> Mapping[str, Decided]:
         """Return what people decided on the run's waiting steps, by path."""
+        ...
+
+    def child(self, run: Run, pinned: Pinned, of: ChildOf, *, entered: bool) -> Run | None:
+        """Return the child run of a step as it stands; started with ``run`` and ``pinned`` where there is none.
+
+        One that failed or was cancelled is queued again for a later attempt of the step, one that is paused when the step is ``entered``
+        anew by a process. None when its parent was asked to stop meanwhile.
+        """
+        ...
+
+    def signal(self, run: str, name: str) -> Signal | None:
+        """Return how an event of the run was last set; None when it was not."""
+        ...
+
+    def wake(self) -> tuple[list[str], datetime | None]:
+        """Queue the runs whose time of waiting is over, or whose child has ended; returns them, and when the next one is due."""
         ...
 
     def inputs_of_rows(self, run: str, start: int, count: int) -> Sequence[dict[str, Any]]:

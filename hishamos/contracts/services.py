@@ -233,6 +233,14 @@ class Runs(Protocol):
         """Decide on a step that waits for approval."""
         ...
 
+    @verb("runs.write", kind="change")
+    def signal(self, run: str, name: str, data: Any = None) -> Run:
+        """Set an event on a run that has not ended, with plain data (64 KiB as JSON at most); a step of type ``wait`` goes on with it.
+
+        An event stays set: a step that comes to wait for it later goes on at once, with the data that were set last.
+        """
+        ...
+
     @verb("runs.read")
     def approvals(self) -> List[Approval]:
         """Return the steps that wait for a person, oldest first."""
@@ -347,8 +355,11 @@ class Providers(Protocol):
         ...
 
     @verb("providers.read")
-    def diagnose(self) -> List[Finding]:
-        """Return what ``hishamos doctor`` prints: what was found, what works, what to do next."""
+    def diagnose(self, *, network: bool = True) -> List[Finding]:
+        """Return what ``hishamos doctor`` prints: what was found, what works, what to do next.
+
+        ``network``: ask each provider for the list of its models, which costs nothing, proves its key and takes five seconds at most.
+        """
         ...
 
 
@@ -375,8 +386,8 @@ class Sql(Protocol):
     """``ws.sql``: one SELECT over the views that people query."""
 
     @verb("sql", kind="table")
-    def query(self, statement: str, *, limit: int = 100_000, timeout_s: float = 30) -> pandas.DataFrame:
-        """Run one SELECT; at most ``limit`` rows, at most ``timeout_s`` seconds."""
+    def query(self, statement: str, *, limit: int = 100_000, timeout_s: float = 30, parameters: Mapping[str, Any] | None = None) -> pandas.DataFrame:
+        """Run one SELECT; at most ``limit`` rows, at most ``timeout_s`` seconds. ``parameters``: the values of ``$name``, texts, numbers, booleans, None."""
         ...
 
 

@@ -12,13 +12,13 @@ from typing import Any
 from pydantic import ValidationError
 
 from hishamos.contracts.journal import Batch, Claim, RunChange, Signals
-from hishamos.engine.context import Held, NodeContext
+from hishamos.engine.context import NodeContext
 from hishamos.engine.failures import failure, pause_s, tries, typed
 from hishamos.engine.graph import Graph
 from hishamos.engine.node import PASSED, Family, Node
 from hishamos.engine.rows import RowBook
 from hishamos.engine.scribe import Scribe
-from hishamos.engine.steptype import Children, Done, Result, Skipped, Waiting
+from hishamos.engine.steptype import Children, Done, Interrupted, Result, Skipped, Waiting
 from hishamos.engine.templates import condition, fill
 from hishamos.engine.tools import Tools
 from hishamos.errors import HishamosError, InvalidInput, LeaseLost, RunFailed, StepTimedOut, StoreError
@@ -26,6 +26,8 @@ from hishamos.records.record import content_hash
 from hishamos.records.runs import RunState, StepState
 
 log = logging.getLogger(__name__)
+LONGEST_TIMER_S = 3600.0
+"""A step that waits longer is looked at now and then: the clock may be set, and a machine may sleep."""
 
 
 class Execution:
@@ -43,6 +45,10 @@ class Execution:
         self._todo: deque[tuple[Node, int]] = deque()
         self._active = 0
         self._people: dict[str, Node] = {}
+        self._dormant: dict[str, Node] = {}
+        """Steps that wait for a time, an event or another run."""
+        self._with_child: set[str] = set()
+        """Those of them whose run is at work."""
         self._failed: Node | None = None
         self._wish: str | None = claim.signals.wish
         self._book: RowBook | None = None
@@ -69,6 +75,12 @@ class Execution:
     def renew(self) -> None:
         """Keep the lease and see what others asked for."""
         self.post(self._scribe.listen)
+        if self._with_child:
+            self.look_again()
+
+    def look_again(self) -> None:
+        """Enter the steps again that wait for a time, an event or another run."""
+        self.post(self._look_again_at_all)
 
     def hand_back(self) -> None:
         """Stop before the next call and queue the run, for the next server."""
@@ -94,6 +106,8 @@ class Execution:
 
     def _begin(self) -> None:
         self._people.clear()
+        self._dormant.clear()
+        self._with_child.clear()
         self._go(self._graph.start())
 
     def _go(self, nodes: Iterable[Node]) -> None:
@@ -128,9 +142,9 @@ class Execution:
         elif self._wish is not None:
             state = RunState.QUEUED if self._wish == "leave" else RunState.PAUSED
             self._scribe.conclude(RunChange(state, moment))
-        elif self._people:
-            what = ", ".join(f"approval of step {path}" for path in self._people)
-            self._scribe.conclude(RunChange(RunState.WAITING, moment, waiting_for=what))
+        elif (self._people or self._dormant) and not self._with_child:
+            what = [f"approval of step {path}" for path in self._people] + [f"{node.person} (step {path})" for path, node in self._dormant.items()]
+            self._scribe.conclude(RunChange(RunState.WAITING, moment, waiting_for=", ".join(what)))
 
     def _finish(self) -> None:
         moment = self._tools.clock()
@@ -163,7 +177,7 @@ class Execution:
     def _enter(self, node: Node) -> None:
         try:
             result = self._prepared(node) or node.kind.run(self._context(node), node.inputs)
-        except Held:
+        except Interrupted:
             return
         except Exception as error:  # noqa: BLE001 - whatever a step raises is its failure
             self._fail(node, error)
@@ -208,6 +222,7 @@ class Execution:
             began=lambda: self.post(lambda: self._limit(node) if node.attempt == attempt and not node.ended else None),
             keep=self._scribe.row,
             end_by=lambda seconds, error: self._end_by(node, seconds, error),
+            scope=lambda: self._graph.scope(node),
         )
 
     def _end_by(self, node: Node, seconds: float, error: HishamosError) -> None:
@@ -226,7 +241,7 @@ class Execution:
         node.timer = self._tools.timers.after(seconds, lambda: self.post(lambda: self._too_late(node, attempt, seconds, error)))
 
     def _too_late(self, node: Node, attempt: int, seconds: float, error: HishamosError | None) -> None:
-        if node.attempt != attempt or node.ended or node.state is StepState.PENDING or node.path in self._people:
+        if node.attempt != attempt or node.ended or node.state is StepState.PENDING or node.path in self._people or node.path in self._dormant:
             return
         if node.awaited:
             self._active -= 1
@@ -241,13 +256,8 @@ class Execution:
     def _wait(self, node: Node, waiting: Waiting) -> None:
         if waiting.children is not None:
             self._adopt(node, waiting.children)
-        elif waiting.person is not None:
-            self._people[node.path] = node
-            if node.timer is not None and node.limit_s is None:
-                node.timer.cancel()
-            node.person, node.state = waiting.person, StepState.WAITING
-            self._changed(node, event=True)
-            self._scribe.urge()
+        elif waiting.words is not None:
+            self._hold(node, waiting)
         else:
             pending = [answer for answer in waiting.on if not answer.ready]
             node.awaited = len(waiting.on)
@@ -257,6 +267,35 @@ class Execution:
                 answer.future.add_done_callback(lambda _: self.post(lambda: self._answered(node, attempt)))
             if not pending and not waiting.on:
                 raise RuntimeError(f"{node.path} waits for nothing")
+
+    def _hold(self, node: Node, waiting: Waiting) -> None:
+        """Wait for a person, a time, an event or another run: when nothing else is at work the run is let go until then."""
+        if node.timer is not None and node.limit_s is None:
+            node.timer.cancel()
+        if waiting.until is not None:
+            seconds = min(max(0.0, (waiting.until - self._tools.clock()).total_seconds()), LONGEST_TIMER_S)
+            node.timer = self._tools.timers.after(seconds, lambda: self.post(lambda: self._look_again(node)))
+        held = self._people if waiting.person is not None else self._dormant
+        known = held.get(node.path) is node and node.person == waiting.words
+        held[node.path] = node
+        (self._with_child.add if waiting.at_work else self._with_child.discard)(node.path)
+        node.person, node.state = waiting.words, StepState.WAITING
+        if not known:
+            self._changed(node, event=True)
+            self._scribe.urge()
+
+    def _awake(self, node: Node) -> None:
+        self._dormant.pop(node.path, None)
+        self._with_child.discard(node.path)
+
+    def _look_again_at_all(self) -> None:
+        for node in list(self._dormant.values()):
+            self._look_again(node)
+
+    def _look_again(self, node: Node) -> None:
+        """Enter a step that waits for a time, an event or another run: it says whether that has come."""
+        if not node.ended and self._dormant.get(node.path) is node:
+            self._go([node])
 
     def _answered(self, node: Node, attempt: int) -> None:
         if node.attempt != attempt or node.ended or not node.awaited:
@@ -290,6 +329,7 @@ class Execution:
 
     def _try_again(self, node: Node, tried: int) -> None:
         self._let_go(node, cancel=True)
+        self._awake(node)
         node.finished_at = self._tools.clock()
         self._scribe.step(node)
         self._scribe.event(node, f"try {tried} failed: {node.error.message if node.error else ''}")
@@ -307,6 +347,7 @@ class Execution:
     def _ended(self, node: Node, message: str = "") -> None:
         node.finished_at = self._tools.clock()
         node.person = None
+        self._awake(node)
         if node.timer is not None:
             node.timer.cancel()
         self._graph.note_end(node)
@@ -322,8 +363,11 @@ class Execution:
     # children
 
     def _adopt(self, node: Node, children: Children) -> None:
-        node.family = Family(children, self._graph.children_before(node))
-        self._graph.count(node)
+        if node.family is None:
+            node.family = Family(children, self._graph.children_before(node))
+            self._graph.count(node, 0)
+        else:
+            self._graph.count(node, node.family.grow(children))
         self._more(node)
 
     def _more(self, node: Node) -> None:
@@ -357,6 +401,7 @@ class Execution:
             self._wished(signals.wish)
         if signals.decisions > self._scribe.decisions:
             self._scribe.decisions = signals.decisions
+            self._look_again_at_all()
             for path, decided in self._tools.journal.decisions(self.claim.run.id).items():
                 node = self._people.pop(path, None)
                 if node is not None:
@@ -420,6 +465,8 @@ class Execution:
             node.timer = None
         for call in node.calls:
             call.detach(cancel=cancel)
+        for stop in node.stops:
+            stop()
         for job in node.jobs:
             self._tools.background.give_up(job)
         node.awaited = 0

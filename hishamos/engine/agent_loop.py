@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from hishamos.engine.conversation import REPAIR, agent_request, command_request, converse, failure_of
 from hishamos.engine.inputs import validated
 from hishamos.engine.schemas import read_answer
-from hishamos.engine.steptype import Answer, Done, Library, Waiting
+from hishamos.engine.steptype import Answer, Definitions, Done, Waiting
 from hishamos.engine.toolbox import Ability, abilities, call_function, is_refusal, refused, told
 from hishamos.errors import (
     AgentStopped,
@@ -73,7 +73,7 @@ class Task:
     """A model, route or policy, before the agent's own."""
 
 
-def work(task: Task, library: Library, desk: Desk) -> Done | Waiting:
+def work(task: Task, library: Definitions, desk: Desk) -> Done | Waiting:
     """Return the agent's answer, or what has to come before it is there.
 
     Raises :class:`AgentStopped` at a limit, :class:`OutputInvalid`, and what the gateway reports of the agent's own calls. What goes wrong with a
@@ -88,7 +88,7 @@ class _Loop:
     """One entry of one agent's work. ``prefix``: of its places, where another agent gave the task."""
 
     task: Task
-    library: Library
+    library: Definitions
     desk: Desk
     prefix: str
     calls: dict[str, Outcome] = field(default_factory=dict)

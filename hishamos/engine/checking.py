@@ -22,6 +22,8 @@ from hishamos.schemas.validation import schema_problem
 Place = tuple[str | int, ...]
 GLOBALS = frozenset({"range", "dict", "namespace", "cycler", "joiner"})
 RUN = frozenset({"id", "name"})
+DEEPEST = 8
+"""How deep workflows may start one another."""
 
 
 def agent_problems(agent: AgentDefinition, library: Library) -> list[Problem]:
@@ -82,13 +84,43 @@ def workflow_problems(workflow: WorkflowDefinition, library: Library) -> list[Pr
     sight = _Sight(workflow, frozenset(ids), frozenset(), "outputs")
     for place, text in _texts(workflow.outputs, ("outputs",)):
         problems += sight.problems(text, place)
+    if not problems:
+        deep = _too_deep(workflow, library, (workflow.name,))
+        problems += [Problem(("steps",), deep, "Leave one of these steps out.")] if deep else []
     return problems
+
+
+def _included(workflow: WorkflowDefinition) -> set[str]:
+    """Return the names of the workflows that a correct one starts."""
+    names: set[str] = set()
+    steps = list(workflow.steps)
+    while steps:
+        step = steps.pop()
+        found = step_type(step.type).references(step.with_)
+        names |= found.workflows
+        steps += [inner for _, inner, _ in found.steps]
+    return names
+
+
+def _too_deep(workflow: WorkflowDefinition, library: Library, above: tuple[str, ...]) -> str | None:
+    """Return what is wrong with the workflows that a workflow starts, and these in turn."""
+    for name in sorted(_included(workflow)):
+        way = " → ".join((*above, name))
+        if name in above:
+            return f"a workflow can't start itself: {way}"
+        if len(above) > DEEPEST:
+            return f"workflows start one another more than {DEEPEST} deep: {way}"
+        below = _too_deep(library.workflow(name), library, (*above, name))
+        if below:
+            return below
+    return None
 
 
 def pinned(workflow: WorkflowDefinition, library: Library) -> Pinned:
     """Return the workflow with every definition that it names, as they are now."""
     commands: dict[str, CommandDefinition] = {}
     agents: dict[str, AgentDefinition] = {}
+    workflows: dict[str, WorkflowDefinition] = {}
     steps = list(workflow.steps)
     while steps:
         step = steps.pop()
@@ -99,8 +131,11 @@ def pinned(workflow: WorkflowDefinition, library: Library) -> Pinned:
                 found.agents.add(str(commands[name].agent))
         for name in found.agents:
             _pin_agent(library.agent(name), library, commands, agents)
+        for name in found.workflows - set(workflows):
+            workflows[name] = library.workflow(name)
+            steps += workflows[name].steps
         steps += [inner for _, inner, _ in found.steps]
-    return Pinned(workflow=workflow, commands=commands, agents=agents)
+    return Pinned(workflow=workflow, commands=commands, agents=agents, workflows=workflows)
 
 
 def _pin_agent(agent: AgentDefinition, library: Library, commands: dict[str, CommandDefinition], agents: dict[str, AgentDefinition]) -> None:
@@ -176,6 +211,8 @@ def _step_problems(step: StepDefinition, place: Place, sight: _Sight, library: L
         return
     for problem in kind.check(step.with_, library):
         yield Problem((*place, "with", *problem.place), problem.problem, problem.next)
+    for expression in kind.expressions(step.with_):
+        yield from sight.within(expression.names).problems(expression.text, (*place, "with", *expression.place), bare=True)
     for below, inner, names in kind.references(step.with_).steps:
         inside = (*place, "with", *below)
         if inner.id or inner.after:

@@ -6,12 +6,15 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from hishamos.contracts.journal import Claim, Decided, Journal, RowState
+from hishamos.contracts.journal import ChildOf, Claim, Decided, Journal, RowState, Signal
+from hishamos.engine.inputs import validated
 from hishamos.engine.rows import RowBook
-from hishamos.engine.steptype import Answer, ChildEnd
+from hishamos.engine.steptype import Answer, ChildEnd, Interrupted
+from hishamos.engine.templates import condition
 from hishamos.errors import InvalidInput
 from hishamos.records.calls import ModelRequest, Outcome, Tags
-from hishamos.records.runs import RunKind
+from hishamos.records.record import derived_id
+from hishamos.records.runs import Run, RunKind, RunState
 
 if TYPE_CHECKING:
     from hishamos.engine.node import Node
@@ -27,7 +30,7 @@ def once(journal: Journal, key: str, work: Callable[[], str], *, fresh: bool) ->
     return journal.keep(key, work()) if kept is None else kept
 
 
-class Held(Exception):
+class Held(Interrupted):
     """The run was asked to pause or leave: nothing new is asked for, the step is entered again later."""
 
 
@@ -45,11 +48,16 @@ class NodeContext:
         began: Callable[[], None],
         keep: Callable[[RowState], None],
         end_by: Callable[[float, HishamosError], None],
+        scope: Callable[[], dict[str, Any]],
     ) -> None:
         self.run, self.pinned = claim.run, claim.pinned
         self.path, self.attempt, self.item = node.path, node.attempt, node.item
         self.retry_attempts = node.definition.retry.attempts if node.definition.retry else None
         self.decided: Decided | None = node.decided
+        self.moment = tools.clock()
+        self.started_at = node.started_at or self.moment
+        self.outside = tools.outside
+        self.limit_s = node.limit_s or tools.settings().step_timeout_s
         self.children: Sequence[ChildEnd] | None = node.child_ends()
         self.memory = node.memory
         self.rows = book
@@ -58,6 +66,7 @@ class NodeContext:
         self._tools, self._node, self._held, self._began = tools, node, held, began
         self._first = claim.lease.number == 1  # who takes a run over may find its calls
         self._position = 0
+        self._scope = scope
 
     def submit(
         self, request: ModelRequest, *, command: str | None = None, agent: str | None = None, key: str | None = None, fresh: bool = True
@@ -96,16 +105,60 @@ class NodeContext:
             answer = self._node.answers[name] = Answer(job.future)
         return answer
 
+    def at_end(self, stop: Callable[[], None]) -> None:
+        """See the plug."""
+        self._node.stops.append(stop)
+
     def notebook(self, notebook: Path, parameters: Mapping[str, Any], output: Path) -> dict[str, Any]:
         """See the plug."""
         if self._tools.notebook is None:
             raise InvalidInput(what="no executor of notebooks is at hand", where=self.path, next="Run it in a workspace: hishamos batch.")
-        limit = self._node.definition.timeout or self._tools.settings().step_timeout_s
-        return self._tools.notebook(notebook, parameters, output, run=self.run, step=self.path, timeout_s=limit)
+        return self._tools.notebook(notebook, parameters, output, run=self.run, step=self.path, timeout_s=self.limit_s)
 
     def workspace(self, place: str = "") -> Any:
         """See the plug."""
         return self._tools.workspace_for(self.run, f"{self.path}/{place}" if place else self.path)
+
+    def child(self, workflow: str, inputs: Mapping[str, Any]) -> Run:
+        """See the plug. Raises :class:`InvalidInput` for inputs that the workflow does not take, and where the run has a budget of its own."""
+        if self.run.budget_nanos is not None:
+            following = "Set the budget on a project, a user or the workspace: those hold for child runs too."
+            raise InvalidInput(what="a run with a budget of its own can't start another run", where=self.path, next=following)
+        if self._held:
+            raise Held
+        definition = self.pinned.workflows[workflow]
+        values = validated(definition.inputs, inputs, f"workflow {workflow}", Path(self.outside.settings().root))
+        run = Run(
+            id=derived_id(f"{self.run.id}/{self.path}"),
+            name=definition.name,
+            version=definition.version,
+            state=RunState.QUEUED,
+            inputs=values,
+            model=self.run.model,
+            project=self.run.project,
+            parent=self.run.id,
+            user_name=self.run.user_name,
+            key_prefix=self.run.key_prefix,
+            steps_total=len(definition.steps),
+            created_at=self.moment,
+        )
+        entered = self.memory.setdefault("entered", True)
+        self.memory["entered"] = False
+        pinned = self.pinned.model_copy(update={"workflow": definition})
+        child = self._tools.journal.child(run, pinned, ChildOf(parent=self.run.id, path=self.path, attempt=self.attempt), entered=entered)
+        if child is None:
+            raise Held
+        if child.state is RunState.QUEUED:
+            self._tools.dispatch(child.id)
+        return child
+
+    def holds(self, expression: str, names: Mapping[str, Any]) -> bool:
+        """See the plug."""
+        return condition(expression, {**self._scope(), **names}, self.path)
+
+    def signal(self, name: str) -> Signal | None:
+        """See the plug."""
+        return self._tools.journal.signal(self.run.id, name)
 
     def target(self, *wanted: str | None) -> str:
         """See the plug."""

@@ -81,13 +81,13 @@ class Graph:
         """Return where a step's children stood when this process took the run, by number."""
         return {row.item if row.item is not None else 0: row for row in self._before.pop(parent.path, ())}
 
-    def count(self, parent: Node) -> None:
-        """Count a step's children as leaves, and those that have ended already."""
+    def count(self, parent: Node, known: int) -> None:
+        """Count a step's children as leaves, and those that have ended already; the first ``known`` were counted before."""
         family = parent.family
         assert family is not None
         if family.children.count and not step_type(family.children.make(0).definition.type).composite:
-            self.total += family.children.count
-            self.finished += family.children.count - family.left
+            self.total += family.children.count - known
+            self.finished += family.children.count - known - family.left
 
     def child(self, parent: Node, index: int) -> Node:
         """Make a child of a step, standing where the journal says."""

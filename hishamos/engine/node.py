@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -32,8 +32,22 @@ class Family:
         self.next = 0
         self.active = 0
         self.left = children.count
-        for index, row in made.items():
-            if index < children.count and self.stays(row):
+        self._take(range(children.count))
+
+    def grow(self, children: Children) -> int:
+        """Take more children than before, all of which have ended; returns how many there were."""
+        known = len(self.ends)
+        self.children = children
+        self.ends += [None] * (children.count - known)
+        self.left = children.count - known
+        self._take(range(known, children.count))
+        return known
+
+    def _take(self, numbers: range) -> None:
+        """Leave those as they are that had ended when this process took the run."""
+        for index in numbers if self.before else ():
+            row = self.before.get(index)
+            if row is not None and self.stays(row):
                 self.ends[index] = ChildEnd(row.state, row.output, row.error)
                 self.left -= 1
 
@@ -64,7 +78,7 @@ class Node:
     __slots__ = (
         "answers", "asked", "attempt", "awaited", "calls", "decided", "definition", "ends", "error", "family", "finished_at", "first", "input_hash",
         "inputs", "item", "jobs", "kind", "memory", "model", "names", "not_judged", "output", "parent", "path", "person", "position",
-        "quiet", "reused", "shown", "started_at", "state", "timer", "written",
+        "quiet", "reused", "shown", "started_at", "state", "stops", "timer", "written",
     )  # fmt: skip
 
     def __init__(
@@ -98,6 +112,7 @@ class Node:
         self.asked = 0
         self.calls: list[PendingCall] = []
         self.jobs: list[Job] = []
+        self.stops: list[Callable[[], None]] = []
         self.awaited = 0
         self.family: Family | None = None
         self.memory: dict[str, Any] = {}

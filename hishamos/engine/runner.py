@@ -10,14 +10,16 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 from hishamos.contracts.journal import Journal
 from hishamos.contracts.models import ModelGateway
-from hishamos.engine.active_run import Execution
+from hishamos.engine.active_run import LONGEST_TIMER_S, Execution
 from hishamos.engine.agent_loop import Task, work
 from hishamos.engine.background import Background
 from hishamos.engine.conversation import converse
+from hishamos.engine.outside import Outside, nothing_outside
 from hishamos.engine.question import Question
 from hishamos.engine.steptype import Done, ExecuteNotebook, Library, Waiting
 from hishamos.engine.timers import Timer, Timers
@@ -38,8 +40,8 @@ class Runner:
     """Works on runs in this process.
 
     ``settings``: the settings in force. ``workspace_for``: the run's workspace for the step at a path, for functions that want one.
-    ``notebook``: executes one notebook, for steps that want it. ``lease_s``: after how many silent seconds another process may take a
-    run. ``jobs``: how many blocking steps at once.
+    ``notebook``: executes one notebook, for steps that want it. ``outside``: what steps may reach; left out, nothing. ``lease_s``: after how
+    many silent seconds another process may take a run. ``jobs``: how many blocking steps at once.
     """
 
     def __init__(
@@ -50,6 +52,7 @@ class Runner:
         settings: Callable[[], WorkspaceSettings],
         workspace_for: Callable[[Run, str], Any],
         notebook: ExecuteNotebook | None = None,
+        outside: Outside | None = None,
         lease_s: float = LEASE_S,
         jobs: int = JOBS,
         timers: Timers | None = None,
@@ -62,6 +65,8 @@ class Runner:
             settings=settings,
             workspace_for=workspace_for,
             notebook=notebook,
+            outside=outside or nothing_outside(),
+            dispatch=self._hand_out,
             owner=self.owner,
             lease_s=lease_s,
             timers=timers or Timers(),
@@ -74,6 +79,8 @@ class Runner:
         """How many threads are about to take a run: it is not left alone though nobody works on it yet."""
         self._lock = threading.Lock()
         self._closed = False
+        self._dispatch: Callable[[str], object] = self.begin
+        self._alarm: Timer | None = None
         self._tick = 0
         self._tools.timers.after(lease_s / 3, self._keep)
 
@@ -100,13 +107,16 @@ class Runner:
             execution.renew()
 
     def recover(self, dispatch: Callable[[str], object] | None = None, *, queued: bool = True) -> list[str]:
-        """Have every run worked on that is queued, or that a dead process left running; returns their ids."""
-        found = self._tools.journal.abandoned(self.owner, queued=queued)
+        """Have every run worked on that is queued, left running by a dead process, or whose time of waiting is over; returns their ids."""
+        if dispatch is not None:
+            self._dispatch = dispatch
+        woken = self._wake()
+        found = [run for run in self._tools.journal.abandoned(self.owner, queued=queued) if run not in woken]
         with self._lock:  # after a sleep of the machine the leases of runs at work here look expired too
             found = [run for run in found if run not in self._executions and run not in self._taking]
         for run in found:
-            (dispatch or self.begin)(run)
-        return found
+            self._dispatch(run)
+        return [*woken, *found]
 
     def ask(
         self, request: ModelRequest, *, key: str, tags: Tags, repairs: int, what: str, fresh: bool = False, run_budget_nanos: int | None = None
@@ -193,11 +203,44 @@ class Runner:
                 self._executions[run] = execution
             execution.begin()
         execution.done.add_done_callback(lambda future: _pass_on(future, answer))
+        execution.done.add_done_callback(partial(self._concluded, execution.claim.run.parent))
 
     def _gone(self, execution: Execution) -> None:
         with self._lock:
             if self._executions.get(execution.claim.run.id) is execution:
                 del self._executions[execution.claim.run.id]
+
+    def _hand_out(self, run: str) -> None:
+        self._dispatch(run)
+
+    def _concluded(self, parent: str | None, done: Future[RunState]) -> None:
+        """Set the alarm for a run that was let go until a time, and have its parent see how a child stands."""
+        if done.exception() is not None:
+            return
+        with self._lock:
+            execution = None if parent is None else self._executions.get(parent)
+        if execution is not None:
+            execution.look_again()
+        if parent is not None or done.result() is RunState.WAITING:
+            self.soon(self._ring)
+
+    def _ring(self) -> None:
+        try:
+            self._wake()
+        except HishamosError:
+            log.exception("runs that wait for a time could not be looked for")
+
+    def _wake(self) -> list[str]:
+        """Have the runs worked on whose time of waiting is over, and set the alarm for the next one."""
+        woken, following = self._tools.journal.wake()
+        for run in woken:
+            self._dispatch(run)
+        if self._alarm is not None:
+            self._alarm.cancel()
+        if following is not None and not self._closed:
+            seconds = min(max(0.01, (following - self._tools.clock()).total_seconds()), LONGEST_TIMER_S)
+            self._alarm = self._tools.timers.after(seconds, lambda: self.soon(self._ring))
+        return woken
 
     def _keep(self) -> None:
         if self._closed:

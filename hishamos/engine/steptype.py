@@ -5,19 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
-from hishamos.contracts.journal import Decided, Pinned, RowState
+from hishamos.contracts.journal import TIMED, Decided, Pinned, RowState, Signal
 from hishamos.records.calls import ModelRequest, Outcome
-from hishamos.records.definitions import AgentDefinition, CommandDefinition, StepDefinition
+from hishamos.records.definitions import AgentDefinition, CommandDefinition, StepDefinition, WorkflowDefinition
 from hishamos.records.record import Failure
 from hishamos.records.runs import Run, StepState
 from hishamos.records.tools import ToolUse
 
 if TYPE_CHECKING:
+    from hishamos.engine.outside import Outside
     from hishamos.engine.rows import RowBook
     from hishamos.errors import HishamosError
 
@@ -81,7 +83,10 @@ class Child:
 
 @dataclass(frozen=True, slots=True)
 class Children:
-    """Steps below a step, made one after another, at most ``concurrency`` at work at once. Their ends are ``context.children``."""
+    """Steps below a step, made one after another, at most ``concurrency`` at work at once. Their ends are ``context.children``.
+
+    A step that is entered again may ask for more: those that have ended stay as they are.
+    """
 
     count: int
     make: Callable[[int], Child]
@@ -101,15 +106,35 @@ class ChildEnd:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """The step goes on when all of ``on`` is ready, when all ``children`` have ended, or when a ``person`` decided."""
+    """The step goes on when all of ``on`` is ready, when all ``children`` have ended, when a ``person`` decided, or at a time or an event."""
 
     on: Sequence[Answer[Any]] = ()
     children: Children | None = None
     person: str | None = None
     """What the person is asked."""
+    until: datetime | None = None
+    """The step is entered again then. It holds no thread, and the run no process, meanwhile."""
+    event: str | None = None
+    """The step is entered again when an event is set on the run."""
+    run: str | None = None
+    """The step is entered again when that child run has ended."""
+    at_work: bool = False
+    """Whether that child run is at work: then this run is too, and does not wait."""
+
+    @property
+    def words(self) -> str | None:
+        """What a wait that outlives the process is for, as the journal keeps it."""
+        parts = [self.until.astimezone(UTC).strftime(TIMED)] if self.until is not None else []
+        parts += [f"event {self.event}"] if self.event is not None else []
+        parts += [f"run {self.run}"] if self.run is not None else []
+        return self.person or " or ".join(parts) or None
 
 
 Result = Done | Waiting | Skipped
+
+
+class Interrupted(Exception):
+    """Raised by a step whose work was ended because the process leaves: the step did not end, and is entered anew in the next one."""
 
 
 class ExecuteNotebook(Protocol):
@@ -134,6 +159,14 @@ class StepContext(Protocol):
     retry_attempts: int | None
     """The declared number of tries, if any."""
     decided: Decided | None
+    started_at: datetime
+    """When the attempt began; the same on every entry, also in another process."""
+    moment: datetime
+    """The present time."""
+    outside: Outside
+    """What may be reached outside of the workspace."""
+    limit_s: float
+    """The step's time limit in seconds."""
     children: Sequence[ChildEnd] | None
     """How the children ended, once all have."""
     memory: dict[str, Any]
@@ -157,6 +190,10 @@ class StepContext(Protocol):
         """Run blocking work away from the runner's threads. The step's time limit counts from when the work begins."""
         ...
 
+    def at_end(self, stop: Callable[[], None]) -> None:
+        """Have ``stop`` called (quick, from any thread) when the attempt ends, is cancelled, takes too long, or is let go."""
+        ...
+
     def notebook(self, notebook: Path, parameters: Mapping[str, Any], output: Path) -> dict[str, Any]:
         """Execute a notebook in a process of its own; blocks, so it is called in the background."""
         ...
@@ -172,6 +209,18 @@ class StepContext(Protocol):
         """Return the model, route or policy to ask: what the starter named, else the first of ``wanted`` that is set, else the route."""
         ...
 
+    def holds(self, expression: str, names: Mapping[str, Any]) -> bool:
+        """Return whether an expression without braces holds; it sees what the step's templates see, and ``names``."""
+        ...
+
+    def child(self, workflow: str, inputs: Mapping[str, Any]) -> Run:
+        """Return this step's child run as it stands; started, or gone on with, where that is due."""
+        ...
+
+    def signal(self, name: str) -> Signal | None:
+        """Return how an event of the run was last set; None when it was not."""
+        ...
+
     def rows(self) -> RowBook:
         """Return the book of the map's rows."""
         ...
@@ -181,8 +230,8 @@ class StepContext(Protocol):
         ...
 
 
-class Library(Protocol):
-    """Where a definition's references are looked up when it is checked; unknown names raise ``UnknownName``."""
+class Definitions(Protocol):
+    """Where commands and agents are looked up; unknown names raise ``UnknownName``."""
 
     def command(self, name: str) -> CommandDefinition:
         """Return a command."""
@@ -190,6 +239,17 @@ class Library(Protocol):
 
     def agent(self, name: str) -> AgentDefinition:
         """Return an agent."""
+        ...
+
+
+class Library(Definitions, Protocol):
+    """Where a definition's references are looked up when it is checked."""
+
+    root: Path
+    """The workspace's folder."""
+
+    def workflow(self, name: str) -> WorkflowDefinition:
+        """Return a workflow; raises ``InvalidDefinition`` for one that can't run."""
         ...
 
 
@@ -208,8 +268,18 @@ class Reference:
 
     commands: set[str] = field(default_factory=set)
     agents: set[str] = field(default_factory=set)
+    workflows: set[str] = field(default_factory=set)
     steps: list[tuple[tuple[str | int, ...], StepDefinition, tuple[str, ...]]] = field(default_factory=list)
     """Inner steps: their place below ``with``, the definition, and the names that only they see."""
+
+
+@dataclass(frozen=True, slots=True)
+class Expression:
+    """An expression without braces in a step's ``with``: the place below it, its text, and the names that only it sees."""
+
+    place: tuple[str | int, ...]
+    text: str
+    names: tuple[str, ...] = ()
 
 
 class StepType(Generic[I]):
@@ -232,6 +302,10 @@ class StepType(Generic[I]):
 
     def check(self, raw: Mapping[str, Any], library: Library) -> list[Problem]:  # noqa: ARG002 - most types have nothing to check
         """Return what is wrong with ``with`` as written, templates not yet filled in."""
+        return []
+
+    def expressions(self, raw: Mapping[str, Any]) -> list[Expression]:  # noqa: ARG002 - most types have none
+        """Return the expressions among the ``raw`` fields."""
         return []
 
     def references(self, raw: Mapping[str, Any]) -> Reference:  # noqa: ARG002 - most types name nothing

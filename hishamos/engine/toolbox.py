@@ -16,7 +16,7 @@ from hishamos.contracts.journal import Pinned
 from hishamos.engine.failures import storable
 from hishamos.engine.functions import WORKSPACE, takes_workspace, tool_function
 from hishamos.engine.plain import plain_data
-from hishamos.engine.steptype import Library
+from hishamos.engine.steptype import Definitions
 from hishamos.errors import HishamosError, InvalidInput, UnknownName
 from hishamos.records.definitions import AgentDefinition, CommandDefinition, Parameter
 from hishamos.records.record import canonical
@@ -50,7 +50,7 @@ class Ability:
 
 
 class PinnedLibrary:
-    """The definitions that a run keeps (:class:`hishamos.engine.steptype.Library`)."""
+    """The definitions that a run keeps (:class:`hishamos.engine.steptype.Definitions`)."""
 
     def __init__(self, pinned: Pinned) -> None:
         self._pinned = pinned
@@ -68,7 +68,7 @@ class PinnedLibrary:
         return self._pinned.agents[name]
 
 
-def abilities(agent: AgentDefinition, library: Library) -> dict[str, Ability]:
+def abilities(agent: AgentDefinition, library: Definitions) -> dict[str, Ability]:
     """Return an agent's tools by the names that a model knows them by; raises ``UnknownName`` or ``InvalidInput`` for one that can't be used."""
     found: dict[str, Ability] = {}
     for reference in agent.tools:
@@ -79,7 +79,7 @@ def abilities(agent: AgentDefinition, library: Library) -> dict[str, Ability]:
     return found
 
 
-def tool_problem(agent: AgentDefinition, place: int, library: Library) -> str | None:
+def tool_problem(agent: AgentDefinition, place: int, library: Definitions) -> str | None:
     """Return what is wrong with the agent's tool at ``place`` (from 0); None when it can be used."""
     try:
         found = _found(agent.tools[place], library)
@@ -96,7 +96,7 @@ def tool_problem(agent: AgentDefinition, place: int, library: Library) -> str | 
     return None
 
 
-def named_by(agent: AgentDefinition, library: Library) -> Iterator[CommandDefinition | AgentDefinition]:
+def named_by(agent: AgentDefinition, library: Definitions) -> Iterator[CommandDefinition | AgentDefinition]:
     """Give the commands and agents among an agent's tools."""
     for ability in abilities(agent, library).values():
         if isinstance(ability.does, CommandDefinition | AgentDefinition):
@@ -134,7 +134,7 @@ def is_refusal(text: str) -> bool:
     return "error" in json.loads(text)
 
 
-def _found(reference: str, library: Library) -> CommandDefinition | AgentDefinition | Callable[..., Any]:
+def _found(reference: str, library: Definitions) -> CommandDefinition | AgentDefinition | Callable[..., Any]:
     """Return what a reference names: ``command:NAME``, ``agent:NAME``, ``function:NAME``, or a bare name that only one of them has."""
     look_up: dict[str, Callable[[str], Any]] = {"command": library.command, "agent": library.agent, "function": tool_function}
     kind, _, name = reference.partition(":")
@@ -158,6 +158,10 @@ def _found(reference: str, library: Library) -> CommandDefinition | AgentDefinit
 
 def _ability(reference: str, does: CommandDefinition | AgentDefinition | Callable[..., Any]) -> Ability:
     if isinstance(does, CommandDefinition):
+        file = next((name for name, parameter in does.parameters.items() if parameter.type == "file"), None)
+        if file is not None:
+            following = "Leave it out: which file is read is for a person to say."
+            raise InvalidInput(what=f"the command {does.name!r} takes a file ({file!r}), which no model may choose", where=f"tool {reference}", next=following)
         return Ability(Tool(name=_wire(does.name), description=does.description, parameters=_of_parameters(does.parameters)), does)
     if isinstance(does, AgentDefinition):
         return Ability(Tool(name=_wire(does.name), description=does.description, parameters=TASK), does)
@@ -202,7 +206,7 @@ def _arguments(called: Callable[..., Any]) -> type[BaseModel]:
             if one.annotation is one.empty or one.kind in {one.VAR_POSITIONAL, one.VAR_KEYWORD, one.POSITIONAL_ONLY}:
                 raise TypeError(f"its parameter {name!r} has no type, or no name of its own")  # noqa: TRY301 - told as what pydantic finds is
             fields[name] = (one.annotation, ... if one.default is one.empty else one.default)
-        model: type[BaseModel] = create_model(called.__name__, __config__=ConfigDict(extra="forbid", strict=False), **fields)
+        model: type[BaseModel] = create_model(called.__name__, __config__=ConfigDict(extra="forbid", protected_namespaces=()), **fields)
         model.model_json_schema()
     except Exception as error:
         following = "Give each parameter a type that pydantic knows."
@@ -210,7 +214,7 @@ def _arguments(called: Callable[..., Any]) -> type[BaseModel]:
     return model
 
 
-def _circle(before: tuple[str, ...], agent: AgentDefinition, library: Library) -> tuple[str, ...]:
+def _circle(before: tuple[str, ...], agent: AgentDefinition, library: Definitions) -> tuple[str, ...]:
     """Return agents that give each other tasks in a circle, or more of them than may; empty when all is well."""
     path = (*before, agent.name)
     if agent.name in before or len(path) > DEEPEST:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from hishamos.contracts.journal import Journal
 from hishamos.contracts.models import ModelGateway
 from hishamos.engine.background import Background
+from hishamos.engine.outside import Outside
 from hishamos.engine.steptype import ExecuteNotebook
 from hishamos.engine.timers import Timers
 from hishamos.records.configuration import WorkspaceSettings
@@ -34,6 +35,10 @@ class Tools:
     workspace_for: WorkspaceFor
     """The run's workspace for the step at a path, acting as the run's actor."""
     notebook: ExecuteNotebook | None
+    outside: Outside
+    """What lies outside of the workspace."""
+    dispatch: Callable[[str], object]
+    """Has a queued run worked on."""
     owner: str
     lease_s: float
     timers: Timers

@@ -6,7 +6,7 @@ import ipaddress
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
-from hishamos.errors import KeyWithheld
+from hishamos.errors import InvalidInput, KeyWithheld
 from hishamos.records.configuration import ProviderSettings, origin
 
 HOSTS: dict[str, tuple[str, ...]] = {
@@ -48,6 +48,18 @@ def check_destination(provider: ProviderSettings, key: str | None, keys: Callabl
         raise KeyWithheld(
             provider=provider.name, host=where or f"{address.scheme}://{host}", allowed=", ".join(f"https://{name.lstrip('.')}" for name in allowed)
         )
+
+
+def lent(name: str, keys: Callable[[str], str | None]) -> str | None:
+    """Return a variable's value for a step's own request, None without one; raises :class:`InvalidInput` for a known provider's key.
+
+    Such a key goes to its provider only, whatever a workspace's file allows; neither may it be sent under another name.
+    """
+    value = keys(f"env:{name}")
+    known = {variable: keys(f"env:{variable}") for names in VARIABLES.values() for variable in names}
+    if name in known or (value is not None and value in known.values()):
+        raise InvalidInput(what=f"{name} holds a model provider's key", where="[allow] variables", next="It goes to its provider only; use another variable.")
+    return value
 
 
 def is_loopback(host: str) -> bool:

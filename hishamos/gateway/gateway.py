@@ -22,6 +22,7 @@ from hishamos.gateway.ladder import Fallback, Limits, Retry
 from hishamos.gateway.meter import Meter, answered
 from hishamos.gateway.pending import SharedCall
 from hishamos.gateway.prices import PriceBook, bundled
+from hishamos.gateway.probing import ollama_nearby, probe
 from hishamos.gateway.readiness import statuses
 from hishamos.gateway.routes import Plan, Target
 from hishamos.gateway.standing import Standing
@@ -30,7 +31,7 @@ from hishamos.gateway.trips import Trip
 from hishamos.records.calls import ModelRequest, Outcome, Tags
 from hishamos.records.configuration import LimitSettings, Settings
 from hishamos.records.record import content_hash, new_id
-from hishamos.records.workspaces import ProviderStatus
+from hishamos.records.workspaces import Finding, ProviderStatus
 
 BEAT_S = 2.0
 GRACE_S = 5.0
@@ -130,6 +131,20 @@ class Gateway:
     def providers(self) -> list[ProviderStatus]:
         """Return the providers with their state; asks nobody but servers on this machine."""
         return statuses(self._settings(), self._keys, self.standing, self.circuits, self._adapters.problem)
+
+    def reach(self) -> list[Finding]:
+        """Ask every provider that seems ready for the list of its models, for nothing, and return what came of it; takes five seconds at most."""
+        settings = self._settings()
+        seeming = {status.name: status for status in self.providers() if status.state in ("ready", "failing")}
+        found = probe(
+            [
+                (provider, self._keys(provider.api_key) if provider.api_key else None, [model.partition("/")[2] for model in seeming[provider.name].models])
+                for provider in settings.providers.values()
+                if provider.name in seeming
+            ]
+        )
+        nearby = None if any(provider.kind == "ollama" for provider in settings.providers.values()) else ollama_nearby()
+        return found if nearby is None else [*found, nearby]
 
     @property
     def open_calls(self) -> int:

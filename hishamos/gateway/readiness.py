@@ -54,21 +54,22 @@ def _failing(status: ProviderStatus, circuits: Circuits) -> ProviderStatus:
 def _state(provider: ProviderSettings, keys: Keys, standing: Standing) -> tuple[str, str]:
     key = keys(provider.api_key) if provider.api_key else None
     if key is None and provider.kind not in KEYLESS and (provider.api_key is not None or provider.api_base is None):
-        return "no key", _where_to_set(provider)
+        return "no key", where_to_set(provider)
     try:
         check_destination(provider, key, keys)
     except KeyWithheld as error:
         return "misconfigured", str(error)
     mark = standing.refused_key(provider.name, key)
     if mark is not None:
-        return "misconfigured", f"Its key was refused. {_where_to_set(provider)}"
+        return "misconfigured", f"Its key was refused. {where_to_set(provider)}"
     address = provider.api_base or (OLLAMA if provider.kind == "ollama" else None)
-    if address and not _listens(address):
+    if address and not listens(address):
         return "unreachable", f"Nothing answers at {address}: start that server, or correct api_base of [providers.{provider.name}]."
     return "ready", ""
 
 
-def _where_to_set(provider: ProviderSettings) -> str:
+def where_to_set(provider: ProviderSettings) -> str:
+    """Return where a provider's key is to be put, in a sentence."""
     scheme, _, rest = (provider.api_key or "").partition(":")
     if scheme == "env":
         return f"Set the environment variable {rest}."
@@ -80,7 +81,7 @@ def _where_to_set(provider: ProviderSettings) -> str:
     return f'Add api_key = "env:{usual}" to [providers.{provider.name}] and set that variable.'
 
 
-def _listens(address: str) -> bool:
+def listens(address: str) -> bool:
     """Return whether a server on this machine accepts connections; others are taken to be there."""
     parts = urlsplit(address)
     host = parts.hostname or ""

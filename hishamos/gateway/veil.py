@@ -149,6 +149,9 @@ async def unveiled(events: AsyncIterator[AdapterEvent], veil: Veil) -> AsyncGene
                     text = text[ready:]
             elif isinstance(event, CallPiece):
                 known = calls.get(event.place)
+                if known is not None and event.id and known.id and event.id != known.id:  # a server that gives all its calls one place
+                    yield replace(known, arguments=veil.show(known.arguments))
+                    known = None
                 calls[event.place] = event if known is None else replace(known, arguments=known.arguments + event.arguments)
             else:
                 for held in _rest(text, calls, veil):

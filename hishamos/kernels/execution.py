@@ -73,7 +73,7 @@ class NotebookExecutor:
         """End every notebook that is at work."""
         self._closed = True
         for pid in list(self._running):
-            _end(pid)
+            end_group(pid)
 
     def _run(self, arguments: list[str], acting: str, timeout_s: float) -> str:
         """Run the child to its end and return, in words, how it ended."""
@@ -94,7 +94,7 @@ class NotebookExecutor:
             return f"it took longer than {timeout_s:g} s"
         finally:
             # The kernel is a child of the child: the whole group goes, also after a clean end.
-            _end(process.pid)
+            end_group(process.pid)
             process.wait()
             self._running.discard(process.pid)
         if self._closed:
@@ -103,6 +103,7 @@ class NotebookExecutor:
         return f"its process ended with code {process.returncode}: {last[0]}"
 
 
-def _end(group: int) -> None:
+def end_group(group: int) -> None:
+    """Kill a process group; nothing happens when it has gone."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(group, signal.SIGKILL)

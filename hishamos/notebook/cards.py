@@ -237,7 +237,10 @@ def _seconds(start: datetime | None, end: datetime | None) -> float | None:
 
 def _next_act(run: Run) -> str:
     if run.state == RunState.WAITING:
-        return f' · next: <code>ws.runs.approve("{run.id}", STEP)</code>'
+        waits = run.waiting_for or ""
+        if "approval of step" in waits:
+            return f' · next: <code>ws.runs.approve("{run.id}", STEP)</code>'
+        return f' · next: <code>ws.runs.signal("{run.id}", NAME)</code>' if "event " in waits else ""
     if run.state in {RunState.FAILED, RunState.PAUSED, RunState.CANCELLED}:
         return f' · next: <code>ws.runs.resume("{run.id}")</code>'
     return ""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from decimal import Decimal
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from hishamos.records.money import Period
 from hishamos.records.record import Record
@@ -73,6 +74,13 @@ def origin(address: str) -> str | None:
     return f"{parts.scheme}://{shown}" + ("" if port in (None, DEFAULT_PORTS[parts.scheme]) else f":{port}")
 
 
+def _host(entry: str) -> str:
+    plain = origin(entry)
+    if plain is None or not entry.isascii() or entry.partition("://")[2].strip("/").count("/") or ("://" not in entry and "/" in entry) or "*" in entry:
+        raise ValueError("write host, host:port or http://host:port")
+    return entry
+
+
 class LimitSettings(Record):
     """``[limits."provider/model"]``: what one model is sent at most, within what its provider is."""
 
@@ -129,6 +137,32 @@ class BudgetSettings(Record):
     """Shares of the limit; a soft budget warns at 1 anyway."""
 
 
+def is_local(place: str) -> bool:
+    """Return whether a host, with or without a port, is written as this machine itself: ``localhost``, ``127.0.0.1``, ``[::1]``."""
+    host = place.rpartition(":")[0] if re.search(r":\d+$", place) and (place.count(":") == 1 or "]" in place) else place
+    host = host.strip("[]").lower()
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+Host = Annotated[str, AfterValidator(_host)]
+Program = Annotated[str, Field(pattern=r"^(/.*[^/]|[A-Za-z0-9_+][A-Za-z0-9_.+-]*)$")]
+Variable = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+
+
+class AllowSettings(Record):
+    """``[allow]``: what steps may reach outside of the workspace. Everything else is refused."""
+
+    hosts: tuple[Host, ...] = ()
+    """``host`` or ``host:port``, asked by https (this machine also by http), or a whole ``http://host:port``."""
+    programs: tuple[Program, ...] = ()
+    """A program's name, looked for in the usual folders, or its absolute path."""
+    variables: tuple[Variable, ...] = ()
+    """Environment variables that http steps may send; a client that has them hands them over."""
+
+
 class Settings(Record):
     """Everything that a workspace is configured with."""
 
@@ -142,3 +176,4 @@ class Settings(Record):
     prices: dict[str, PriceSettings] = {}
     limits: dict[str, LimitSettings] = {}
     budgets: dict[str, BudgetSettings] = {}
+    allow: AllowSettings = AllowSettings()

@@ -35,6 +35,11 @@ def new_id(length: int = 12) -> str:
     return "".join(_ALPHABET[byte & 31] for byte in secrets.token_bytes(length))
 
 
+def derived_id(text: str, length: int = 12) -> str:
+    """Return the identifier that a text always has, of the form of :func:`new_id`."""
+    return "".join(_ALPHABET[byte & 31] for byte in hashlib.sha256(text.encode()).digest()[:length])
+
+
 def now() -> datetime:
     """Return the current time, aware, in UTC."""
     return datetime.now(UTC)

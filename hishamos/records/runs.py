@@ -53,6 +53,10 @@ RUN_CHANGES: dict[RunState, frozenset[RunState]] = {
 """A failed or cancelled run is queued again by ``resume``; a run whose server died goes from running to queued."""
 
 
+EVENT_NAME = r"^[A-Za-z][A-Za-z0-9_.:-]{0,99}$"
+"""What an event that a run waits for may be called."""
+
+
 class RunKind(StrEnum):
     """What started the run."""
 
@@ -77,6 +81,8 @@ class Run(Record):
     model: str | None = None
     """The model, route or policy that the starter asked for, if any."""
     project: str | None = None
+    parent: str | None = None
+    """The run whose step started this one, if any."""
     user_name: str | None = None
     key_prefix: str | None = None
     """The API key that it was started with: all its calls count for that key's budgets, whoever works on it."""
@@ -160,7 +166,7 @@ class RunEvent(Record):
     seq: int
     run_id: str
     kind: str
-    """``run`` (its state changed), ``step`` (a step's state changed), ``note``."""
+    """``run`` (its state changed), ``step`` (a step's state changed), ``signal`` (``message`` is the name of an event that was set), ``note``."""
     path: str | None = None
     state: str | None = None
     message: str = ""

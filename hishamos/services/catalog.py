@@ -48,7 +48,7 @@ class Catalog:
     """The definitions of a workspace. Files that change are read again; a broken one breaks no other."""
 
     def __init__(self, root: Path) -> None:
-        self._root = root
+        self.root = self._root = root
         self._lock = threading.RLock()
         self._stamp: Any = None
         self._shelves: dict[str, _Shelf[Any]] = {}

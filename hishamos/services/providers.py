@@ -60,7 +60,7 @@ class ProvidersService(Service):
             raise InvalidInput(what=f"no route names a model of {name}", where="test of a provider", next=advice)
         return known[name].models[0]
 
-    def diagnose(self) -> List[Finding]:
+    def diagnose(self, *, network: bool = True) -> List[Finding]:
         settings = self.machinery.settings()
         broken = self.machinery.settings_error()
         findings = [
@@ -70,7 +70,10 @@ class ProvidersService(Service):
             else Finding(subject="hishamos.toml", state="ok" if settings.file else "note", found=settings.file or "none; defaults are in use"),
         ]
         statuses = self.machinery.gateway.providers()
-        findings += [_finding(status) for status in statuses]
+        reached = {finding.subject: finding for finding in (self.machinery.gateway.reach() if network else ())}
+        known = [_finding(status) for status in statuses]
+        findings += [reached.pop(finding.subject, finding) if finding.state == "ok" else finding for finding in known]
+        findings += reached.values()
         usable = [name for name in self.machinery.gateway.targets() if not name.startswith("offline/")]
         if usable:
             findings.append(Finding(subject="models", state="ok", found=", ".join(usable)))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from hishamos.contracts.services import Sql
 from hishamos.frames.tables import frame
@@ -18,10 +19,10 @@ if TYPE_CHECKING:
 class SqlService(Service):
     """Implements :class:`hishamos.contracts.services.Sql`."""
 
-    def query(self, statement: str, *, limit: int = 100_000, timeout_s: float = 30) -> pandas.DataFrame:
+    def query(self, statement: str, *, limit: int = 100_000, timeout_s: float = 30, parameters: Mapping[str, Any] | None = None) -> pandas.DataFrame:
         """See the contract."""
-        return frame(self.query_table(statement, limit=limit, timeout_s=timeout_s))
+        return frame(self.query_table(statement, limit=limit, timeout_s=timeout_s, parameters=parameters))
 
-    def query_table(self, statement: str, *, limit: int = 100_000, timeout_s: float = 30) -> pyarrow.Table:
+    def query_table(self, statement: str, *, limit: int = 100_000, timeout_s: float = 30, parameters: Mapping[str, Any] | None = None) -> pyarrow.Table:
         """Return the answer as an Arrow table."""
-        return select(self.machinery.store, statement, limit=limit, timeout_s=timeout_s)
+        return select(self.machinery.store, statement, limit=limit, timeout_s=timeout_s, parameters=parameters)

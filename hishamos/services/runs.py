@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import json
+import re
 from builtins import list as List  # noqa: N812 - every contract has a verb named list
 from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any
 
 from hishamos.contracts.feeds import Feed
-from hishamos.contracts.journal import Decided
+from hishamos.contracts.journal import Decided, Signal
 from hishamos.contracts.services import Decision, Runs
 from hishamos.engine.timers import Timer
-from hishamos.errors import UnknownName
+from hishamos.errors import InvalidInput, UnknownName
 from hishamos.records.calls import Attempt
-from hishamos.records.runs import RUN_ENDED, Approval, Run, RunEvent, RunKind, RunState, Step, StepState
+from hishamos.records.runs import EVENT_NAME, RUN_ENDED, Approval, Run, RunEvent, RunKind, RunState, Step, StepState
 from hishamos.services.service import Service, implements
 
+if TYPE_CHECKING:
+    from hishamos.store.connectors import Transaction
+
+LARGEST_DATA = 64 * 1024
 SETTLED = RUN_ENDED | {RunState.WAITING, RunState.PAUSED}
 
 
@@ -117,17 +124,44 @@ class RunsService(Service):
             self.machinery.runner.nudge(identity)
         return self.get(identity)
 
+    def signal(self, run: str, name: str, data: Any = None) -> Run:
+        """See the contract. Raises ``InvalidInput`` for a name or data that can't be kept, ``WrongState`` for a run that has ended."""
+        identity, journal = self._id(run), self.machinery.journal
+        if not re.fullmatch(EVENT_NAME, name):
+            raise InvalidInput(what=f"{name!r} is no name of an event", where="signal", next="Use letters, digits and _ . : -; a letter first.")
+        signal = Signal(name=name, data=_plain(data), by=self.actor.name)
+        if self.change("runs.signal", bool, lambda transaction: journal.set_signal(transaction, identity, signal)):
+            self.machinery.dispatcher.dispatch(identity)
+        else:
+            self.machinery.runner.nudge(identity)
+        return self.get(identity)
+
     def approvals(self) -> List[Approval]:
         """See the contract."""
         return self.machinery.journal.history.approvals()
 
     def _wish(self, run: str, wish: str) -> Run:
         identity, journal = self._id(run), self.machinery.journal
-        if self.change(f"runs.{wish}", bool, lambda transaction: journal.wish(transaction, identity, wish)):
-            self.machinery.runner.nudge(identity)
+
+        def work(transaction: Transaction) -> List[str]:
+            told = [identity] if journal.wish(transaction, identity, wish) else []
+            return told + journal.wish_below(transaction, identity, wish)
+
+        for told in self.change(f"runs.{wish}", List[str], work):
+            self.machinery.runner.nudge(told)
         return self.get(identity)
 
     def _id(self, run: str) -> str:
         if not run:
             raise UnknownName(kind="run", name=run, hint="", next="See: hishamos runs")
         return self.machinery.journal.history.identify(run)
+
+
+def _plain(data: Any) -> Any:
+    try:
+        text = json.dumps(data, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise InvalidInput(what=f"the data can't be kept: {error}", where="signal", next="Give text, numbers, lists and dicts.") from None
+    if len(text) > LARGEST_DATA:
+        raise InvalidInput(what=f"the data has {len(text)} characters as JSON, {LARGEST_DATA} at most", where="signal", next="Give a reference to it.")
+    return json.loads(text)

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 SQL = statements("history")
 PAGE = 1_000
 SHORTEST = 4
+COMPOSITE = {"loop": "[", "map": "[", "switch": "/"}
+"""Types of steps that only arrange others, and what the paths of those below them begin with after their own."""
 _ROW_STATUS = {"succeeded": "succeeded", "failed": "failed", "timed_out": "failed", "cancelled": "cancelled"}
 
 
@@ -103,13 +105,13 @@ class RunHistory:
         return [run.model_copy(update={"offline": True}) if run.id in reused else run for run in found]
 
     def _spend_of_steps(self, run: str, rows: Sequence[Row]) -> dict[str, Row]:
-        leaves = [row["path"] for row in rows if row.get("type") not in {"map", "switch"}]
+        leaves = [row["path"] for row in rows if row.get("type") not in COMPOSITE]
         found: dict[str, Row] = {}
         if leaves:
             found = {row["step_id"]: row for row in self._store.fetch(SQL["spend_of_steps"], {"run": run, "paths": leaves})}
         for row in rows:
-            if row.get("type") in {"map", "switch"}:
-                separator = "[" if row["type"] == "map" else "/"
+            if row.get("type") in COMPOSITE:
+                separator = COMPOSITE[row["type"]]
                 below = self._store.fetch_one(SQL["spend_below"], {"run": run, "path": row["path"], "below": f"{_escaped(row['path'])}{separator}%"})
                 found[row["path"]] = below or {}
         return found
@@ -121,6 +123,7 @@ def run_of(row: Row, spend: Mapping[str, Any] | None = None) -> Run:
     return Run(
         **{key: row[key] for key in _PLAIN},
         where=row["place"],
+        parent=json.loads(row["options"])["parent"] if row["kind"] == "workflow" and row["options"] else None,
         inputs=json.loads(row["inputs"]),
         outputs=None if row["outputs"] is None else json.loads(row["outputs"]),
         error=Failure.model_validate_json(row["error"]) if row["error"] else None,

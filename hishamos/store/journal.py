@@ -12,13 +12,27 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from hishamos.contracts.feeds import Feed
-from hishamos.contracts.journal import Batch, Claim, Decided, EventDraft, Lease, MapOptions, Pinned, RowState, RunChange, Signals, StepRow
+from hishamos.contracts.journal import (
+    Batch,
+    ChildOf,
+    Claim,
+    Decided,
+    EventDraft,
+    Lease,
+    MapOptions,
+    Pinned,
+    RowState,
+    RunChange,
+    Signals,
+    StepRow,
+)
 from hishamos.errors import LeaseLost, RunHeld, UnknownName, WrongState
 from hishamos.records.record import Failure, canonical, now
 from hishamos.records.runs import RUN_CHANGES, RUN_ENDED, Run, RunEvent, RunState, StepState
 from hishamos.store.history import RunHistory, event_of, run_of
 from hishamos.store.new_keys import unless_known
 from hishamos.store.statements import statements
+from hishamos.store.waiting_runs import RESUMABLE, WaitingRuns
 from hishamos.store.watchers import Watchers
 
 if TYPE_CHECKING:
@@ -32,7 +46,6 @@ _EVENT_NUMBERS: WeakKeyDictionary[Connector, Iterator[int]] = WeakKeyDictionary(
 """The events' next numbers in a store that this process alone writes."""
 RENEWED = timedelta(seconds=1)
 """Where one process writes, a lease renewed so lately (and a third of its time at most) is not renewed again: a run's widest row is spared."""
-RESUMABLE = frozenset({RunState.PAUSED, RunState.FAILED, RunState.CANCELLED})
 SETTLED = RUN_ENDED | {RunState.WAITING}
 
 
@@ -45,7 +58,7 @@ class _Renewed:
     signals: Signals
 
 
-class StoreJournal:
+class StoreJournal(WaitingRuns):
     """:class:`hishamos.contracts.journal.Journal` on a connector, and what the services of runs need beside it.
 
     ``clock``: the present time; leases are compared by it.
@@ -83,7 +96,7 @@ class StoreJournal:
                 lease=Lease(run, int(claimed["lease_number"]), owner, seconds),
                 run=run_of(claimed),
                 pinned=Pinned.model_validate_json(claimed["definition"]),
-                options=MapOptions.model_validate_json(claimed["options"]) if claimed["options"] else None,
+                options=MapOptions.model_validate_json(claimed["options"]) if claimed["options"] and claimed["kind"] == "map" else None,
                 steps=[step_row(step) for step in steps],
                 signals=Signals(claimed["wish"], int(claimed["decisions"])),
             )
@@ -177,11 +190,14 @@ class StoreJournal:
         run: Run,
         pinned: Pinned,
         *,
-        options: MapOptions | None = None,
+        options: MapOptions | ChildOf | None = None,
         rows: Sequence[Mapping[str, Any]] = (),
         files: Mapping[str, Any] | None = None,
     ) -> Run:
-        """Insert a queued run with the definitions it keeps; ``rows``: a map's inputs; ``files``: hash and size of its file inputs."""
+        """Insert a queued run with the definitions it keeps.
+
+        ``options``: how a map was asked for, or whose child it is; ``rows``: a map's inputs; ``files``: hash and size of its file inputs.
+        """
         values = {
             **run.model_dump(include={"id", "name", "version", "model", "project", "user_name", "key_prefix", "steps_total", "budget_nanos", "created_at"}),
             "kind": run.kind.value,

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from hishamos.errors import StoreClosed, StoreError, UnsafeSql
 from hishamos.store.bounds import Bounds
 from hishamos.store.connectors import Connector, Transaction
+from hishamos.store.connectors.parameters import names, percent_style, replaced
 
 if TYPE_CHECKING:
     import duckdb
@@ -28,6 +29,8 @@ FORBIDDEN = frozenset({"getenv", "getvariable", "current_setting", "nextval", "c
 """DuckDB's functions that look outside the views or leave something behind."""
 SWELLING = frozenset({"repeat", "lpad", "rpad", "list_resize", "array_resize", "bitstring", "format", "printf", "range", "generate_series"})
 """DuckDB's functions that make something of any size out of a number; it works on 2,048 rows at once and can't be ended in between."""
+TYPES = {bool: "boolean", int: "bigint", float: "double precision", str: "text", type(None): "text"}
+"""What may be bound, and as what."""
 LONGEST = 1000
 SWELLING_FORMAT = re.compile(r"\d{4}|\*|\{[^}]*\{")
 LONGEST_STATEMENT = 100_000
@@ -44,35 +47,56 @@ READER = "hishamos_reader"
 PROBE = "hishamos_probe"
 
 
-def select(connector: Connector, statement: str, *, limit: int, timeout_s: float) -> pyarrow.Table:
+def select(connector: Connector, statement: str, *, limit: int, timeout_s: float, parameters: Mapping[str, Any] | None = None) -> pyarrow.Table:
     """Return the answer of one SELECT, at most ``limit`` rows; the schema's metadata holds ``truncated`` when there are more.
 
+    ``parameters``: the values of ``$name``, bound with the type that they have, never written into the text.
     Raises :class:`UnsafeSql` for anything but one correct SELECT over the views, :class:`StoreError` when it takes longer than ``timeout_s``
     seconds or more memory than there is.
     """
+    values = _values(statement, parameters or {})
     if connector.dialect == "postgres":
-        answer = _select_postgres(connector, statement, limit, timeout_s)  # type: ignore[arg-type]  # the dialect tells the class
+        answer = _select_postgres(connector, statement, limit, timeout_s, values)  # type: ignore[arg-type]  # the dialect tells the class
     else:
-        answer = _select_duckdb(connector, statement, limit, timeout_s)  # type: ignore[arg-type]
+        answer = _select_duckdb(connector, statement, limit, timeout_s, values)  # type: ignore[arg-type]
     if answer.num_rows <= limit:
         return answer
     return answer.slice(0, limit).replace_schema_metadata({"truncated": str(limit)})
+
+
+def _values(statement: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values of the statement's parameters; refuses one that is missing, of no plain type, or that the statement does not name."""
+    wanted = names(_bare(statement))
+    for name in wanted:
+        if name not in given:
+            _refuse(f"its parameter ${name} has no value")
+    for name, value in given.items():
+        if name not in wanted:
+            _refuse(f"it has no parameter ${name}")
+        if type(value) not in TYPES:
+            _refuse(f"its parameter ${name} is a {type(value).__name__}, not a text, number, boolean or None")
+    return dict(given)
+
+
+def _typed(text: str, values: Mapping[str, Any], value: str) -> str:
+    """Return the statement with each parameter cast to its type; ``value``: what is cast, ``{}`` for its name."""
+    return replaced(text, lambda name: f"cast({value.format(name)} as {TYPES[type(values[name])]})")
 
 
 def _bounded(text: str, limit: int) -> str:
     return f"select * from ({text}\n) as answer limit {int(limit) + 1}"
 
 
-def _select_duckdb(connector: DuckDBConnector, statement: str, limit: int, timeout_s: float) -> pyarrow.Table:
+def _select_duckdb(connector: DuckDBConnector, statement: str, limit: int, timeout_s: float, values: dict[str, Any]) -> pyarrow.Table:
     from hishamos.store.connectors.duckdb_file import arrow_of, memory_bytes
 
     with connector.lend() as connection:
         bounds = Bounds(connection.interrupt, timeout_s=timeout_s, growth=memory_bytes() + HEADROOM)
         with _duckdb_errors(connector, bounds, timeout_s):
-            text = _check_duckdb(connection, statement)
+            text = _check_duckdb(connection, _typed(statement, values, "${}"))
             connection.execute("begin transaction read only")
             with bounds:
-                return arrow_of(connection.execute(_bounded(text, limit)))
+                return arrow_of(connection.execute(_bounded(text, limit), values))
 
 
 def _check_duckdb(connection: duckdb.DuckDBPyConnection, statement: str) -> str:
@@ -171,11 +195,13 @@ def _duckdb_errors(connector: Connector, bounds: Bounds, timeout_s: float) -> It
         _refuse(str(error).strip().splitlines()[0])
 
 
-def _select_postgres(connector: PostgresConnector, statement: str, limit: int, timeout_s: float) -> pyarrow.Table:
+def _select_postgres(connector: PostgresConnector, statement: str, limit: int, timeout_s: float, values: dict[str, Any]) -> pyarrow.Table:
     """Run as a second role that may read the views and nothing else, after the server itself has said what the statement refers to."""
     from hishamos.store.connectors.postgres import arrow_table
 
     text = _bare(statement)
+    bounded = _bounded(_typed(text, values, "${}"), limit)
+    bounded = percent_style(bounded) if values else bounded
     bound = f"set local statement_timeout = {max(1, int(timeout_s * 1000))}"
     with connector.connection() as connection:
         # The server ends what takes too long; an answer too big for this process is ended here.
@@ -184,14 +210,14 @@ def _select_postgres(connector: PostgresConnector, statement: str, limit: int, t
             try:
                 connection.execute("begin")
                 connection.execute(bound)
-                _check_postgres(connection, text)
+                _check_postgres(connection, _typed(text, values, "null"))
                 connection.execute("rollback")
                 connection.execute("begin read only")
                 connection.execute(bound)
                 connection.execute(f"set local role {READER}")
                 with bounds:
                     # `prepare=True` uses the extended protocol, which takes one statement only.
-                    return arrow_table(connection.execute(_bounded(text, limit), prepare=True))
+                    return arrow_table(connection.execute(bounded, values or None, prepare=True))
             finally:
                 if not connection.broken:
                     connection.execute("rollback")

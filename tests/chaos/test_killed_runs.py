@@ -53,12 +53,21 @@ steps:
   - {id: s5, type: python, after: [s4], with: {function: note, folder: "FOLDER", word: s5}}
 """
 
+NESTED = """
+name: nested
+description: The mapped workflow as a run of its own, then a loop.
+steps:
+  - {id: child, type: workflow, with: {workflow: mapped}}
+  - {id: again, type: loop, after: [child], with: {for: [1, 2, 3], step: {type: python, with: {function: note, folder: "FOLDER", word: "again{{ item }}"}}}}
+outputs: {n: "{{ steps.child.output.outputs.n }}"}
+"""
+
 
 @pytest.fixture
 def workspace(tmp_path):
     (tmp_path / "workflows").mkdir()
     (tmp_path / "data" / "local").mkdir(parents=True)
-    for name, text in (("mapped", MAPPED), ("stepped", STEPPED)):
+    for name, text in (("mapped", MAPPED), ("stepped", STEPPED), ("nested", NESTED)):
         (tmp_path / "workflows" / f"{name}.yaml").write_text(text.replace("FOLDER", str(tmp_path)))
     return tmp_path
 
@@ -122,3 +131,26 @@ def test_killed_in_the_middle_of_a_map_no_finished_call_is_sent_again(workspace)
         assert [item["is_report"] for item in ws.runs.steps(run.id, under="")[1].output] == [True] * 60
     assert witnessed(workspace)[-1] == "60"
     assert witnessed(workspace).count("60") >= 1
+
+
+def test_killed_with_a_child_run_the_same_child_is_found_again(workspace):
+    chance = random.Random(11)
+    process = child(workspace, "nested")
+    assert process.stdout.readline() == "ready\n"
+    for _ in range(4):
+        time.sleep(chance.uniform(0.02, 0.5))
+        kill(process)
+        process = child(workspace)
+        assert process.stdout.readline() == "ready\n"
+    kill(process)
+    finish(workspace)
+    with open_in_process(workspace, store="data/local/hishamos.duckdb") as ws:
+        assert [(run.name, run.state, run.outputs) for run in sorted(ws.runs.list(), key=lambda run: run.name)] == [
+            ("mapped", "succeeded", {"n": 60}),
+            ("nested", "succeeded", {"n": 60}),
+        ]
+        twice = ws.sql("select idempotency_key from attempts where status = 'succeeded' group by idempotency_key having count(*) > 1")
+        assert len(twice) == 0
+    words = witnessed(workspace)
+    assert [word for word in words if word.startswith("again")][-1] == "again3"
+    assert words.count("again1") <= 2

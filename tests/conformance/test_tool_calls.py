@@ -151,6 +151,15 @@ def test_a_call_that_is_cut_off_at_the_output_limit_is_no_success(opened: Open, 
 
 
 @both
+def test_d11_what_gemini_itself_calls_malformed_is_asked_again(opened: Open, simulator: Simulator, stream: bool):
+    script(simulator, "gemini", {"text": "call:weather(", "finish": "MALFORMED_FUNCTION_CALL"}, {"calls": [CAIRO]})
+    house = opened("gemini")
+    outcome, _ = asked(house, stream=stream)
+    assert [call.input for call in outcome.calls] == [{"city": "القاهرة"}]
+    assert [(row["status"], row["cause"]) for row in house.rows()] == [("incomplete", "incomplete"), ("succeeded", None)]
+
+
+@both
 @every
 def test_an_answer_by_a_schema_comes_after_the_tools(opened: Open, simulator: Simulator, kind: str, stream: bool):
     schema = {"type": "object", "properties": {"degrees": {"type": "integer"}}, "required": ["degrees"]}

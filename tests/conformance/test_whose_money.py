@@ -34,6 +34,13 @@ steps:
     after: [person]
     with: {over: "{{ range(3) }}", as: n, step: {type: command, with: {command: echo, inputs: {text: "{{ n }}"}}}}
   - {id: inner, type: python, after: [person], with: {function: ask_and_map, command: echo}}
+  - {id: child, type: workflow, after: [person], with: {workflow: small}}
+"""
+SMALL = """
+name: small
+description: One call.
+steps:
+  - {id: only, type: command, with: {command: echo, inputs: {text: in a child run}}}
 """
 
 
@@ -58,6 +65,7 @@ def process(request: pytest.FixtureRequest, tmp_path: Path, simulator: Simulator
     for folder, text in (("commands", ECHO), ("workflows", WORKFLOW)):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "made.yaml").write_text(text)
+    (tmp_path / "workflows" / "small.yaml").write_text(SMALL)
     made: list[Composed] = []
 
     def begin() -> Composed:
@@ -163,8 +171,8 @@ def test_every_call_of_a_run_counts_for_the_key_it_was_started_with_also_after_a
     assert (done.state, done.key_prefix, done.user_name) == (RunState.SUCCEEDED, "hos_k1", "nightly"), done.error
     calls = ws.ledger.calls()
     assert {(call.user_name, call.key_prefix) for call in calls} == {("nightly", "hos_k1")}
-    assert len(calls) == 1 + 3 + 1 + 2
-    assert keyed(ws) == 7 * COST
+    assert len(calls) == 1 + 3 + 1 + 2 + 1
+    assert keyed(ws) == 8 * COST
 
 
 def test_a_map_counts_for_its_key_and_is_refused_by_its_budget(process: Process):

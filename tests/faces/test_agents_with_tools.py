@@ -17,6 +17,7 @@ from hishamos.notebook.cards import command_result_card
 from hishamos.records.calls import Attempt, CommandResult
 from hishamos.records.results import IssueDraft
 from tests.conftest import stop_server
+from tests.faces.conftest import Terminal
 from tests.rigs.gateways import BASES, MODELS
 from tests.rigs.simulator import Simulator
 
@@ -176,6 +177,20 @@ def test_a_step_uses_tools_and_the_run_pays_for_them(ws: hishamos.Workspace, sim
     failed = ws.workflows.start("flow").wait()
     assert failed.state == "failed"
     assert "limit turns = 4" in failed.error.message
+
+
+def test_the_terminal_says_which_tools_were_used(ws: hishamos.Workspace, simulator: Simulator):
+    calls_upper = {"calls": [{"name": "upper", "arguments": {"text": "hello"}}]}
+    script(simulator, "openai", calls_upper, {"text": "said"}, calls_upper, {"text": "said"})
+    terminal = Terminal(Path(ws.root))
+    document = terminal.json("ask", "clerk", "Say hello")
+    assert (document["output"], [json.loads(use["result"]) for use in document["tools"]]) == ("said", [{"result": "HELLO"}])
+    told = terminal.type("ask", "clerk", "Say hello")
+    assert "tools: upper" in told.stdout + told.stderr
+    script(simulator, "openai", then=calls_upper)
+    stopped = terminal.type("ask", "clerk", "Never stop")
+    assert stopped.returncode == 1
+    assert "ended by its limit turns = 4" in stopped.stderr
 
 
 def test_the_offline_model_says_that_it_cannot(ws: hishamos.Workspace, simulator: Simulator):

@@ -64,6 +64,13 @@ def test_the_shell_lines_run(shell):
         assert done.returncode == 0, (text, done.stdout, done.stderr)
 
 
+def test_the_workflows_can_run(shell):
+    names = [Path(text.splitlines()[0]).stem for text in _blocks("yaml") if text.startswith("# workflows/")]
+    assert names
+    for name in names:
+        assert shell("hishamos", "workflows", name).returncode == 0, name
+
+
 def test_the_python_blocks_run_one_after_another(shell):
     blocks = _blocks("python run")
     assert len(blocks) >= 3

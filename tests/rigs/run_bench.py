@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hishamos.contracts.journal import Decided, MapOptions, Pinned
+from hishamos.engine.outside import Outside
 from hishamos.engine.runner import Runner
 from hishamos.engine.timers import Timers
 from hishamos.records.configuration import WorkspaceSettings
@@ -62,6 +63,7 @@ class Bench:
         self.models = models or ScriptedModels()
         self.runners: list[Runner] = []
         self.workspace: Any = None
+        self.outside: Outside | None = None
 
     def process(self, *, journal: StoreJournal | None = None, timers: Timers | None = None, lease_s: float = 15.0, **settings: Any) -> Runner:
         chosen = WorkspaceSettings(**settings)
@@ -70,6 +72,7 @@ class Bench:
             self.models,
             settings=lambda: chosen,
             workspace_for=lambda run, path: (self.workspace, run.id, path),
+            outside=self.outside,
             timers=timers,
             lease_s=lease_s,
         )

@@ -3,6 +3,8 @@
 Run it (``python tests/rigs/simulator.py --port 0`` prints one JSON line with its port) or use :class:`Simulator` to have it run.
 
 - ``GET /book``: what it received and what it would bill, in order; ``DELETE /book`` forgets it; ``GET /peak``: most requests at once.
+- ``GET /v1/models``, ``/v1beta/models``, ``/api/tags`` list its models; ``POST /script`` for the model ``models`` says how (``status, headers, html,
+  hang, names``); ``GET /listed``: who asked, with which key.
 - ``POST /script {"model": "m", "acts": [{…}, …], "then": {…}}``: how the next requests for a model are answered, and all after them.
 
 An act may hold ``status, code, message, retry_after, retry_delay, headers, delay_s, hang, drop, garbled, html, empty, text, finish,
@@ -28,6 +30,9 @@ from typing import Any, ClassVar, Self
 CHUNK_WORDS = 3
 CALL_PIECES = 2
 """Into so many a stream cuts a tool call's arguments."""
+LISTS = {"/v1/models": ("data", "id", ""), "/v1beta/models": ("models", "name", "models/"), "/api/tags": ("models", "name", "")}
+"""Where a list of models stands in the answer, and how its names are written."""
+LISTED = ["gpt-4.1-mini", "gpt-4.1-nano", "claude-haiku-4-5-20251001", "gemini-2.5-flash", "llama3.2:latest"]
 MALFORMED = "data: {not json\n\n"
 
 
@@ -62,6 +67,7 @@ class Book:
     entries: list[Entry] = field(default_factory=list)
     acts: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     then: dict[str, dict[str, Any]] = field(default_factory=dict)
+    listed: list[dict[str, str]] = field(default_factory=list)
     under_way: int = 0
     peak: int = 0
 
@@ -355,6 +361,10 @@ class Server:
             return await _reply(writer, 200, {})
         if bare == "/book":
             return await _reply(writer, 200, [vars(entry) for entry in self.book.entries])
+        if bare == "/listed":
+            return await _reply(writer, 200, self.book.listed)
+        if bare in LISTS and method == "GET":
+            return await self._list(bare, headers, writer)
         if bare == "/peak":
             return await _reply(writer, 200, {"peak": self.book.peak})
         if bare == "/script":
@@ -375,9 +385,21 @@ class Server:
         finally:
             book.under_way -= 1
 
+    async def _list(self, path: str, headers: dict[str, str], writer: asyncio.StreamWriter) -> bool:
+        self.book.listed.append({"path": path, "key": _key(headers)})
+        act = self.book.next_act("models")
+        if act.get("hang"):
+            await asyncio.sleep(3600)
+        if act.get("html"):
+            return await _reply(writer, 200, b"<html>busy</html>")
+        if act.get("status", 200) != 200:
+            return await _reply(writer, act["status"], {"error": {"message": act.get("message", "simulated")}}, act.get("headers"))
+        place, name, prefix = LISTS[path]
+        return await _reply(writer, 200, {place: [{name: prefix + one} for one in act.get("names", LISTED)]})
+
     async def _simulate(self, dialect: Dialect, path: str, headers: dict[str, str], body: dict[str, Any], writer: asyncio.StreamWriter) -> bool:
         model, message, stream, limit, schema = dialect.read(path, body)
-        key = headers.get("authorization", "").removeprefix("Bearer ") or headers.get("x-api-key") or headers.get("x-goog-api-key") or ""
+        key = _key(headers)
         entry = Entry(len(self.book.entries), dialect.name, model, marker(message), key, time.time(), stream, limit)
         entry.said = message[:2000]
         entry.offered, entry.results = dialect.tools(body)
@@ -418,6 +440,10 @@ class Server:
         except ConnectionError:
             entry.left = True
             raise
+
+
+def _key(headers: dict[str, str]) -> str:
+    return headers.get("authorization", "").removeprefix("Bearer ") or headers.get("x-api-key") or headers.get("x-goog-api-key") or ""
 
 
 def _usage(message: str, text: str) -> dict[str, int]:
@@ -480,6 +506,11 @@ class Simulator:
     def book(self) -> list[dict[str, Any]]:
         """Return what it received, in order."""
         found: list[dict[str, Any]] = self._ask("GET", "/book")
+        return found
+
+    def listed(self) -> list[dict[str, str]]:
+        """Return who asked for its list of models, in order."""
+        found: list[dict[str, str]] = self._ask("GET", "/listed")
         return found
 
     def clear(self) -> None:

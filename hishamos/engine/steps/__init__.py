@@ -14,9 +14,15 @@ TABLE = {
     "agent": "hishamos.engine.steps.agent:AgentStep",
     "approval": "hishamos.engine.steps.approval:ApprovalStep",
     "command": "hishamos.engine.steps.command:CommandStep",
+    "http": "hishamos.engine.steps.http:HttpStep",
+    "loop": "hishamos.engine.steps.loop:LoopStep",
     "map": "hishamos.engine.steps.map:MapStep",
     "python": "hishamos.engine.steps.python:PythonStep",
+    "shell": "hishamos.engine.steps.shell:ShellStep",
+    "sql": "hishamos.engine.steps.sql:SqlStep",
     "switch": "hishamos.engine.steps.switch:SwitchStep",
+    "wait": "hishamos.engine.steps.wait:WaitStep",
+    "workflow": "hishamos.engine.steps.workflow:WorkflowStep",
 }
 OWN = {"notebook": "hishamos.engine.steps.notebook:NotebookStep", "row": "hishamos.engine.steps.row:RowStep", "rows": "hishamos.engine.steps.row:RowsStep"}
 """What ``ws.map`` and ``ws.batch`` are made of; not for definitions."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
@@ -38,6 +38,11 @@ def percent_style(sql: str) -> str:
         return f"%({match['name']})s" if match["name"] else match[0].replace("%", "%%")
 
     return _TOKEN.sub(swap, sql)
+
+
+def replaced(sql: str, text: Callable[[str], str]) -> str:
+    """Return the statement with ``text(name)`` in the place of each parameter."""
+    return _TOKEN.sub(lambda match: text(match["name"]) if match["name"] else match[0], sql)
 
 
 def chosen(sql: str, parameters: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -12,7 +12,7 @@ insert into map_inputs (run_id, item, inputs)
 select $run, unnest(cast($items as bigint[])), unnest(cast($inputs as text[]));
 
 -- name: run_for_change
-select id, name, kind, state, wish, decisions, lease_number, lease_owner, lease_until from journal_runs where id = $id;
+select id, name, kind, state, wish, options, decisions, lease_number, lease_owner, lease_until from journal_runs where id = $id;
 
 -- name: claim_run
 update journal_runs
@@ -155,7 +155,32 @@ update journal_steps set decided = $decided where run_id = $run and path = $path
 update journal_runs set decisions = decisions + 1, state = $state where id = $id;
 
 -- name: waiting_paths
-select path from journal_steps where run_id = $run and latest and state = 'waiting' and decided is null order by position;
+select path from journal_steps where run_id = $run and latest and state = 'waiting' and decided is null and type <> 'wait' order by position;
+
+-- name: waits_of_run
+select waiting_for from journal_steps where run_id = $run and latest and state = 'waiting' and type = 'wait';
+
+-- name: timed_waits
+select r.id, min(substr(s.waiting_for, 1, 33)) as due
+from journal_runs r join journal_steps s on s.run_id = r.id
+where r.state = 'waiting' and r.waiting_for like '%until %' and s.latest and s.state = 'waiting' and s.type = 'wait' and s.waiting_for like 'until %'
+group by r.id;
+
+-- name: waits_for_ended_run
+select distinct r.id
+from journal_runs r join journal_steps s on s.run_id = r.id join journal_runs c on s.waiting_for = 'run ' || c.id
+where r.state = 'waiting' and r.waiting_for like '%run %' and s.latest and s.state = 'waiting' and s.type = 'workflow'
+    and c.state in ('succeeded', 'failed', 'cancelled');
+
+-- name: children_of_run
+select id from journal_runs
+where kind = 'workflow' and options like '{"parent":"' || $run || '"%' and state in ('queued', 'running', 'waiting', 'paused') order by created_at, id;
+
+-- name: change_options
+update journal_runs set options = $options where id = $run;
+
+-- name: signal_of_run
+select data from journal_events where run_id = $run and kind = 'signal' and message = $name order by seq desc limit 1;
 
 -- name: unattended
 select id, lease_owner from journal_runs

@@ -183,11 +183,13 @@ def test_commands_are_checked_and_break_no_other(catalog, tmp_path, text, words)
         ("[nothing]", "There is no tool named 'nothing'"),
         ("[untyped]", "its parameter 'value' has no type"),
         ("[undescribed]", "has no docstring"),
+        ("[reader]", "takes a file .*which no model may choose"),
     ],
 )
 def test_an_agents_tools_are_resolved_when_it_is_loaded(catalog, tmp_path, tools, told):
     (tmp_path / "agents" / "asker.yaml").write_text(HELPER.replace("helper", "asker") + "tools: [busy]\n")
     (tmp_path / "agents" / "busy.yaml").write_text(HELPER.replace("helper", "busy") + f"tools: {tools}\n")
+    (tmp_path / "commands" / "reader.yaml").write_text("name: reader\ndescription: d\ntemplate: '{{ file }}'\nparameters: {file: {type: file}}\n")
     with pytest.raises(InvalidDefinition, match=told):
         catalog.agent("busy")
 

@@ -118,6 +118,13 @@ def test_tool_calls_get_what_was_hidden():
     assert read(pieces, veil) == [CallPiece(0, "1", "send", '{"to": "a@b.co"}'), CallPiece(1, "2", "clock", "{}"), Finish("tool_calls")]
 
 
+def test_calls_that_a_server_gives_one_place_stay_apart():
+    veil = Veil(ALL)
+    veil.hide("a@b.co")
+    pieces = [CallPiece(0, "1", "send", '{"to": "p1@hidden.invalid"}'), CallPiece(0, "2", "clock", "{"), CallPiece(0, arguments="}"), Finish("tool_calls")]
+    assert read(pieces, veil) == [CallPiece(0, "1", "send", '{"to": "a@b.co"}'), CallPiece(0, "2", "clock", "{}"), Finish("tool_calls")]
+
+
 def test_nothing_of_a_request_is_forgotten():
     asked = ToolCall(id="1", name="send", arguments='{"to": "a@b.co"}', input={"to": "a@b.co"})
     request = ModelRequest(
