@@ -23,7 +23,7 @@ from hishamos.gateway.gateway import Gateway
 from hishamos.kernels.execution import NotebookExecutor
 from hishamos.kernels.programs import Programs
 from hishamos.records.actors import Actor
-from hishamos.records.runs import Run
+from hishamos.records.runs import Run, RunKind
 from hishamos.services.agents import AgentsService
 from hishamos.services.audit import AuditService
 from hishamos.services.batch import BatchService
@@ -95,16 +95,17 @@ class Composed:
         self.machinery.gateway.warm(then=spare_the_collector)
 
     @contextmanager
-    def request(self, identity: str | None, acting: str | None = None, *, first: bool = False) -> Iterator[None]:
-        """Let changes made inside carry a client-made id; ``acting``: the run and step (``RUN/path``) that a notebook works for.
+    def request(self, identity: str | None, acting: str | None = None, *, first: bool = False) -> Iterator[Workspace | None]:
+        """Let changes made inside carry a client-made id; ``first``: the client has never sent this id before.
 
-        ``first``: the client has never sent this id before.
+        ``acting``: the token of a notebook that a step executes: what it asks belongs to its run, and is done through the workspace that is
+        handed out, in the name of whoever started that run. None is handed out for any other client.
         """
+        run, step = self.notebooks.acting(acting) if acting else (None, None)
         token, tried = request_id.set(identity), first_try.set(first)
-        run, _, path = (acting or "").partition("/")
-        second = acting_run.set(ActingRun(run_id=run, workflow="", step=path) if run else None)
+        second = acting_run.set(_belonging(run, step) if run else None)
         try:
-            yield
+            yield self.workspace_for(_starter(run)) if run else None
         finally:
             acting_run.reset(second)
             first_try.reset(tried)
@@ -237,8 +238,17 @@ class _Local:
 
 def _acting(machinery: Machinery, run: Run, path: str) -> Workspace:
     """Return the run's workspace for one entry of a step: its changing calls take their ids from (run, step path, call position)."""
-    acting = ActingRun(run_id=run.id, workflow=run.name, project=run.project)
-    return _named(machinery, Actor(name=run.user_name or OWNER.name), acting, f"{run.id}/{path}")
+    return _named(machinery, _starter(run), _belonging(run), f"{run.id}/{path}")
+
+
+def _belonging(run: Run, step: str | None = None) -> ActingRun:
+    workflow = run.name if run.kind is RunKind.WORKFLOW else ""
+    return ActingRun(run_id=run.id, workflow=workflow, project=run.project, step=step, budget_nanos=run.budget_nanos)
+
+
+def _starter(run: Run) -> Actor:
+    """Return whoever started a run: what its steps do is done, and paid, in that name and by that API key."""
+    return Actor(name=run.user_name or OWNER.name, key_prefix=run.key_prefix)
 
 
 def _named(machinery: Machinery, actor: Actor, acting: ActingRun | None, name: str) -> Workspace:

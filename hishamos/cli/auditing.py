@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
 @click.command("audit", cls=Verb)
 @click.option("--action", metavar="NAME", help="Only this action, such as ledger.reprice.")
-@click.option("--subject", metavar="NAME", help="Only what was done to this: a model, an attempt.")
+@click.option("--subject", metavar="NAME", help="Only what was done to this: a model, an attempt, a budget.")
 @click.option("--limit", default=100, show_default=True, type=click.IntRange(1), help="At most this many.")
 @pass_face
 def audit_verb(face: Face, *, action: str | None, subject: str | None, limit: int) -> None:
     """List who changed what, newest first."""
     with face.open() as workspace:
         found = workspace.audit.list(action=action, subject=subject, limit=limit)
-        face.show(found, lambda: (_table(found),) if found else ("No entry: nobody has corrected the ledger.",))
+        face.show(found, lambda: (_table(found),) if found else ("No entry: nobody has corrected the ledger or changed a budget.",))
 
 
 def _table(entries: list[AuditEntry]) -> Table:

@@ -66,18 +66,22 @@ class Face:
     def complain(self, sentence: str) -> None:
         """Print an error on stderr."""
         if sys.stderr.isatty():
-            from rich.markup import escape
+            from rich.text import Text
 
-            self.console(stderr=True).print(f"[red]✕[/red] {escape(sentence)}")
+            self.console(stderr=True).print(Text.assemble(("✕", "red"), " ", sentence))
         else:
             self.say(f"✕ {sentence}")
 
     def console(self, *, stderr: bool = False) -> Console:
-        """Return a rich console; away from a terminal it is as wide as its content needs and has no colour."""
+        """Return a rich console; away from a terminal it is as wide as its content needs and has no colour.
+
+        It takes texts as they are: names and messages come from files, providers and models, and may look like rich's markup.
+        """
         from rich.console import Console
 
         stream = sys.stderr if stderr else sys.stdout
-        return Console(file=stream, highlight=False, soft_wrap=not stream.isatty(), width=None if stream.isatty() else 200)
+        width = None if stream.isatty() else 200
+        return Console(file=stream, markup=False, emoji=False, highlight=False, soft_wrap=not stream.isatty(), width=width)
 
     @property
     def live(self) -> bool:

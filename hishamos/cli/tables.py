@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -19,9 +18,9 @@ COLOURS = {"muted": "bright_black", "blue": "blue", "amber": "yellow", "green": 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], *, right: Sequence[str] = ()) -> Table:
     """Return a plain table; the columns named in ``right`` hold numbers."""
-    drawn = Table(title=escape(title) if title else None, title_justify="left", title_style="bold", box=None, pad_edge=False, header_style="bright_black")
+    drawn = Table(title=Text(title, style="bold") if title else None, title_justify="left", box=None, pad_edge=False, header_style="bright_black")
     for name in columns:
-        drawn.add_column(escape(name), justify="right" if name in right else "left", overflow="fold")
+        drawn.add_column(Text(name), justify="right" if name in right else "left", overflow="fold")
     for row in rows:
         drawn.add_row(*(cell if isinstance(cell, Text) else Text(_cell(cell)) for cell in row))
     return drawn
@@ -154,7 +153,7 @@ def facts(pairs: Iterable[tuple[str, Any]]) -> Table:
     drawn.add_column(overflow="fold")
     for name, value in pairs:
         if value not in (None, "", ()):
-            drawn.add_row(escape(name), value if isinstance(value, Text) else Text(_cell(value)))
+            drawn.add_row(Text(name), value if isinstance(value, Text) else Text(_cell(value)))
     return drawn
 
 

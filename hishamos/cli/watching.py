@@ -132,11 +132,11 @@ def _progress(face: Face) -> Iterator[_Lines | _Bar]:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=24),
         MofNCompleteColumn(),
-        TextColumn("{task.fields[spend]}"),
-        TextColumn("{task.fields[rate]}"),
+        TextColumn("{task.fields[spend]}", markup=False),
+        TextColumn("{task.fields[rate]}", markup=False),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
@@ -150,5 +150,7 @@ def waiting(face: Face, words: str) -> Iterator[None]:
     if not face.live:
         yield
         return
-    with face.console(stderr=True).status(words):
+    from rich.text import Text
+
+    with face.console(stderr=True).status(Text(words)):
         yield

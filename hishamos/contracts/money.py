@@ -135,7 +135,7 @@ class Audit(Protocol):
 
     @verb("audit.read")
     def list(self, *, action: str | None = None, subject: str | None = None, limit: int = 100) -> List[AuditEntry]:
-        """Return entries, newest first; ``action``: ``ledger.reprice``, ``ledger.settle``."""
+        """Return entries, newest first; ``action``: ``ledger.reprice``, ``ledger.settle``, ``budgets.set``, ``budgets.remove``."""
         ...
 
     @verb("audit.read")

@@ -113,7 +113,7 @@ class NodeContext:
         """See the plug."""
         if self._tools.notebook is None:
             raise InvalidInput(what="no executor of notebooks is at hand", where=self.path, next="Run it in a workspace: hishamos batch.")
-        return self._tools.notebook(notebook, parameters, output, acting=f"{self.run.id}/{self.path}", timeout_s=self.limit_s)
+        return self._tools.notebook(notebook, parameters, output, run=self.run, step=self.path, timeout_s=self.limit_s)
 
     def workspace(self, place: str = "") -> Any:
         """See the plug."""
@@ -138,6 +138,7 @@ class NodeContext:
             project=self.run.project,
             parent=self.run.id,
             user_name=self.run.user_name,
+            key_prefix=self.run.key_prefix,
             steps_total=len(definition.steps),
             created_at=self.moment,
         )
@@ -172,4 +173,5 @@ class NodeContext:
             command=command,
             project=self.run.project,
             user=self.run.user_name,
+            key_prefix=self.run.key_prefix,
         )

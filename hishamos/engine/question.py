@@ -28,15 +28,26 @@ class Question:
     """Implements :class:`hishamos.engine.agent_loop.Desk`; cancelling ``answer`` cancels what is under way.
 
     ``talk``: returns the answer or what it waits for; called again from the top each time that has come. ``workspace``: makes the workspace
-    for the tool at a place. ``model``: what to ask before all else. ``fresh``: the key was made for this very question.
+    for the tool at a place. ``model``: what to ask before all else. ``fresh``: the key was made for this very question. ``run_budget_nanos``: the
+    limit of the run that it belongs to, if it does.
     Raises at once what ``talk`` raises on its first entry.
     """
 
     def __init__(
-        self, tools: Tools, talk: Callable[[Question], Done | Waiting], key: str, tags: Tags, *, fresh: bool, workspace: Callable[[str], Any], model: str | None
+        self,
+        tools: Tools,
+        talk: Callable[[Question], Done | Waiting],
+        key: str,
+        tags: Tags,
+        *,
+        fresh: bool,
+        workspace: Callable[[str], Any],
+        model: str | None,
+        run_budget_nanos: int | None = None,
     ) -> None:
         self.answer: Future[Done] = Future()
         self._tools, self._talk, self._key, self._tags, self._fresh, self._workspace, self._model = tools, talk, key, tags, fresh, workspace, model
+        self._run_budget_nanos = run_budget_nanos
         self._answers: dict[str, Answer[Any]] = {}
         self._calls: list[PendingCall] = []
         self._jobs: list[Job] = []
@@ -55,7 +66,7 @@ class Question:
         if place not in self._answers:
             key = self._key if place == FIRST else f"{self._key}/{place}"
             tags = self._tags.model_copy(update={"command": command, "agent": agent})
-            call = self._tools.gateway.submit(request, key=key, tags=tags, fresh=self._fresh)
+            call = self._tools.gateway.submit(request, key=key, tags=tags, run_budget_nanos=self._run_budget_nanos, fresh=self._fresh)
             self._calls.append(call)
             self._answers[place] = Answer(call.outcome)
             if self._over or self.answer.cancelled():  # it ended while this was handed in

@@ -118,10 +118,12 @@ class Runner:
             self._dispatch(run)
         return [*woken, *found]
 
-    def ask(self, request: ModelRequest, *, key: str, tags: Tags, repairs: int, what: str, fresh: bool = False) -> Future[Done]:
-        """Ask a model outside of a run, with repairs; cancelling the future cancels the call under way.
+    def ask(
+        self, request: ModelRequest, *, key: str, tags: Tags, repairs: int, what: str, fresh: bool = False, run_budget_nanos: int | None = None
+    ) -> Future[Done]:
+        """Ask a model outside of a run's graph, with repairs; cancelling the future cancels the call under way.
 
-        ``fresh``: the key was made for this very question.
+        ``fresh``: the key was made for this very question; ``run_budget_nanos``: the limit of the run in the tags, if there is one.
 
         The future fails with what the gateway reports, typed. Raises at once what :meth:`ModelGateway.submit` raises.
         """
@@ -130,15 +132,17 @@ class Runner:
             place = itertools.count()
             return converse(request, lambda one: question.ask(str(next(place)), one, tags.command, tags.agent), repairs, what)
 
-        return Question(self._tools, talk, key, tags, fresh=fresh, workspace=_no_workspace, model=None).answer
+        return Question(self._tools, talk, key, tags, fresh=fresh, workspace=_no_workspace, model=None, run_budget_nanos=run_budget_nanos).answer
 
-    def give(self, task: Task, library: Library, *, key: str, tags: Tags, workspace: Callable[[str], Any], fresh: bool = False) -> Future[Done]:
+    def give(
+        self, task: Task, library: Library, *, key: str, tags: Tags, workspace: Callable[[str], Any], fresh: bool = False, run_budget_nanos: int | None = None
+    ) -> Future[Done]:
         """Give an agent a task outside of a run, as :meth:`ask`; ``workspace``: makes the workspace that the tool at a place is handed."""
 
         def talk(question: Question) -> Done | Waiting:
             return work(task, library, question)
 
-        return Question(self._tools, talk, key, tags, fresh=fresh, workspace=workspace, model=task.model).answer
+        return Question(self._tools, talk, key, tags, fresh=fresh, workspace=workspace, model=task.model, run_budget_nanos=run_budget_nanos).answer
 
     def soon(self, action: Callable[[], object]) -> None:
         """Run something short in the runner's threads."""

@@ -150,8 +150,11 @@ class Interrupted(Exception):
 class ExecuteNotebook(Protocol):
     """Executes a notebook in a process of its own (``hishamos.kernels``)."""
 
-    def __call__(self, notebook: Path, parameters: Mapping[str, Any], output: Path, *, acting: str, timeout_s: float) -> dict[str, Any]:
-        """Return where the executed notebook is and how many seconds it took; raise ``StepFailed`` with cell and reason."""
+    def __call__(self, notebook: Path, parameters: Mapping[str, Any], output: Path, *, run: Run, step: str, timeout_s: float) -> dict[str, Any]:
+        """Return where the executed notebook is and how many seconds it took; raise ``StepFailed`` with cell and reason.
+
+        ``run``, ``step``: what the notebook's calls belong to.
+        """
         ...
 
 

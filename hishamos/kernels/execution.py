@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import secrets
 import signal
 import subprocess
 import sys
@@ -14,7 +15,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from hishamos.errors import StepFailed
+from hishamos.errors import InvalidInput, StepFailed
+from hishamos.records.runs import Run
 
 POLL_S = 0.05
 
@@ -25,12 +27,14 @@ class NotebookExecutor:
     def __init__(self, root: Path) -> None:
         self._root = root
         self._running: set[int] = set()
+        self._acting: dict[str, tuple[Run, str]] = {}
+        """The runs and steps whose notebooks are at work, by the token that only their processes were given."""
         self._closed = False
 
-    def execute(self, notebook: Path, parameters: Mapping[str, Any], output: Path, *, acting: str, timeout_s: float) -> dict[str, Any]:
+    def execute(self, notebook: Path, parameters: Mapping[str, Any], output: Path, *, run: Run, step: str, timeout_s: float) -> dict[str, Any]:
         """Execute ``notebook`` with ``parameters`` into ``output``, which appears only when it is complete.
 
-        ``acting``: the run and step (``RUN/path``) that calls made in the notebook belong to. ``timeout_s``: seconds for the whole notebook.
+        ``run``, ``step``: what calls made in the notebook belong to, see :meth:`acting`. ``timeout_s``: seconds for the whole notebook.
         Raises :class:`StepFailed` with the failing cell and the reason; the output then holds what had run.
         """
         output.parent.mkdir(parents=True, exist_ok=True)
@@ -38,7 +42,12 @@ class NotebookExecutor:
         with tempfile.TemporaryDirectory(prefix="hishamos-nb-") as folder:
             given, outcome, part = Path(folder) / "parameters.json", Path(folder) / "outcome.json", Path(folder) / output.name
             given.write_text(json.dumps(dict(parameters)), encoding="utf-8")
-            ended = self._run([str(notebook), str(part), "--parameters", str(given), "--outcome", str(outcome)], acting, timeout_s)
+            token = secrets.token_hex(16)
+            self._acting[token] = (run, step)
+            try:
+                ended = self._run([str(notebook), str(part), "--parameters", str(given), "--outcome", str(outcome)], token, timeout_s)
+            finally:
+                del self._acting[token]
             if part.exists():
                 draft = output.with_suffix(".part")
                 draft.write_bytes(part.read_bytes())
@@ -48,6 +57,17 @@ class NotebookExecutor:
             cell = "" if found["cell"] is None else f", cell {found['cell']}"
             raise StepFailed(step=f"{notebook.name}{cell}", reason=found["reason"], output=str(output))
         return {"output": str(output), "seconds": round(time.monotonic() - begun, 3)}
+
+    def acting(self, token: str) -> tuple[Run, str]:
+        """Return the run and step that a notebook at work belongs to; it knows only its token, so it can't name another's.
+
+        Raises :class:`InvalidInput` once the notebook is not waited for any more: what it does then, nobody would read.
+        """
+        found = self._acting.get(token)
+        if found is None:
+            what = "this notebook's step has ended, or was begun by a server that is gone"
+            raise InvalidInput(what=what, where="HISHAMOS_ACTING", next="Its run goes on without this process: see hishamos runs.")
+        return found
 
     def close(self) -> None:
         """End every notebook that is at work."""

@@ -14,11 +14,11 @@ class AuditEntry(Record):
     happened_at: datetime
     actor: str
     action: str
-    """``service.verb``: ``ledger.reprice``, ``ledger.settle``."""
+    """``service.verb``: ``ledger.reprice``, ``ledger.settle``, ``budgets.set``, ``budgets.remove``."""
     subject: str
-    """What was changed: a model, an attempt's id."""
+    """What was changed: a model, an attempt's id, a budget's name."""
     value_before: str | None = None
-    """A price as JSON, or nano-dollars; None: there was none."""
+    """A price or a budget's terms as JSON, or nano-dollars; None: there was none."""
     value_after: str | None = None
     attempts: int | None = None
     """How many attempts it changed, where it is about money."""

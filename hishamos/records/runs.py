@@ -84,6 +84,8 @@ class Run(Record):
     parent: str | None = None
     """The run whose step started this one, if any."""
     user_name: str | None = None
+    key_prefix: str | None = None
+    """The API key that it was started with: all its calls count for that key's budgets, whoever works on it."""
     where: Literal["server", "kernel", "worker"] = "server"
     waiting_for: str | None = None
     """In words: ``approval of step approve``."""

@@ -32,6 +32,7 @@ class Requests:
 
     def __init__(self, root: Path) -> None:
         self.places = Places(root)
+        self._acting = _acting(root)
         self._connections = Connections()
         self._lock = threading.RLock()
         self._server: ServerInfo | None = None
@@ -105,7 +106,7 @@ class Requests:
     def _once(self, verb: Verb, body: bytes, identity: str, tried: int) -> Any:
         server = self.server
         self._hand_over(server)
-        response, data = self._post(server, f"/v1/{verb.service}/{verb.name}", body, _headers(identity, tried))
+        response, data = self._post(server, f"/v1/{verb.service}/{verb.name}", body, self._headers(identity, tried))
         if response.getheader("Content-Type") == ARROW:
             return _frame(data)
         return answer_adapter(verb.service, verb.name).validate_json(data)
@@ -117,7 +118,7 @@ class Requests:
         connections = Connections()
         connection = connections.get(server.address.removeprefix("unix:"))
         try:
-            connection.request("POST", f"/v1/{verb.service}/{verb.name}", body, {**_headers(identity, 0), "Content-Type": "application/json"})
+            connection.request("POST", f"/v1/{verb.service}/{verb.name}", body, {**self._headers(identity, 0), "Content-Type": "application/json"})
             response = connection.getresponse()
             if response.status != http.HTTPStatus.OK:
                 raise from_wire(json.loads(response.read())["error"])
@@ -136,6 +137,9 @@ class Requests:
             raise
         finally:
             connections.drop()
+
+    def _headers(self, identity: str, tried: int) -> dict[str, str]:
+        return {"X-Request-Id": identity, "X-Try": str(tried), **self._acting}
 
     def _post(self, server: ServerInfo, path: str, body: bytes, headers: dict[str, str]) -> tuple[http.client.HTTPResponse, bytes]:
         connection = self._connections.get(server.address.removeprefix("unix:"))
@@ -200,10 +204,11 @@ def _body(verb: Verb, arguments: dict[str, Any]) -> bytes:
         raise InvalidInput(what=what, where=f"ws.{verb.service}.{verb.name}", next="Pass plain values: text, numbers, lists, dicts.") from None
 
 
-def _headers(identity: str, tried: int) -> dict[str, str]:
-    """The request's id, the how manieth time it is sent and, in a notebook that a step executes, the run and step that its calls belong to."""
-    acting = os.environ.get("HISHAMOS_ACTING")
-    return {"X-Request-Id": identity, "X-Try": str(tried), **({"X-Acting": acting} if acting else {})}
+def _acting(root: Path) -> dict[str, str]:
+    """In a notebook that a step of this workspace executes, the token by which its server knows the step; another's has no use for it."""
+    token = os.environ.get("HISHAMOS_ACTING")
+    here = token and Path(os.environ.get("HISHAMOS_WORKSPACE", "")).resolve() == root.resolve()
+    return {"X-Acting": token} if token and here else {}
 
 
 def _frame(data: bytes) -> Any:

@@ -26,6 +26,7 @@ from hishamos.errors import HishamosError, InvalidInput, ServerClosing, ServerEr
 from hishamos.records.record import new_id
 from hishamos.records.workspaces import Pong
 from hishamos.server.host import Host
+from hishamos.workspace import Workspace
 
 THREADS = 16
 BEAT_S = 15.0
@@ -138,13 +139,13 @@ class Application:
         self,
         verb: Verb,
         arguments: dict[str, Any],
-        serving: Callable[[], AbstractContextManager[None]],
+        serving: Callable[[], AbstractContextManager[Workspace]],
         method: str,
         finish: Callable[[Any], Any] | None = None,
     ) -> Any:
         def work() -> Any:
-            with serving():
-                value = getattr(getattr(self.host.workspace, verb.service), method)(**arguments)
+            with serving() as workspace:
+                value = getattr(getattr(workspace, verb.service), method)(**arguments)
                 return finish(value) if finish else value
 
         loop = asyncio.get_running_loop()

@@ -52,10 +52,10 @@ class Host:
         return self.wanted()
 
     @contextmanager
-    def serving(self, identity: str | None, acting: str | None, *, first: bool) -> Iterator[None]:
-        """Let changes made inside carry the client-made id (``first``: never sent before), and calls the run and step they belong to."""
-        with self.composed.request(identity, acting, first=first):
-            yield
+    def serving(self, identity: str | None, acting: str | None, *, first: bool) -> Iterator[Workspace]:
+        """Hand out the caller's workspace, in which changes carry the client-made id (``first``: never sent before); ``acting``: a notebook's token."""
+        with self.composed.request(identity, acting, first=first) as workspace:
+            yield workspace or self.workspace
 
     def redacted(self, text: str) -> str:
         """Return a text without any key that was handed over."""

@@ -16,6 +16,7 @@ from hishamos.records.record import nanos
 from hishamos.services.service import Service, implements
 from hishamos.store import spend as questions
 from hishamos.store import thresholds
+from hishamos.store.limits import change_budget
 
 if TYPE_CHECKING:
     from hishamos.store.connectors import Transaction
@@ -42,9 +43,10 @@ class BudgetsService(Service):
     def set(self, name: str, *, limit_usd: str, scope: str = "workspace", period: Period = "month", hard: bool = True, warn_at: Sequence[str] = ()) -> Budget:
         self._not_in_file(name)
         budget = _checked(name, limit_usd, scope, period, hard=hard, warn_at=warn_at)
+        who = {"actor": self.actor.name, "request_id": self.change_id()}
 
         def work(transaction: Transaction) -> Budget:
-            self.machinery.ledger.put_budget(transaction, budget, "stored")
+            change_budget(transaction, self.machinery.ledger, name, budget, **who)
             return Budget(name=name, scope=scope, period=period, limit_nanos=nanos(budget.limit_usd), hard=hard, warn_at=budget.warn_at)
 
         self.change("budgets.set", Budget, work)
@@ -53,7 +55,8 @@ class BudgetsService(Service):
     def remove(self, name: str) -> None:
         self._not_in_file(name)
         self.get(name)
-        self.change("budgets.remove", type(None), lambda transaction: self.machinery.ledger.drop_budget(transaction, name))
+        ledger, who = self.machinery.ledger, {"actor": self.actor.name, "request_id": self.change_id()}
+        self.change("budgets.remove", type(None), lambda transaction: change_budget(transaction, ledger, name, None, **who))
 
     def _not_in_file(self, name: str) -> None:
         if name in self.machinery.settings().budgets:

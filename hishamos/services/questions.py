@@ -29,7 +29,9 @@ def ask(
     """
     called, fresh = call_key(key)
     belongs = tags(service, project, command, agent)
-    question = service.machinery.runner.ask(request, key=called, tags=belongs, repairs=repairs, what=what, fresh=fresh)
+    acting, runner = acting_run.get(), service.machinery.runner
+    limit = acting.budget_nanos if acting else None
+    question = runner.ask(request, key=called, tags=belongs, repairs=repairs, what=what, fresh=fresh, run_budget_nanos=limit)
     return _result_of(question, command, agent)
 
 
@@ -41,7 +43,9 @@ def give(service: Service, task: Task, *, key: str | None, project: str | None) 
     def workspace(place: str) -> Any:
         return machinery.workspace_as(service.actor, acting, f"{called}/{place}")
 
-    return _result_of(machinery.runner.give(task, machinery.catalog, key=called, tags=belongs, workspace=workspace, fresh=fresh), None, task.agent.name)
+    limit = acting.budget_nanos if acting else None
+    given = machinery.runner.give(task, machinery.catalog, key=called, tags=belongs, workspace=workspace, fresh=fresh, run_budget_nanos=limit)
+    return _result_of(given, None, task.agent.name)
 
 
 def _result_of(question: Future[Done], command: str | None, agent: str | None) -> Future[CommandResult]:
@@ -78,7 +82,7 @@ def tags(service: Service, project: str | None, command: str | None, agent: str 
         workflow=(acting.workflow or None) if acting else None,
         agent=agent,
         command=command,
-        project=project or (acting.project if acting else None),
+        project=acting.project_for(project) if acting else project,
         user=service.actor.name,
         key_prefix=service.actor.key_prefix,
     )

@@ -38,10 +38,16 @@ class ActingRun:
     project: str | None = None
     step: str | None = None
     """The step's path, where the caller is a notebook that a step executes: its calls belong to that step."""
+    budget_nanos: int | None = None
+    """The run's own limit: what its functions and notebooks ask is held to it like its steps' calls."""
+
+    def project_for(self, asked: str | None) -> str | None:
+        """Return whose project pays: the run's own, for no step may leave its budget by naming another."""
+        return self.project or asked
 
 
 acting_run: ContextVar[ActingRun | None] = ContextVar("acting_run", default=None)
-"""Set by the composition root around each call of a ``python`` step's workspace; None for a call of a face."""
+"""Set by the composition root around each call of a ``python`` step's workspace or a notebook that a step executes; None for a call of a face."""
 
 
 @dataclass

@@ -10,7 +10,7 @@ from hishamos.errors import InvalidInput
 from hishamos.records.definitions import WorkflowDefinition
 from hishamos.records.record import nanos, new_id, now
 from hishamos.records.runs import Run, RunKind, RunState
-from hishamos.services.service import Service
+from hishamos.services.service import Service, acting_run
 
 if TYPE_CHECKING:
     from hishamos.store.connectors import Transaction
@@ -41,7 +41,7 @@ def start_run(
     definitions it keeps, else those that the workflow names now; ``rows``: a map's inputs; ``files``: hash and size of file inputs;
     ``steps``: those that it has not to do, with what they gave; ``told``: what its first event says.
     """
-    machinery = service.machinery
+    machinery, acting = service.machinery, acting_run.get()
     if model is not None:
         machinery.models.check(model)
     kept = pinned or machinery.catalog.pin(workflow)
@@ -53,8 +53,9 @@ def start_run(
         state=RunState.QUEUED,
         inputs=dict(inputs),
         model=model,
-        project=project,
+        project=acting.project_for(project) if acting else project,
         user_name=service.actor.name,
+        key_prefix=service.actor.key_prefix,
         steps_total=len(rows) or len(workflow.steps),
         budget_nanos=budget_nanos(budget_usd),
         created_at=now(),

@@ -210,7 +210,7 @@ class StoreJournal(WaitingRuns):
         ``steps``: what it need not do; ``told``: its first event's words.
         """
         values = {
-            **run.model_dump(include={"id", "name", "version", "model", "project", "user_name", "steps_total", "budget_nanos", "created_at"}),
+            **run.model_dump(include={"id", "name", "version", "model", "project", "user_name", "key_prefix", "steps_total", "budget_nanos", "created_at"}),
             "kind": run.kind.value,
             "state": run.state.value,
             "place": run.where,

@@ -91,6 +91,10 @@ def test_an_invoice_is_held_against_the_ledger(paying: Any):
     assert differs.returncode == 1
     assert "0.000001" in differs.stdout
     assert "Only on the invoice: gpt-9" in differs.stdout
+    paying.file("odd.csv", f"date,model,cost\n{day},gpt-4.1-mini,0.000112\n{day},[/red] [bold]x :warning:,0.5\n")
+    odd = paying.type("reconcile", "odd.csv")
+    assert odd.returncode == 1, odd.stderr
+    assert "Only on the invoice: [/red] [bold]x :warning: (" in odd.stdout
     document = paying.json("reconcile", "more.csv", "--threshold", "0.00001", code=1)
     assert [(row["model"], row["difference_usd"], row["differs"]) for row in document["rows"]] == [
         ("gpt-9", "0.5", True),
@@ -152,6 +156,9 @@ def test_a_passed_share_is_told_by_the_call_and_by_the_budget(paying: Any):
     assert (warning["share"], warning["budget"], warning["passed_at"][-1]) == ("0.5", "month", "Z")
     assert "50.0 %" in paying.type("budget").stdout
     assert paying.type("budget", "set", "bad", "--limit", "1", "--warn-at", "80").returncode == 2
+    [entry] = paying.json("audit", "--action", "budgets.set")
+    assert (entry["actor"], entry["subject"], entry["value_before"], "0.005" in entry["value_after"]) == ("owner", "month", None, True)
+    assert "month" in paying.type("audit").stdout
 
 
 def test_a_run_tells_what_it_passed(paying: Any):

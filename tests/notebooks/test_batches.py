@@ -6,6 +6,8 @@ import csv
 import json
 import os
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -105,3 +107,29 @@ def test_bad_input_is_told_before_anything_starts(workspace_dir: Path) -> None:
     with pytest.raises(InvalidInput, match="is no notebook"):
         ws.batch.start(str(plain), [{"text": "x"}])
     assert ws.runs.list() == []
+
+
+@pytest.mark.parametrize("engine", ["duckdb", "postgres"])
+def test_a_notebook_s_calls_belong_to_its_row_and_no_other_process_can_say_so(workspace_dir: Path, engine: str, request: pytest.FixtureRequest) -> None:
+    if engine == "postgres":
+        (workspace_dir / "hishamos.toml").write_text(f'[workspace]\nstore = "{request.getfixturevalue("postgres_url")}"\n')
+    body = (
+        "import os, hishamos\n"
+        "from hishamos.errors import InvalidInput\n"
+        "hishamos.open().commands.run('classify_bug', {'text': 'It crashes'}, model='offline/extractive')\n"
+        "os.environ['HISHAMOS_ACTING'] = 'made up'\n"
+        "try: hishamos.open().runs.list()\n"
+        "except InvalidInput as error: assert 'has ended' in str(error)\n"
+        "else: raise AssertionError('a token that nobody gave is taken')\n"
+        "hishamos.open(os.path.join(os.getcwd(), 'other')).runs.list()  # another workspace's server is not told\n"
+    )
+    (workspace_dir / "other").mkdir()
+    (workspace_dir / "other" / "hishamos.toml").touch()
+    ws = hishamos.open(workspace_dir)
+    try:
+        run = ws.batch.start(notebook(workspace_dir, body), [{"number": 1}]).wait(180)
+    finally:
+        subprocess.run([sys.executable, "-m", "hishamos", "server", "stop"], cwd=workspace_dir / "other", check=True, capture_output=True)
+    assert run.state == "succeeded", ws.batch.rows(run.id)[0].error
+    [call] = ws.runs.calls(run.id)
+    assert (call.step_id, call.workflow, call.user_name) == ("notebooks[0]", None, "owner")

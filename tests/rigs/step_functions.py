@@ -87,3 +87,10 @@ def untyped(value) -> None:  # type: ignore[no-untyped-def]
 @tool
 def undescribed(value: int) -> None:
     calls.append(value)
+
+
+def ask_and_map(ws: Any, command: str) -> str:
+    """Ask once, and over two rows, as the run that the step belongs to; returns the map's run."""
+    ws.commands.run(command, {"text": "in a function"})
+    started = ws.commands.start_map(command, [{"text": "a"}, {"text": "b"}])
+    return str(ws.runs.wait(started.id).id)
