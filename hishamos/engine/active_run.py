@@ -6,30 +6,26 @@ import logging
 from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
-from datetime import timedelta
 
-from hishamos.contracts.journal import WENT_BACK, Batch, Claim, RunChange, Signals
+from hishamos.contracts.journal import Batch, Claim, RunChange, Signals
 from hishamos.engine.context import NodeContext
-from hishamos.engine.dormant import Dormant
-from hishamos.engine.failures import UNDECLARED, failure, tries, typed
+from hishamos.engine.failures import failure, typed
 from hishamos.engine.graph import Graph
+from hishamos.engine.holding import Holding
 from hishamos.engine.mailbox import Mailbox
-from hishamos.engine.naps import Naps
 from hishamos.engine.node import Family, Node
 from hishamos.engine.rows import RowBook, book_of
 from hishamos.engine.scribe import Scribe
+from hishamos.engine.setbacks import Setbacks
 from hishamos.engine.steptype import Children, Done, Interrupted, Result, Skipped, Waiting
 from hishamos.engine.templates import condition
+from hishamos.engine.time_limits import Limits
 from hishamos.engine.tools import Tools
 from hishamos.engine.undoing import Undoing, run_failed
-from hishamos.errors import HishamosError, LeaseLost, LoopEnded, StepTimedOut, StoreError
-from hishamos.records.definitions import Goto
+from hishamos.errors import HishamosError, LeaseLost, StoreError
 from hishamos.records.runs import RunState, StepState
 
 log = logging.getLogger(__name__)
-LONGEST_TIMER_S = 3600.0
-"""A step that waits longer is looked at now and then: the clock may be set, and a machine may sleep."""
-_GOES_ON = {False: "The run goes on: on_error is continue.", True: "The run goes on further down: on_error is goto."}
 
 
 class Execution:
@@ -42,15 +38,13 @@ class Execution:
         self._graph = Graph(claim)
         self._mailbox = Mailbox(claim.lease.run, tools.pool, self._settle, self._break)
         self._todo: deque[tuple[Node, int]] = deque()
-        self._active = 0
-        self._people: dict[str, Node] = {}
-        self._dormant = Dormant()
         self._undo: Undoing | None = None
-        self._naps = Naps(tools, self.post, lambda node: self._go([node]))
-        self._failed: Node | None = None
         self._wish: str | None = claim.signals.wish
         self._book: RowBook | None = None
         self._scribe = Scribe(tools, claim.lease, self._graph, claim.signals.decisions, post=self.post, heard=self._heard, ended=self._told)
+        self._holding = Holding(tools, self._scribe, post=self.post, go=self._go)
+        self._setbacks = Setbacks(tools, claim.run, self._graph, self._scribe, self._holding, go=self._go, ended=self._ended)
+        self._limits = Limits(tools, post=self.post, late=self._setbacks.too_late)
 
     # the mailbox
 
@@ -65,20 +59,18 @@ class Execution:
     def renew(self) -> None:
         """Keep the lease and see what others asked for."""
         self.post(self._scribe.listen)
-        if self._dormant.at_work:
+        if self._holding.at_work:
             self.look_again()
 
     def look_again(self) -> None:
         """Enter the steps again that wait for a time, an event or another run."""
-        self.post(self._look_again_at_all)
+        self.post(self._holding.look_again)
 
     def hand_back(self) -> None:
         """Stop before the next call and queue the run, for the next server."""
         self.post(lambda: self._wished("leave"))
 
     def _begin(self) -> None:
-        self._people.clear()
-        self._dormant.clear()
         ready = self._graph.start()
         if not self._graph.undoing:
             self._go(ready)
@@ -105,30 +97,29 @@ class Execution:
             if not overtaken and not (self._blocked and node.inputs is None):
                 self._enter(node)
         if self._blocked:
-            self._naps.drop_all()
-        if not self._active and not self._naps and self._scribe.idle:
+            self._holding.wake_all()
+        if not self._holding.busy and self._scribe.idle:
             self._conclude()
         self._scribe.flush()
 
     @property
     def _blocked(self) -> bool:
-        return (self._failed is not None and self._undo is None) or self._wish is not None
+        return (self._setbacks.lost is not None and self._undo is None) or self._wish is not None
 
     def _conclude(self) -> None:
         moment = self._tools.clock()
         if self._undo is not None:
             self._undo_next(self._undo)
-        elif self._failed is not None:
+        elif self._setbacks.lost is not None:
             self._graph.cancel_open(self._scribe.step, moment)
-            self._end_badly(RunState.FAILED, run_failed(self.claim.run, self._failed))
+            self._end_badly(RunState.FAILED, run_failed(self.claim.run, self._setbacks.lost))
         elif self._graph.complete:
             self._finish()
         elif self._wish is not None:
             state = RunState.QUEUED if self._wish == "leave" else RunState.PAUSED
             self._scribe.conclude(RunChange(state, moment))
-        elif (self._people or self._dormant) and not self._dormant.at_work:
-            what = [f"approval of step {path}" for path in self._people] + [f"{node.person} (step {node.path})" for node in self._dormant]
-            self._scribe.conclude(RunChange(RunState.WAITING, moment, waiting_for=", ".join(what)))
+        elif self._holding.told and not self._holding.at_work:
+            self._scribe.conclude(RunChange(RunState.WAITING, moment, waiting_for=self._holding.told))
 
     def _finish(self) -> None:
         moment = self._tools.clock()
@@ -157,28 +148,26 @@ class Execution:
 
     def _cancel(self) -> None:
         for node in self._graph.open_nodes():
-            self._let_go(node, cancel=True)
+            self._holding.let_go(node, cancel=True)
         moment = self._tools.clock()
         self._graph.cancel_open(self._scribe.step, moment)
         self._todo.clear()
-        self._naps.drop_all()
-        self._dormant.clear()
-        self._active = 0
-        self._failed = self._wish = None
+        self._holding.clear()
+        self._setbacks.lost = self._wish = None
         self._end_badly(RunState.CANCELLED, None)
 
     # a step
 
     def _enter(self, node: Node) -> None:
         if node.due is not None:
-            self._naps.begin(node, node.due)
+            self._holding.nap(node, node.due)
             return
         try:
             result = self._prepared(node) or node.kind.run(self._context(node), node.inputs)
         except Interrupted:
             return
         except Exception as error:  # noqa: BLE001 - whatever a step raises is its failure
-            self._fail(node, error)
+            self._setbacks.fail(node, error)
             return
         if isinstance(result, Waiting):
             self._wait(node, result)
@@ -198,10 +187,12 @@ class Execution:
         kind = node.kind
         node.take_inputs(scope)
         if not kind.composite or node.limit_s is not None:
-            self._limit(node)
+            self._limits.begin(node)
         # A map over a table has thousands of rows: each is written once, when it has ended; what it is asking stands in the ledger.
         if not node.quiet or node.attempt > 1:
-            self._changed(node, event=node.parent is None)
+            self._scribe.step(node)
+            if node.parent is None:
+                self._scribe.event(node, node.person or "")
         return None
 
     def _context(self, node: Node) -> NodeContext:
@@ -212,89 +203,17 @@ class Execution:
             node,
             held=self._wish is not None,
             book=self._rows,
-            began=lambda: self.post(lambda: self._limit(node) if node.attempt == attempt and not node.ended else None),
+            began=lambda: self.post(lambda: self._limits.begin(node) if node.attempt == attempt and not node.ended else None),
             keep=self._scribe.row,
-            end_by=lambda seconds, error: self._end_by(node, seconds, error),
+            end_by=lambda seconds, error: self._limits.end_by(node, seconds, error),
             scope=lambda: self._graph.scope(node),
         )
-
-    def _end_by(self, node: Node, seconds: float, error: HishamosError) -> None:
-        if node.ends is None:
-            node.ends = (self._tools.timers.clock() + seconds, error)
-            self._limit(node)
-
-    def _limit(self, node: Node) -> None:
-        if node.timer is not None:
-            node.timer.cancel()
-        seconds = node.limit_s or self._tools.settings().step_timeout_s
-        error: HishamosError | None = None
-        if node.ends is not None and node.ends[0] - self._tools.timers.clock() <= seconds:
-            seconds, error = max(0.0, node.ends[0] - self._tools.timers.clock()), node.ends[1]
-        attempt = node.attempt
-        node.timer = self._tools.timers.after(seconds, lambda: self.post(lambda: self._too_late(node, attempt, seconds, error)))
-
-    def _too_late(self, node: Node, attempt: int, seconds: float, error: HishamosError | None) -> None:
-        if node.attempt != attempt or node.ended or node.state is StepState.PENDING or node.path in self._people or node in self._dormant:
-            return
-        if node.awaited:
-            self._active -= 1
-        for child in self._graph.open_below(node):
-            self._active -= 1 if child.awaited else 0
-            self._naps.drop(child)
-            self._let_go(child, cancel=True)
-            child.state, child.finished_at, child.person = StepState.CANCELLED, self._tools.clock(), None
-            self._scribe.step(child)
-        self._let_go(node, cancel=True)
-        self._fail(node, error or StepTimedOut(step=node.path, seconds=seconds, run=self.claim.run.id))
 
     def _wait(self, node: Node, waiting: Waiting) -> None:
         if waiting.children is not None:
             self._adopt(node, waiting.children)
-        elif waiting.words is not None:
-            self._hold(node, waiting)
         else:
-            pending = [answer for answer in waiting.on if not answer.ready]
-            node.awaited = len(waiting.on)
-            self._active += 1
-            attempt = node.attempt
-            for answer in waiting.on:
-                answer.future.add_done_callback(lambda _: self.post(lambda: self._answered(node, attempt)))
-            if not pending and not waiting.on:
-                raise RuntimeError(f"{node.path} waits for nothing")
-
-    def _hold(self, node: Node, waiting: Waiting) -> None:
-        """Wait for a person, a time, an event or another run: when nothing else is at work the run is let go until then."""
-        if node.timer is not None and node.limit_s is None:
-            node.timer.cancel()
-        if waiting.until is not None:
-            seconds = min(max(0.0, (waiting.until - self._tools.clock()).total_seconds()), LONGEST_TIMER_S)
-            node.timer = self._tools.timers.after(seconds, lambda: self.post(lambda: self._look_again(node)))
-        known = node.person == waiting.words and (node in self._dormant or self._people.get(node.path) is node)
-        if waiting.person is not None:
-            self._people[node.path] = node
-        else:
-            self._dormant.add(node, waiting)
-        node.person, node.state = waiting.words, StepState.WAITING
-        if not known:
-            self._changed(node, event=True)
-            self._scribe.urge()
-
-    def _look_again_at_all(self) -> None:
-        for node in self._dormant:
-            self._look_again(node)
-
-    def _look_again(self, node: Node) -> None:
-        """Enter a step that waits for a time, an event or another run: it says whether that has come."""
-        if not node.ended and node in self._dormant:
-            self._go([node])
-
-    def _answered(self, node: Node, attempt: int) -> None:
-        if node.attempt != attempt or node.ended or not node.awaited:
-            return
-        node.awaited -= 1
-        if node.awaited == 0:
-            self._active -= 1
-            self._go([node])
+            self._holding.begin(node, waiting)
 
     def _succeed(self, node: Node, result: Done | Skipped) -> None:
         if isinstance(result, Done):
@@ -305,76 +224,10 @@ class Execution:
             node.state = StepState.SKIPPED
             self._ended(node, result.reason)
 
-    def _fail(self, node: Node, raised: BaseException) -> None:
-        error = typed(raised, node.path)
-        tried = node.attempt - node.first + 1
-        most = 1 if node.kind.composite else tries(error, node.definition.retry, self._tools.settings().max_retries)
-        node.error = failure(error)
-        node.state = StepState.TIMED_OUT if isinstance(error, StepTimedOut) else StepState.FAILED
-        if tried < most and (self._failed is None or node.undoes):
-            self._try_again(node, tried, most)
-            return
-        goto = node.definition.on_error
-        skipped = self._graph.skipped_by(node) if node.parent is None else None
-        if isinstance(goto, Goto) and skipped is None and self._failed is None:
-            if node.jumps < (goto.at_most or 0):
-                self._go_back(node, goto)
-                return
-            error = LoopEnded(step=node.path, reason=node.reason, target=goto.goto, times=node.jumps)
-            node.error = failure(error)
-        if node.parent is None and node.undoes is None and not node.passed:
-            self._failed = self._failed or node
-        self._ended(node, f"{node.error.message} {_GOES_ON[skipped is not None]}" if node.passed else node.error.message)
-        for one in skipped or ():
-            one.state = StepState.SKIPPED
-            self._ended(one, f"{node.path} failed and goes on with {goto.goto if isinstance(goto, Goto) else ''}")
-
-    def _go_back(self, node: Node, goto: Goto) -> None:
-        """Run an earlier step again and all that come after it, in new attempts; the failure and these are journalled in one commit."""
-        node.jumps += 1
-        moment = self._tools.clock()
-        told = f"went back to {goto.goto}, {node.jumps} of {goto.at_most}, after: {node.reason}"
-        node.finished_at = moment
-        self._scribe.step(node)
-        self._scribe.event(node, node.error.message if node.error else "")
-        self._scribe.note(node, WENT_BACK, told)
-        for one in self._graph.again_from(goto.goto):
-            self._people.pop(one.path, None)
-            self._dormant.drop(one)
-            self._active -= 1 if one.awaited else 0
-            self._naps.drop(one)
-            self._let_go(one, cancel=True)
-            if not one.begun:
-                continue
-            if not one.ended:
-                one.state, one.finished_at, one.person, one.due = StepState.CANCELLED, moment, None, None
-                self._scribe.step(one)
-            one.open_next(series=True)
-            one.person = told[:1000] if one is node else None
-            self._scribe.step(one)
-        self._scribe.after_commit(lambda: self._go([self._graph.node(goto.goto)]))
-
-    def _try_again(self, node: Node, tried: int, most: int) -> None:
-        """Journal the failure and the time of the next try in one commit: whoever has the run then waits for what is left of it."""
-        self._let_go(node, cancel=True)
-        self._dormant.drop(node)
-        failed = node.error.message if node.error else node.state.value
-        node.finished_at = self._tools.clock()
-        self._scribe.step(node)
-        self._scribe.event(node, f"try {tried} of {most} failed: {failed}")
-        node.open_next(series=False)
-        due = node.due = self._tools.clock() + timedelta(seconds=(node.definition.retry or UNDECLARED).pause_s(tried))
-        node.person = f"try {tried + 1} of {most} at {due:%Y-%m-%d %H:%M:%S} UTC, after: {failed}"[:1000]
-        self._scribe.step(node)
-        self._scribe.urge()
-        self._naps.begin(node, due)
-
     def _ended(self, node: Node, message: str = "") -> None:
         node.finished_at = self._tools.clock()
         node.person = None
-        self._dormant.drop(node)
-        if node.timer is not None:
-            node.timer.cancel()
+        self._holding.end(node)
         self._scribe.step(node)
         self._scribe.event(node, message)
         if node.undoes is not None:
@@ -432,22 +285,13 @@ class Execution:
             self._wished(signals.wish)
         if signals.decisions > self._scribe.decisions:
             self._scribe.decisions = signals.decisions
-            self._look_again_at_all()
-            for path, decided in self._tools.journal.decisions(self.claim.run.id).items():
-                node = self._people.pop(path, None)
-                if node is not None:
-                    node.decided, node.state, node.person = decided, StepState.RUNNING, None
-                    self._go([node])
+            self._holding.look_again()
+            self._holding.decided(self._tools.journal.decisions(self.claim.run.id))
 
     def _rows(self) -> RowBook:
         if self._book is None:
             self._book = book_of(self.claim, self._tools.journal, self._tools.settings().route)
         return self._book
-
-    def _changed(self, node: Node, *, event: bool) -> None:
-        self._scribe.step(node)
-        if event:
-            self._scribe.event(node, node.person or "")
 
     # the end
 
@@ -477,21 +321,9 @@ class Execution:
         """Write nothing any more."""
         self._mailbox.closed = True
         for node in self._graph.open_nodes():
-            self._let_go(node, cancel=False)
+            self._holding.let_go(node, cancel=False)
         self._gone(self)
         if state is not None:
             self.done.set_result(state)
             return
         self.done.set_exception(error or RuntimeError("stopped"))
-
-    def _let_go(self, node: Node, *, cancel: bool) -> None:
-        if node.timer is not None:
-            node.timer.cancel()
-            node.timer = None
-        for call in node.calls:
-            call.detach(cancel=cancel)
-        for stop in node.stops:
-            stop()
-        for job in node.jobs:
-            self._tools.background.give_up(job)
-        node.awaited = 0

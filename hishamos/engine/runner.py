@@ -15,10 +15,11 @@ from typing import Any
 
 from hishamos.contracts.journal import Journal
 from hishamos.contracts.models import ModelGateway
-from hishamos.engine.active_run import LONGEST_TIMER_S, Execution
+from hishamos.engine.active_run import Execution
 from hishamos.engine.agent_loop import Task, work
 from hishamos.engine.background import Background
 from hishamos.engine.conversation import converse
+from hishamos.engine.holding import LONGEST_TIMER_S
 from hishamos.engine.outside import Outside, nothing_outside
 from hishamos.engine.question import Question
 from hishamos.engine.steptype import Done, ExecuteNotebook, Library, Waiting
