@@ -11,8 +11,9 @@ from hishamos.charts.attempts import waterfall_figure
 from hishamos.charts.formats import clock, count
 from hishamos.errors import HishamosError
 from hishamos.records.calls import Attempt
-from hishamos.records.runs import RUN_ENDED, Run, RunState, Step
+from hishamos.records.runs import RUN_ENDED, Run, RunKind, RunState, Step
 from parts.connection import guarded, workspace
+from parts.graphs import drawn_graph
 from parts.heads import badge, empty, head
 from parts.listings import attempts_table, seconds_between, spend_words, steps_table
 
@@ -54,6 +55,8 @@ def _live(identity: str, drawn: RunState) -> None:
         _numbers(run)
         if run.error:
             st.error(run.error.message, icon=":material/error:")
+        if run.kind is RunKind.WORKFLOW:
+            drawn_graph(ws.runs.picture(run.id, ground="dark" if st.context.theme.type == "dark" else "light"))
         calls = ws.runs.calls(run.id, limit=PAGE)
         tabs = st.tabs(["Steps", "Attempts", "Inputs and outputs", "Events"])
         with tabs[0]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from hishamos.cli.face import Face, pass_face
+from hishamos.cli.picturing import draw_picture, picture_option
 from hishamos.cli.verbs import Verb
 
 if TYPE_CHECKING:
@@ -48,15 +50,21 @@ def agents_verb(face: Face, *, name: str | None, capability: str | None) -> None
 
 @click.command("workflows", cls=Verb)
 @click.argument("name", required=False)
+@picture_option
 @pass_face
-def workflows_verb(face: Face, *, name: str | None) -> None:
+def workflows_verb(face: Face, *, name: str | None, picture: str | None) -> None:
     """List workflows, or show one."""
     with face.open() as workspace:
+        if name is None and picture is not None:
+            raise click.UsageError("Which workflow? --picture draws one.")
         if name is None:
             _list(face, "Workflows", workspace.workflows.list(), "hishamos run NAME -i key=value")
             return
+        if picture is not None:
+            draw_picture(face, picture, partial(workspace.workflows.picture, name))
+            return
         one = workspace.workflows.get(name)
-        steps = "\n".join(f"{step.id}  {step.type}  {step.description}".rstrip() for step in one.steps)
+        steps = "" if face.json else workspace.workflows.picture(one.name, format="text").text
         _one(face, one, one.inputs, [], then=f"hishamos run {one.name}{_typed(one.inputs)}", body=steps)
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import sys
 import warnings
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from hishamos.cli.face import Face, FinishedWith, pass_face
+from hishamos.cli.picturing import draw_picture, picture_option
 from hishamos.cli.verbs import Verb
 
 if TYPE_CHECKING:
@@ -42,12 +44,16 @@ def runs_verb(face: Face, *, state: str | None, kind: str | None, name: str | No
 @click.command("show", cls=Verb)
 @click.argument("run")
 @click.option("--attempts", is_flag=True, help="Show every attempt at a provider too.")
+@picture_option
 @pass_face
-def show_verb(face: Face, *, run: str, attempts: bool) -> None:
+def show_verb(face: Face, *, run: str, attempts: bool, picture: str | None) -> None:
     """Show one run: its steps, attempts at providers, results."""
     from hishamos.cli.documents import plain
 
     with face.open() as workspace:
+        if picture is not None:
+            draw_picture(face, picture, partial(workspace.runs.picture, run))
+            return
         found = workspace.runs.get(run)
         steps = workspace.runs.steps(found.id)
         calls = workspace.runs.calls(found.id) if attempts or face.json else []

@@ -11,6 +11,7 @@ from hishamos.contracts.shapes import Shape
 from hishamos.contracts.verbs import verb
 from hishamos.records.calls import Attempt, CommandResult, StreamEvent
 from hishamos.records.definitions import AgentDefinition, CommandDefinition, WorkflowDefinition
+from hishamos.records.pictures import Ground, Picture, PictureFormat
 from hishamos.records.results import Issue, IssueDraft, Project, Result, ResultDraft
 from hishamos.records.runs import Approval, Run, RunEvent, RunKind, RunState, Step, StepState
 from hishamos.records.workspaces import BatchRow, Finding, Health, MapRow, Pong, ProviderStatus
@@ -161,6 +162,11 @@ class Workflows(Protocol):
         """Parse and resolve a workflow's YAML without saving it; raises :class:`InvalidDefinition` with file, line, nearest match."""
         ...
 
+    @verb("workflows.read")
+    def picture(self, name: str, *, format: PictureFormat = "svg", ground: Ground = "light") -> Picture:
+        """Draw a workflow's graph: ``svg``, ``png``, ``mermaid`` or ``text``, on nothing. ``ground``: what it will stand on."""
+        ...
+
 
 class Runs(Protocol):
     """``ws.runs``: what runs, ran, or waits. A run may be named by any unambiguous beginning of its id, four characters or more."""
@@ -186,6 +192,11 @@ class Runs(Protocol):
     @verb("runs.read")
     def steps(self, run: str, *, under: str | None = None, state: StepState | None = None, after: str | None = None, limit: int = 1000) -> List[Step]:
         """Return the latest attempt of each step in the order of the graph; ``under``: the items of one map only."""
+        ...
+
+    @verb("runs.read")
+    def picture(self, run: str, *, format: PictureFormat = "svg", ground: Ground = "light") -> Picture:
+        """Draw the graph of the definition that the run was started with, and how each step stands; see :meth:`Workflows.picture`."""
         ...
 
     @verb("runs.read")

@@ -13,6 +13,7 @@ from hishamos.notebook import markup
 from hishamos.records.calls import Attempt, CommandResult
 from hishamos.records.definitions import AgentDefinition, CommandDefinition, Parameter, WorkflowDefinition
 from hishamos.records.money import Budget
+from hishamos.records.pictures import Picture
 from hishamos.records.results import Result
 from hishamos.records.runs import Run, RunState, Step
 
@@ -24,13 +25,15 @@ if TYPE_CHECKING:
 MOST_ITEMS = 40
 
 
-def run_card(run: Run, steps: Sequence[Step] = (), spend: pandas.DataFrame | None = None) -> str:
-    """Return a run's card: steps, chart of its calls by model, error, outputs."""
+def run_card(run: Run, steps: Sequence[Step] = (), spend: pandas.DataFrame | None = None, graph: Picture | None = None) -> str:
+    """Return a run's card: graph, steps, chart of its calls by model, error, outputs."""
     body = ""
     if not run.ended and run.steps_total:
         body += markup.progress(run.steps_done, run.steps_total)
     if run.waiting_for:
         body += f"<div>{markup.text(run.waiting_for)}</div>"
+    if graph is not None:
+        body += markup.graph(graph)
     if steps:
         body += steps_table(steps)
     if spend is not None and len(spend):
@@ -135,8 +138,8 @@ def result_card(result: Result) -> str:
     return markup.card(markup.head(result.title, offline=result.offline), body, foot)
 
 
-def definition_card(definition: CommandDefinition | AgentDefinition | WorkflowDefinition) -> str:
-    """Return a definition's card: what it is for, what it takes."""
+def definition_card(definition: CommandDefinition | AgentDefinition | WorkflowDefinition, graph: Picture | None = None) -> str:
+    """Return a definition's card: what it is for, what it takes. ``graph``: a workflow's, drawn."""
     body = f"<p>{markup.text(definition.description)}</p>"
     if isinstance(definition, CommandDefinition):
         body += _parameters(definition.parameters) + markup.folded("template", definition.template)
@@ -146,7 +149,7 @@ def definition_card(definition: CommandDefinition | AgentDefinition | WorkflowDe
         body += markup.folded("instructions", definition.instructions)
     else:
         rows = [(markup.text(step.id), markup.text(step.type), markup.text(", ".join(step.after)), markup.text(step.when or "")) for step in definition.steps]
-        body += _parameters(definition.inputs) + markup.table(("step", "type", "after", "when"), rows)
+        body += _parameters(definition.inputs) + (markup.graph(graph) if graph else markup.table(("step", "type", "after", "when"), rows))
     kind = type(definition).__name__.removesuffix("Definition").lower()
     return markup.card(markup.head(definition.name, kind), body, f"version {definition.version} · {markup.text(definition.source or 'python')}")
 
@@ -180,10 +183,20 @@ def plain(value: Any) -> str:
     if isinstance(value, CommandResult):
         offline = "  " + state_label("offline") if value.offline else ""
         return f"{value.output}\n{value.command or value.agent}  {state_label(value.status)}  {money(value.cost_nanos)}  {value.model}{offline}"
+    if isinstance(value, Picture):
+        return value.text if value.format == "text" else value.words
     return repr(value)
 
 
+def picture_card(picture: Picture) -> str:
+    """Return a picture as itself; text as text."""
+    if picture.format in {"svg", "png"}:
+        return markup.graph(picture)
+    return markup.folded(f"{picture.name}, {picture.format}", picture.text)
+
+
 CARDS: dict[type, Callable[[Any], str]] = {
+    Picture: picture_card,
     CommandResult: command_result_card,
     Result: result_card,
     CommandDefinition: definition_card,

@@ -10,6 +10,7 @@ from typing import Any
 
 from hishamos.charts.formats import state_colour, state_label
 from hishamos.charts.palette import ACCENTS
+from hishamos.records.pictures import Picture
 
 LONG = 400
 """A text longer than this many characters is folded."""
@@ -61,6 +62,15 @@ def picture(png: bytes, words: str) -> str:
     """Return a PNG that stands in the page itself."""
     data = base64.b64encode(png).decode()
     return f'<img alt="{html.escape(words)}" style="width:100%;max-width:560px;background:#fff;border-radius:4px" src="data:image/png;base64,{data}">'
+
+
+def graph(drawn: Picture) -> str:
+    """Return a drawn graph that stands in the page itself, in its own size or as wide as the page; it scrolls where it is tall."""
+    kind = "image/svg+xml" if drawn.format == "svg" else "image/png"
+    data = base64.b64encode(drawn.data).decode()
+    style = f"width:{drawn.width}px;max-width:100%;height:auto"
+    picture = f'<img alt="{html.escape(drawn.words)}" style="{style}" src="data:{kind};base64,{data}">'
+    return f'<div style="max-height:640px;overflow:auto;margin:6px 0">{picture}</div>'
 
 
 def folded(title: str, value: Any) -> str:

@@ -7,8 +7,10 @@ from collections.abc import Callable
 from typing import Any
 
 from hishamos.errors import HishamosError
-from hishamos.notebook.cards import CARDS, list_card, plain, run_card, workspace_card
-from hishamos.records.runs import Run, RunState
+from hishamos.notebook.cards import CARDS, definition_card, list_card, plain, run_card, workspace_card
+from hishamos.records.definitions import WorkflowDefinition
+from hishamos.records.pictures import Picture, PictureFormat
+from hishamos.records.runs import Run, RunKind, RunState
 from hishamos.workspace import Workspace
 
 REFRESH_S = 0.5
@@ -29,6 +31,7 @@ def install(workspace: Workspace) -> None:
         markup.for_type(kind, draw)
         words.for_type(kind, _printed(plain))
     markup.for_type(Run, lambda run: _static(workspace, run))
+    markup.for_type(WorkflowDefinition, lambda workflow: _drawn(workspace, workflow))
     words.for_type(Run, _printed(plain))
     markup.for_type(Workspace, workspace_card)
     words.for_type(Workspace, _printed(lambda shown: f"workspace {shown.root}"))
@@ -59,13 +62,25 @@ def watch(workspace: Workspace, identity: str, timeout_s: float | None) -> Run:
 
 
 def _live(workspace: Workspace, run: Run) -> str:
-    return run_card(run, workspace.runs.steps(run.id, limit=100))
+    return run_card(run, workspace.runs.steps(run.id, limit=100), graph=_graph(workspace, run, "svg"))
+
+
+def _graph(workspace: Workspace, run: Run, format: PictureFormat) -> Picture | None:
+    """A map or a batch is one step: a picture of it says nothing."""
+    return workspace.runs.picture(run.id, format=format) if run.kind is RunKind.WORKFLOW else None
+
+
+def _drawn(workspace: Workspace, workflow: WorkflowDefinition) -> str:
+    """Draw a workflow that the workspace knows in this very version; of any other the card lists the steps."""
+    known = {one.name: one.version for one in workspace.workflows.list()}
+    drawn = workspace.workflows.picture(workflow.name, format="png") if known.get(workflow.name) == workflow.version else None
+    return definition_card(workflow, drawn)
 
 
 def _static(workspace: Workspace, run: Run) -> str:
     run = workspace.runs.get(run.id)
     spend = workspace.ledger.spend(by="model", run=run.id) if run.attempts else None
-    return run_card(run, workspace.runs.steps(run.id, limit=1000), spend)
+    return run_card(run, workspace.runs.steps(run.id, limit=1000), spend, _graph(workspace, run, "png"))
 
 
 def _printed(draw: Callable[[Any], str]) -> Callable[[Any, Any, bool], None]:

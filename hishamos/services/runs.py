@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
+from hishamos.charts.pictures import graph_picture
 from hishamos.contracts.feeds import Feed
 from hishamos.contracts.journal import Decided, Pinned, Signal
 from hishamos.contracts.services import Decision, Runs
@@ -16,11 +17,14 @@ from hishamos.engine.inputs import file_facts, validated
 from hishamos.engine.timers import Timer
 from hishamos.errors import InvalidInput, UnknownName, nearest_hint
 from hishamos.records.calls import Attempt
+from hishamos.records.pictures import Ground, Picture, PictureFormat
 from hishamos.records.record import usd
 from hishamos.records.runs import EVENT_NAME, RUN_ENDED, Approval, Run, RunEvent, RunKind, RunState, Step, StepState
 from hishamos.services.forking import kept_rows
+from hishamos.services.graphs import run_graph
 from hishamos.services.service import Service, implements
 from hishamos.services.starting import start_run
+from hishamos.store.progress import children
 
 if TYPE_CHECKING:
     from hishamos.store.connectors import Transaction
@@ -59,6 +63,13 @@ class RunsService(Service):
     def calls(self, run: str, *, limit: int = 1000) -> List[Attempt]:
         """See the contract."""
         return self.machinery.journal.history.calls(self._id(run), limit=limit)
+
+    def picture(self, run: str, *, format: PictureFormat = "svg", ground: Ground = "light") -> Picture:
+        """See the contract."""
+        found, history = self.get(run), self.machinery.journal.history
+        tops = history.steps(found.id, under="", state=None, after=None, limit=10_000)
+        graph = run_graph(found, history.pinned(found.id).workflow, tops, children(self.machinery.store, found.id))
+        return graph_picture(graph, format, ground)
 
     def cost(self, run: str) -> int:
         """See the contract."""

@@ -6,10 +6,13 @@ from builtins import list as List  # noqa: N812 - every contract has a verb name
 from collections.abc import Mapping
 from typing import Any
 
+from hishamos.charts.pictures import graph_picture
 from hishamos.contracts.services import Workflows
 from hishamos.engine.inputs import file_facts, validated
 from hishamos.records.definitions import WorkflowDefinition
+from hishamos.records.pictures import Ground, Picture, PictureFormat
 from hishamos.records.runs import Run
+from hishamos.services.graphs import workflow_graph
 from hishamos.services.service import Service, implements
 from hishamos.services.starting import start_run
 
@@ -59,6 +62,10 @@ class WorkflowsService(Service):
     def check(self, text: str, *, file: str = "<text>") -> WorkflowDefinition:
         """See the contract."""
         return self.machinery.catalog.check(text, file)
+
+    def picture(self, name: str, *, format: PictureFormat = "svg", ground: Ground = "light") -> Picture:
+        """See the contract."""
+        return graph_picture(workflow_graph(self.get(name)), format, ground)
 
 
 def _project(workflow: WorkflowDefinition, values: Mapping[str, Any]) -> str | None:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from hishamos.contracts.journal import Pinned
 from hishamos.errors import InvalidInput, UnknownName
 from hishamos.records.calls import Attempt
 from hishamos.records.record import Failure
@@ -82,6 +83,12 @@ class RunHistory:
     def calls(self, run: str, *, limit: int) -> list[Attempt]:
         """Return the run's attempts at providers, oldest first."""
         return [attempt_of(row) for row in self._store.fetch(SQL["calls_of_run"], {"run": run, "limit": limit})]
+
+    def pinned(self, run: str) -> Pinned:
+        """Return the definitions that a run was started with."""
+        row = self._store.fetch_one(SQL["pinned_of_run"], {"run": run})
+        assert row is not None
+        return Pinned.model_validate_json(row["definition"])
 
     def last_event(self, run: str) -> int:
         """Return the number of the run's newest event; 0 without one."""

@@ -285,3 +285,18 @@ def test_a_window_that_is_ended_by_a_signal_leaves_no_server_behind(terminal):
     opened.terminate()
     assert opened.wait(20) == 0
     assert not window.is_running() or window.status() == psutil.STATUS_ZOMBIE
+
+
+def test_graphs_are_drawn_into_files_and_on_the_terminal(terminal, triaged):
+    made = terminal.json("show", triaged["id"], "--picture", "run.png")
+    assert made["size_bytes"] > 10_000
+    assert (terminal.folder / "run.png").read_bytes().startswith(b"\x89PNG")
+    made = terminal.json("workflows", "triage_bugs", "--picture", "graph.svg")
+    assert "steps.read.output.rows" in (terminal.folder / "graph.svg").read_text()
+    shown = terminal.type("show", triaged["id"], "--picture", "-").stdout
+    assert "classify    ✓ succeeded" in shown
+    assert "5/5" in shown
+    assert "each: command classify_bug" in terminal.type("workflows", "triage_bugs").stdout
+    refused = terminal.type("show", triaged["id"], "--picture", "run.gif")
+    assert refused.returncode == 2
+    assert ".svg" in refused.stderr

@@ -73,6 +73,9 @@ from journal_events where run_id = $run and seq > $after order by seq limit $lim
 -- name: calls_of_run
 select * from ledger_all where run_id = $run order by started_at, call_id, number limit $limit;
 
+-- name: pinned_of_run
+select definition from journal_runs where id = $run;
+
 -- name: last_event
 select coalesce(max(seq), 0) as seq from journal_events where run_id = $run;
 

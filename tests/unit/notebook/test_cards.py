@@ -9,9 +9,12 @@ from typing import Any
 
 import pytest
 
+from hishamos.charts.pictures import graph_picture
 from hishamos.notebook import cards
 from hishamos.records.calls import CommandResult
+from hishamos.records.definitions import WorkflowDefinition
 from hishamos.records.money import Budget, BudgetWarning
+from hishamos.records.pictures import Graph, GraphStep
 from hishamos.records.results import Result
 from hishamos.records.runs import Run, RunState, Step, StepState
 
@@ -98,3 +101,22 @@ def test_lists_and_budgets() -> None:
         message="Budget <month> has passed 50 %.", passed_at=datetime(2026, 11, 23, 14, 5, tzinfo=UTC),
     )  # fmt: skip
     assert "Budget &lt;month&gt; has passed 50 %. 23 Nov 14:05 UTC" in cards.budget_card(budget.model_copy(update={"warnings": (told,)}))
+
+
+@pytest.mark.parametrize(("format", "kind"), [("svg", "image/svg+xml"), ("png", "image/png")])
+def test_a_graph_stands_in_the_card_itself_and_tells_its_words(format: Any, kind: str) -> None:
+    graph = Graph(name=EVIL, version="1", run="R", state="failed", steps=(GraphStep(id="read", type="python", subject=EVIL, state="failed", note=EVIL),))
+    picture = graph_picture(graph, format)
+    markup = cards.run_card(run(), [step("read")], graph=picture)
+    found = parsed(markup)
+    assert not found.tags & {"script", "a", "iframe", "object", "svg"}
+    assert [point.partition(";")[0] for point in found.points] == [f"data:{kind}"]
+    assert "read failed" in markup
+    assert parsed(cards.picture_card(picture)).points == found.points
+
+
+def test_a_workflow_is_drawn_or_listed() -> None:
+    workflow = WorkflowDefinition.model_validate({"name": "flow", "description": "d", "steps": [{"id": "one", "type": "python", "with": {"function": "x"}}]})
+    assert "<th" in cards.definition_card(workflow)
+    drawn = cards.definition_card(workflow, graph_picture(Graph(name="flow", version="1", steps=(GraphStep(id="one", type="python"),)), "png"))
+    assert parsed(drawn).points[0].startswith("data:image/png")

@@ -1,0 +1,6 @@
+-- name: children_of_run
+select parent, state, count(*) as number
+from journal_steps
+where run_id = $run and latest and parent is not null
+group by parent, state
+order by parent, state;
