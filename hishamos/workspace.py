@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
+from hishamos.contracts.agents import Agents
 from hishamos.contracts.money import Audit, Budgets, LedgerService
 from hishamos.contracts.services import (
-    Agents,
     Batch,
     Commands,
     HealthService,

@@ -21,15 +21,21 @@ if TYPE_CHECKING:
 @click.argument("text")
 @click.option("--model", metavar="NAME", help="A model, route or policy instead of the agent's own.")
 @click.option("--project", metavar="KEY", help="The project that the call belongs to.")
+@click.option("--key", metavar="TEXT", help="Names this task: asked again under the same key, it goes on or is found, and is not paid again.")
 @pass_face
-def ask_verb(face: Face, *, agent: str, text: str, model: str | None, project: str | None) -> None:
-    """Give an agent one task. TEXT - reads the task from standard input. Ctrl-C cancels the call."""
+def ask_verb(face: Face, *, agent: str, text: str, model: str | None, project: str | None, key: str | None) -> None:
+    """Give an agent one task. TEXT - reads the task from standard input. On a terminal the answer is shown as it comes. Ctrl-C cancels the task."""
+    from hishamos.cli.listening import listen, streams
     from hishamos.cli.watching import waiting
 
     task = sys.stdin.read() if text == "-" else text
     with face.open() as workspace:
+        if streams(face):
+            answer = listen(face, workspace.agents.stream(agent, task, model=model, project=project, key=key))
+            show_answer(face, answer, shown=isinstance(answer.output, str))
+            return
         with waiting(face, f"{agent} is working"):
-            answer = workspace.agents.ask(agent, task, model=model, project=project)
+            answer = workspace.agents.ask(agent, task, model=model, project=project, key=key)
         show_answer(face, answer)
 
 
@@ -58,8 +64,8 @@ def command_verb(face: Face, *, name: str, inputs: tuple[str, ...], model: str |
         show_answer(face, answer)
 
 
-def show_answer(face: Face, answer: CommandResult) -> None:
-    """Print an answer with its model, cost and time; exit code 1 where it is no whole one."""
+def show_answer(face: Face, answer: CommandResult, *, shown: bool = False) -> None:
+    """Print an answer with its model, cost and time; exit code 1 where it is no whole one. ``shown``: its text stands there already."""
     from hishamos.charts.formats import duration, state_label
     from hishamos.cli.tables import spend
 
@@ -79,7 +85,7 @@ def show_answer(face: Face, answer: CommandResult) -> None:
     parts += [attempt.why for attempt in answer.attempts[-1:] if attempt.why]
     if answer.status != "succeeded":
         parts.insert(0, state_label(answer.status))
-    face.show(answer, lambda: (_literal(_body(answer)),), then="  ".join(parts))
+    face.show(answer, lambda: () if shown else (_literal(_body(answer)),), then="  ".join(parts))
     for warning in answer.warnings:
         face.say(f"! {warning.message}")
     if answer.status != "succeeded":

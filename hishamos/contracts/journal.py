@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from hishamos.records.definitions import AgentDefinition, CommandDefinition, WorkflowDefinition
 from hishamos.records.record import Failure, Record
 from hishamos.records.runs import Run, RunState, StepState
+from hishamos.records.turns import AgentEvent
 
 WENT_BACK = "went_back"
 """The state that a note tells when a run goes back from a step that failed."""
@@ -245,6 +246,14 @@ class Journal(Protocol):
 
     def states_of_rows(self, keys: Sequence[str]) -> Mapping[str, RowState]:
         """Return what the workspace knows of these rows' keys."""
+        ...
+
+    def watched(self, run: str) -> bool:
+        """Return whether somebody follows the run live in this process."""
+        ...
+
+    def tell(self, run: str, path: str, event: AgentEvent) -> None:
+        """Tell whoever follows the run live what happens inside a step. Nothing of it is kept."""
         ...
 
     def kept(self, key: str) -> str | None:

@@ -6,11 +6,12 @@ from builtins import list as List  # noqa: N812 - every contract has a verb name
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from hishamos.contracts.agents import Agents
 from hishamos.contracts.money import Audit, Budgets, LedgerService
 from hishamos.contracts.shapes import Shape
 from hishamos.contracts.verbs import verb
-from hishamos.records.calls import Attempt, CommandResult, StreamEvent
-from hishamos.records.definitions import AgentDefinition, CommandDefinition, WorkflowDefinition
+from hishamos.records.calls import Attempt, CommandResult
+from hishamos.records.definitions import CommandDefinition, WorkflowDefinition
 from hishamos.records.pictures import Ground, Picture, PictureFormat
 from hishamos.records.results import Issue, IssueDraft, Project, Result, ResultDraft
 from hishamos.records.runs import Approval, Run, RunEvent, RunKind, RunState, Step, StepState
@@ -84,47 +85,6 @@ class Commands(Protocol):
     @verb("runs.read")
     def map_rows(self, run: str, *, after: int = -1, limit: int = 1000) -> List[MapRow]:
         """Return a map's rows with an index above ``after``, in order."""
-        ...
-
-
-class Agents(Protocol):
-    """``ws.agents``: who works."""
-
-    @verb("agents.read")
-    def list(self, *, capability: str | None = None) -> List[AgentDefinition]:
-        """Return all agents, the workspace's own before the library's, by name."""
-        ...
-
-    @verb("agents.read")
-    def get(self, name: str) -> AgentDefinition:
-        """Return one agent; raises :class:`UnknownName` with the nearest name."""
-        ...
-
-    @verb("models.call", kind="wait")
-    def ask(
-        self,
-        name: str,
-        task: str,
-        *,
-        data: Any = None,
-        model: str | None = None,
-        key: str | None = None,
-        project: str | None = None,
-        output: Shape | None = None,
-    ) -> CommandResult:
-        """Give an agent one task and return its answer. ``data`` is plain data, shown to the agent as JSON.
-
-        ``output``: the answer's shape instead of the agent's own: a JSON Schema, or a pydantic model whose instance is then the output.
-        The tools that the agent used are in the answer's ``tools``; they act as the caller. Raises :class:`AgentStopped` when one of the agent's
-        limits ends it, and what :meth:`Commands.run` raises.
-        """
-        ...
-
-    @verb("models.call", kind="stream")
-    def stream(
-        self, name: str, task: str, *, data: Any = None, model: str | None = None, key: str | None = None, project: str | None = None
-    ) -> Iterator[StreamEvent]:
-        """Give an agent without tools one task and stream its answer; ended by a ``finish`` event."""
         ...
 
 
@@ -215,8 +175,11 @@ class Runs(Protocol):
         ...
 
     @verb("runs.read", kind="stream")
-    def follow(self, run: str, *, after: int = 0) -> Iterator[RunEvent]:
-        """Stream the run's events from the first above ``after`` until it ends or waits for a person."""
+    def follow(self, run: str, *, after: int = 0, live: bool = False) -> Iterator[RunEvent]:
+        """Stream the run's events from the first above ``after`` until it ends or waits for a person.
+
+        ``live``: with events of kind ``live`` between them, the work of its agents as it goes on in this server. They are not kept.
+        """
         ...
 
     @verb("runs.read", kind="wait")

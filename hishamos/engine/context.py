@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from hishamos.contracts.journal import ChildOf, Claim, Decided, Journal, RowState, Signal
+from hishamos.contracts.journal import ChildOf, Claim, Decided, RowState, Signal
 from hishamos.engine.inputs import validated
 from hishamos.engine.rows import RowBook
 from hishamos.engine.steptype import Answer, ChildEnd, Interrupted
+from hishamos.engine.telling import Telling
 from hishamos.engine.templates import condition
 from hishamos.errors import InvalidInput
 from hishamos.records.calls import ModelRequest, Outcome, Tags
@@ -17,17 +19,12 @@ from hishamos.records.record import derived_id
 from hishamos.records.runs import Run, RunKind, RunState
 
 if TYPE_CHECKING:
+    from hishamos.contracts.models import PendingCall
     from hishamos.engine.node import Node
     from hishamos.engine.tools import Tools
     from hishamos.errors import HishamosError
 
 T = TypeVar("T")
-
-
-def once(journal: Journal, key: str, work: Callable[[], str], *, fresh: bool) -> str:
-    """Return what the journal keeps under ``key``, else what ``work`` gives, once it is kept; ``fresh``: nobody can have kept it."""
-    kept = None if fresh else journal.kept(key)
-    return journal.keep(key, work()) if kept is None else kept
 
 
 class Held(Interrupted):
@@ -69,7 +66,14 @@ class NodeContext:
         self._scope = scope
 
     def submit(
-        self, request: ModelRequest, *, command: str | None = None, agent: str | None = None, key: str | None = None, fresh: bool = True
+        self,
+        request: ModelRequest,
+        *,
+        command: str | None = None,
+        agent: str | None = None,
+        key: str | None = None,
+        fresh: bool = True,
+        hear: Callable[[PendingCall], None] | None = None,
     ) -> Answer[Outcome]:
         """See the plug."""
         name = key or f"{self.run.id}/{self.path}/{self.attempt}/{self._position}"
@@ -78,16 +82,24 @@ class NodeContext:
         if answer is None:
             if self._held:
                 raise Held
-            call = self._tools.gateway.submit(
-                request, key=name, tags=self._tags(command, agent), run_budget_nanos=self.run.budget_nanos, fresh=fresh and self._first
-            )
+            tags, limit = self._tags(command, agent), self.run.budget_nanos
+            call = self._tools.gateway.submit(request, key=name, tags=tags, run_budget_nanos=limit, stream=hear is not None, fresh=fresh and self._first)
             self._node.calls.append(call)
+            if hear is not None:
+                hear(call)
             answer = self._node.answers[name] = Answer(call.outcome)
         return answer
 
+    def telling(self) -> Telling | None:
+        """See the plug."""
+        if "telling" not in self.memory and self._tools.journal.watched(self.run.id):
+            self.memory["telling"] = Telling(partial(self._tools.journal.tell, self.run.id, self.path))
+        found: Telling | None = self.memory.get("telling")
+        return found
+
     def once(self, key: str, work: Callable[[], str]) -> Answer[str]:
         """See the plug."""
-        return self._job(f"once {key}", lambda: once(self._tools.journal, key, work, fresh=self._first), began=lambda: None)
+        return self._job(f"once {key}", lambda: self._tools.keeping.once(key, work, fresh=self._first), began=lambda: None)
 
     def background(self, work: Callable[[], T]) -> Answer[T]:
         """See the plug."""

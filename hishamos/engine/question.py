@@ -8,9 +8,10 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from hishamos.engine.context import once
 from hishamos.engine.steptype import Answer, Done, Waiting
-from hishamos.records.calls import ModelRequest, Outcome, Tags
+from hishamos.engine.telling import Telling
+from hishamos.records.calls import CallStatus, Finished, ModelRequest, Outcome, Tags, summed
+from hishamos.records.turns import AgentEvent
 
 if TYPE_CHECKING:
     from hishamos.contracts.models import PendingCall
@@ -29,7 +30,8 @@ class Question:
 
     ``talk``: returns the answer or what it waits for; called again from the top each time that has come. ``workspace``: makes the workspace
     for the tool at a place. ``model``: what to ask before all else. ``fresh``: the key was made for this very question. ``run_budget_nanos``: the
-    limit of the run that it belongs to, if it does.
+    limit of the run that it belongs to, if it does. ``tell``: is told what happens while it goes on, at last how it
+    ended; not where ``talk`` raises on its first entry, nor what is cancelled.
     Raises at once what ``talk`` raises on its first entry.
     """
 
@@ -44,10 +46,12 @@ class Question:
         workspace: Callable[[str], Any],
         model: str | None,
         run_budget_nanos: int | None = None,
+        tell: Callable[[AgentEvent], None] | None = None,
     ) -> None:
         self.answer: Future[Done] = Future()
         self._tools, self._talk, self._key, self._tags, self._fresh, self._workspace, self._model = tools, talk, key, tags, fresh, workspace, model
         self._run_budget_nanos = run_budget_nanos
+        self._telling = None if tell is None else Telling(tell)
         self._answers: dict[str, Answer[Any]] = {}
         self._calls: list[PendingCall] = []
         self._jobs: list[Job] = []
@@ -66,8 +70,11 @@ class Question:
         if place not in self._answers:
             key = self._key if place == FIRST else f"{self._key}/{place}"
             tags = self._tags.model_copy(update={"command": command, "agent": agent})
-            call = self._tools.gateway.submit(request, key=key, tags=tags, run_budget_nanos=self._run_budget_nanos, fresh=self._fresh)
+            limit, heard = self._run_budget_nanos, self._telling is not None
+            call = self._tools.gateway.submit(request, key=key, tags=tags, run_budget_nanos=limit, stream=heard, fresh=self._fresh)
             self._calls.append(call)
+            if self._telling is not None:
+                self._telling.listen(place, call)
             self._answers[place] = Answer(call.outcome)
             if self._over or self.answer.cancelled():  # it ended while this was handed in
                 call.detach(cancel=True)
@@ -79,7 +86,7 @@ class Question:
         if name not in self._answers:
 
             def job() -> str:
-                return once(self._tools.journal, f"{self._key}/{place}", lambda: work(lambda: self._workspace(place)), fresh=self._fresh)
+                return self._tools.keeping.once(f"{self._key}/{place}", lambda: work(lambda: self._workspace(place)), fresh=self._fresh)
 
             started = self._tools.background.start(job, lambda: None)
             self._jobs.append(started)
@@ -94,6 +101,11 @@ class Question:
         """See the plug."""
         if self._timer is None:
             self._timer = self._tools.timers.after(seconds, lambda: self._end(error=error))
+
+    def tell(self, place: str, event: AgentEvent) -> None:
+        """See the plug."""
+        if self._telling is not None:
+            self._telling.once(place, event)
 
     def _go_on(self, *, first: bool = False) -> None:
         if self._over or self.answer.cancelled():
@@ -131,10 +143,19 @@ class Question:
                 return
             self._over = True
         self._let_go()
+        if self._telling is not None:
+            self._telling.once("", self._finished(succeeded=done is not None))
         if done is not None:
             self.answer.set_result(done)
         else:
             self.answer.set_exception(error or RuntimeError("the question ended without an answer"))
+
+    def _finished(self, *, succeeded: bool) -> Finished:
+        ended = [call.outcome for call in self._calls if call.outcome.done() and not call.outcome.cancelled() and call.outcome.exception() is None]
+        outcomes = [outcome.result() for outcome in ended]
+        failed = next((one.status for one in outcomes if one.status is not CallStatus.SUCCEEDED), CallStatus.FAILED)
+        model = outcomes[-1].model if outcomes else None
+        return Finished(status=CallStatus.SUCCEEDED if succeeded else failed, model=model, cost_nanos=summed(outcomes))
 
     def _let_go(self) -> None:
         if self._timer is not None:

@@ -20,6 +20,7 @@ from hishamos.engine.agent_loop import Task, work
 from hishamos.engine.background import Background
 from hishamos.engine.conversation import converse
 from hishamos.engine.holding import LONGEST_TIMER_S
+from hishamos.engine.keeping import Keeping
 from hishamos.engine.outside import Outside, nothing_outside
 from hishamos.engine.question import Question
 from hishamos.engine.steptype import Done, ExecuteNotebook, Library, Waiting
@@ -30,6 +31,7 @@ from hishamos.records.calls import ModelRequest, Tags
 from hishamos.records.configuration import WorkspaceSettings
 from hishamos.records.record import new_id, now
 from hishamos.records.runs import Run, RunState
+from hishamos.records.turns import AgentEvent
 
 log = logging.getLogger(__name__)
 LEASE_S = 10.0
@@ -73,6 +75,7 @@ class Runner:
             timers=timers or Timers(),
             pool=ThreadPoolExecutor(WORKERS, thread_name_prefix="runner"),
             background=Background(jobs),
+            keeping=Keeping(journal),
             clock=clock,
         )
         self._executions: dict[str, Execution] = {}
@@ -136,14 +139,27 @@ class Runner:
         return Question(self._tools, talk, key, tags, fresh=fresh, workspace=_no_workspace, model=None, run_budget_nanos=run_budget_nanos).answer
 
     def give(
-        self, task: Task, library: Library, *, key: str, tags: Tags, workspace: Callable[[str], Any], fresh: bool = False, run_budget_nanos: int | None = None
+        self,
+        task: Task,
+        library: Library,
+        *,
+        key: str,
+        tags: Tags,
+        workspace: Callable[[str], Any],
+        fresh: bool = False,
+        run_budget_nanos: int | None = None,
+        tell: Callable[[AgentEvent], None] | None = None,
     ) -> Future[Done]:
-        """Give an agent a task outside of a run, as :meth:`ask`; ``workspace``: makes the workspace that the tool at a place is handed."""
+        """Give an agent a task outside of a run, as :meth:`ask`; ``workspace``: makes the workspace that the tool at a place is handed.
+
+        ``tell``: is told what happens while it goes on, quickly and from any thread, and last of all how it ended, before the future is resolved.
+        """
 
         def talk(question: Question) -> Done | Waiting:
             return work(task, library, question)
 
-        return Question(self._tools, talk, key, tags, fresh=fresh, workspace=workspace, model=task.model, run_budget_nanos=run_budget_nanos).answer
+        limit = run_budget_nanos
+        return Question(self._tools, talk, key, tags, fresh=fresh, workspace=workspace, model=task.model, run_budget_nanos=limit, tell=tell).answer
 
     def soon(self, action: Callable[[], object]) -> None:
         """Run something short in the runner's threads."""

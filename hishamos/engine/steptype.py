@@ -19,8 +19,10 @@ from hishamos.records.runs import Run, StepState
 from hishamos.records.tools import ToolUse
 
 if TYPE_CHECKING:
+    from hishamos.contracts.models import PendingCall
     from hishamos.engine.outside import Outside
     from hishamos.engine.rows import RowBook
+    from hishamos.engine.telling import Telling
     from hishamos.errors import HishamosError
 
 T = TypeVar("T")
@@ -183,9 +185,23 @@ class StepContext(Protocol):
     """Kept from one entry to the next of the same attempt, in this process only."""
 
     def submit(
-        self, request: ModelRequest, *, command: str | None = None, agent: str | None = None, key: str | None = None, fresh: bool = True
+        self,
+        request: ModelRequest,
+        *,
+        command: str | None = None,
+        agent: str | None = None,
+        key: str | None = None,
+        fresh: bool = True,
+        hear: Callable[[PendingCall], None] | None = None,
     ) -> Answer[Outcome]:
-        """Send a request to a model under the key of this position, or under ``key``; the same key gives the same answer."""
+        """Send a request to a model under the key of this position, or under ``key``; the same key gives the same answer.
+
+        ``hear``: is handed the call as it begins, to listen to its answer as it comes.
+        """
+        ...
+
+    def telling(self) -> Telling | None:
+        """Return what tells this attempt's events to who follows the run live; None where nobody ever did."""
         ...
 
     def once(self, key: str, work: Callable[[], str]) -> Answer[str]:

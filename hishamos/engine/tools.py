@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from hishamos.contracts.journal import Journal
 from hishamos.contracts.models import ModelGateway
 from hishamos.engine.background import Background
+from hishamos.engine.keeping import Keeping
 from hishamos.engine.outside import Outside
 from hishamos.engine.steptype import ExecuteNotebook
 from hishamos.engine.timers import Timers
@@ -44,4 +45,5 @@ class Tools:
     timers: Timers
     pool: ThreadPoolExecutor
     background: Background
+    keeping: Keeping
     clock: Clock = now

@@ -6,6 +6,7 @@ import shlex
 from typing import Any
 
 from hishamos.errors import InvalidInput
+from hishamos.notebook.live_answers import watch_answer
 from hishamos.workspace import Workspace
 
 USAGE = "%hishamos spend | runs | budget | use MODEL"
@@ -29,9 +30,9 @@ def register(shell: Any, workspace: Workspace) -> None:
         return workspace.commands.run(name, {**given, **({left[0]: cell.strip()} if left else {})}, model=chosen.model)
 
     def agent(line: str, cell: str) -> Any:
-        """Give an agent the cell's text as its task: ``%%agent NAME``."""
+        """Give an agent the cell's text as its task: ``%%agent NAME``; what it says and does is shown as it comes."""
         name, _ = _parsed(line, "%%agent NAME")
-        return workspace.agents.ask(name, cell.strip(), model=chosen.model)
+        return watch_answer(name, workspace.agents.stream(name, cell.strip(), model=chosen.model))
 
     def hishamos(line: str) -> Any:
         """Show spend, runs or budgets, or choose the model for the other magics."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -232,6 +233,12 @@ class Outcome(Record):
         return usd(self.cost_nanos)
 
 
+def summed(calls: Iterable[Outcome]) -> int | None:
+    """Return the nano-dollars of several calls; None where one of them is unpriced."""
+    costs = [call.cost_nanos for call in calls]
+    return None if None in costs else sum(cost for cost in costs if cost is not None)
+
+
 class AttemptBegan(Record):
     """A model is asked."""
 
@@ -253,6 +260,8 @@ class ToolCalled(Record):
     kind: Literal["tool"] = "tool"
     model: str | None
     call: ToolCall
+    agent: str | None = None
+    """Who is given the tool's result, in an agent's work."""
 
 
 class Restarted(Record):

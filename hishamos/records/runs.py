@@ -166,7 +166,11 @@ class RunEvent(Record):
     seq: int
     run_id: str
     kind: str
-    """``run`` (its state changed), ``step`` (a step's state changed), ``signal`` (``message`` is the name of an event that was set), ``note``."""
+    """``run`` (its state changed), ``step`` (a step's state changed), ``signal`` (``message`` is the name of an event that was set), ``note``.
+
+    ``live``: what happens inside a step (``data`` is an :data:`hishamos.records.turns.AgentEvent`); told to who asks for it, and not kept: it
+    carries the number of the last event that is.
+    """
     path: str | None = None
     state: str | None = None
     message: str = ""

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any
 
+from hishamos.contracts.feeds import Feed
 from hishamos.engine.agent_loop import Task
 from hishamos.engine.steptype import Done
-from hishamos.records.calls import CommandResult, ModelRequest, Tags
+from hishamos.errors import ServerClosing
+from hishamos.records.calls import CommandResult, Finished, ModelRequest, Tags, summed
 from hishamos.records.record import new_id
+from hishamos.records.turns import AgentEvent, Answered
 from hishamos.services.service import Service, acting_run, first_try, request_id
 
 
@@ -35,8 +39,8 @@ def ask(
     return _result_of(question, command, agent)
 
 
-def give(service: Service, task: Task, *, key: str | None, project: str | None) -> Future[CommandResult]:
-    """Give an agent a task and return its answer as a future, as :func:`ask`. Its tools act as the service's actor."""
+def give(service: Service, task: Task, *, key: str | None, project: str | None, tell: Callable[[AgentEvent], None] | None = None) -> Future[CommandResult]:
+    """Give an agent a task and return its answer as a future, as :func:`ask`. Its tools act as the service's actor. ``tell``: is told what happens."""
     called, fresh = call_key(key)
     belongs, acting, machinery = tags(service, project, None, task.agent.name), acting_run.get(), service.machinery
 
@@ -44,8 +48,39 @@ def give(service: Service, task: Task, *, key: str | None, project: str | None) 
         return machinery.workspace_as(service.actor, acting, f"{called}/{place}")
 
     limit = acting.budget_nanos if acting else None
-    given = machinery.runner.give(task, machinery.catalog, key=called, tags=belongs, workspace=workspace, fresh=fresh, run_budget_nanos=limit)
+    given = machinery.runner.give(task, machinery.catalog, key=called, tags=belongs, workspace=workspace, fresh=fresh, run_budget_nanos=limit, tell=tell)
     return _result_of(given, None, task.agent.name)
+
+
+def streamed(ask: Callable[[Callable[[AgentEvent], None]], Future[CommandResult]]) -> Feed[AgentEvent]:
+    """Return what ``ask`` tells as a feed that ends with the answer and its end, or fails as the answer does.
+
+    Closing the feed cancels the work, unless its reader was lost: then it goes on, and is found again by its key.
+    """
+    feed, ends = Feed[AgentEvent](), list[Finished]()
+
+    def tell(event: AgentEvent) -> None:
+        if isinstance(event, Finished):
+            ends.append(event)  # told after the answer
+        else:
+            feed.put(event)
+
+    def end(done: Future[CommandResult]) -> None:
+        error = ServerClosing() if done.cancelled() else done.exception()
+        if error is None:
+            feed.put(Answered(result=done.result()))
+        for event in ends:
+            feed.put(event)
+        feed.end(error)
+
+    answer = ask(tell)
+    feed.on_close(lambda cancel: _cancelled(answer) if cancel else None)
+    answer.add_done_callback(end)
+    return feed
+
+
+def _cancelled(answer: Future[CommandResult]) -> None:
+    answer.cancel()
 
 
 def _result_of(question: Future[Done], command: str | None, agent: str | None) -> Future[CommandResult]:
@@ -90,7 +125,6 @@ def tags(service: Service, project: str | None, command: str | None, agent: str 
 
 def result_of(done: Done, command: str | None, agent: str | None) -> CommandResult:
     """Return the answer of a conversation as a record."""
-    costs = [call.cost_nanos for call in done.calls]
     last = done.calls[-1]
     return CommandResult(
         output=done.output,
@@ -100,7 +134,7 @@ def result_of(done: Done, command: str | None, agent: str | None) -> CommandResu
         agent=agent,
         call_ids=tuple(call.call_id for call in done.calls),
         attempts=tuple(attempt for call in done.calls for attempt in call.attempts),
-        cost_nanos=None if None in costs else sum(cost for cost in costs if cost is not None),
+        cost_nanos=summed(done.calls),
         status=last.status,
         tools=done.tools,
         not_judged=done.not_judged,

@@ -79,9 +79,9 @@ class RunsService(Service):
         """See the contract."""
         return self.machinery.journal.history.events(self._id(run), after=after, limit=limit)
 
-    def follow(self, run: str, *, after: int = 0) -> Feed[RunEvent]:
+    def follow(self, run: str, *, after: int = 0, live: bool = False) -> Feed[RunEvent]:
         """See the contract."""
-        return self.machinery.journal.subscribe(self._id(run), after)
+        return self.machinery.journal.subscribe(self._id(run), after, live=live)
 
     def wait(self, run: str, *, timeout_s: float | None = None) -> Run:
         """See the contract."""

@@ -32,6 +32,7 @@ from hishamos.errors import LeaseLost, RunHeld, UnknownName, WrongState
 from hishamos.records.definitions import Goto
 from hishamos.records.record import canonical, now
 from hishamos.records.runs import RUN_CHANGES, RUN_ENDED, STEP_ENDED, Run, RunEvent, RunState
+from hishamos.records.turns import AgentEvent
 from hishamos.store.history import RunHistory, event_of, run_of
 from hishamos.store.journal_columns import json_text, parsed, row_columns, step_columns, step_row
 from hishamos.store.new_keys import unless_known
@@ -299,9 +300,21 @@ class StoreJournal(WaitingRuns):
         self._record(transaction, run, [*events, EventDraft("run", "queued", moment)] if idle else events)
         return idle
 
-    def subscribe(self, run: str, after: int = 0, settled: frozenset[RunState] = SETTLED) -> Feed[RunEvent]:
-        """Return the run's events numbered above ``after``; the feed ends when it reaches one of the ``settled`` states."""
-        return self._watchers.follow(run, after, lambda: self.history.get(run).state, settled)
+    def subscribe(self, run: str, after: int = 0, settled: frozenset[RunState] = SETTLED, *, live: bool = False) -> Feed[RunEvent]:
+        """Return the run's events numbered above ``after``; the feed ends when it reaches one of the ``settled`` states.
+
+        ``live``: with what happens inside its steps, which is not kept.
+        """
+        return self._watchers.follow(run, after, lambda: self.history.get(run).state, settled, live=live)
+
+    def watched(self, run: str) -> bool:
+        """See the port."""
+        return self._watchers.watched(run)
+
+    def tell(self, run: str, path: str, event: AgentEvent) -> None:
+        """See the port."""
+        data = event.model_dump(mode="json")
+        self._watchers.tell(RunEvent(seq=0, run_id=run, kind="live", path=path, state=event.kind, data=data, happened_at=self._clock()))
 
     def close(self) -> None:
         """End every subscription."""

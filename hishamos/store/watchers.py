@@ -16,8 +16,9 @@ Read = Callable[[str, int], Sequence[RunEvent]]
 
 
 class _Follower:
-    def __init__(self, run: str, after: int, settled: Callable[[RunEvent], bool]) -> None:
+    def __init__(self, run: str, after: int, settled: Callable[[RunEvent], bool], *, live: bool) -> None:
         self.run = run
+        self.live = live
         self.last = after
         self.feed: Feed[RunEvent] = Feed()
         self.settled = settled
@@ -44,6 +45,12 @@ class _Follower:
                 self.feed.end()
                 return True
             return self._give(self.early)
+
+    def pass_on(self, event: RunEvent) -> None:
+        """Hand on what is not kept, under the number of the last event that is."""
+        with self.lock:
+            if self.ready:
+                self.feed.put(event.model_copy(update={"seq": self.last}))
 
     def _give(self, events: Sequence[RunEvent]) -> bool:
         for event in events:
@@ -79,10 +86,22 @@ class Watchers:
             if follower.give(events):
                 self._drop(follower)
 
-    def follow(self, run: str, after: int, state: Callable[[], RunState], settled: frozenset[RunState]) -> Feed[RunEvent]:
+    def watched(self, run: str) -> bool:
+        """Return whether somebody follows the run live."""
+        with self._lock:
+            return any(follower.live for follower in self._followers.get(run, ()))
+
+    def tell(self, event: RunEvent) -> None:
+        """Give an event that is not kept to those who follow its run live."""
+        with self._lock:
+            followers = [follower for follower in self._followers.get(event.run_id, ()) if follower.live]
+        for follower in followers:
+            follower.pass_on(event)
+
+    def follow(self, run: str, after: int, state: Callable[[], RunState], settled: frozenset[RunState], *, live: bool = False) -> Feed[RunEvent]:
         """Return the run's events above ``after``; the feed ends when the run reaches one of the ``settled`` states."""
         names = {one.value for one in settled}
-        follower = _Follower(run, after, lambda event: event.kind == "run" and event.state in names)
+        follower = _Follower(run, after, lambda event: event.kind == "run" and event.state in names, live=live)
         with self._lock:
             self._followers.setdefault(run, []).append(follower)
         follower.feed.on_close(lambda _: self._drop(follower))

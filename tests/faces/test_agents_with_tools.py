@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import pty
 import shutil
+import signal
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -193,11 +199,106 @@ def test_the_terminal_says_which_tools_were_used(ws: hishamos.Workspace, simulat
     assert "ended by its limit turns = 4" in stopped.stderr
 
 
+@every
+def test_every_turn_is_streamed_and_found_again(ws: hishamos.Workspace, simulator: Simulator, kind: str):
+    wanted = [{"name": "upper", "arguments": {"text": "hello"}}]
+    also = [] if kind == "openai" else [{"text": "HELLO"}]
+    script(simulator, kind, {"text": "I look. ", "calls": wanted}, *also, {"text": "It is said."})
+    model = None if kind == "openai" else MODELS[kind]
+    events = list(ws.agents.stream("clerk", "Say hello", model=model, key=f"streamed {kind}"))
+    kinds = [event.kind for event in events if event.kind != "text"]
+    assert kinds == ["attempt", "usage", "turn", "tool", "usage", "tool_result", "attempt", "usage", "turn", "answer", "finish"]
+    tool, result = (next(event for event in events if event.kind == one) for one in ("tool", "tool_result"))
+    assert (tool.agent, tool.call.input, result.id, json.loads(result.result)) == ("clerk", {"text": "hello"}, tool.call.id, {"result": "HELLO"})
+    assert "".join(event.text for event in events if event.kind == "text") == "I look. It is said."
+    answer = events[-2].result
+    assert (answer.output, [use.name for use in answer.tools]) == ("It is said.", ["upper"])
+    assert answer.cost_nanos == events[-1].cost_nanos == events[-3].cost_nanos == sum(row.cost_nanos for row in calls(ws)) > 0
+    assert sum(event.cost_nanos for event in events if event.kind == "usage") == answer.cost_nanos
+    book = len(simulator.book())
+    again = list(ws.agents.stream("clerk", "Say hello", model=model, key=f"streamed {kind}"))
+    assert (again[-2].result.output, again[-2].result.reused, len(simulator.book())) == ("It is said.", True, book)
+    assert "".join(event.text for event in again if event.kind == "text") == "I look. It is said."
+
+
+READER = """
+import sys, hishamos
+for event in hishamos.open(sys.argv[1]).agents.stream("clerk", "Say hello", key=sys.argv[2]):
+    print(event.kind, flush=True)
+"""
+
+
+def reading(ws: hishamos.Workspace, simulator: Simulator, key: str) -> subprocess.Popen[str]:
+    """Start a client that reads an agent's work, and wait until a tool has given its result and the second answer has begun."""
+    slow = {"text": "one two three four five six", "chunk_s": 0.4}
+    script(simulator, "openai", {"calls": [{"name": "upper", "arguments": {"text": "hello"}}]}, slow)
+    client = subprocess.Popen([sys.executable, "-c", READER, ws.root, key], stdout=subprocess.PIPE, text=True)
+    assert client.stdout is not None
+    while client.stdout.readline().strip() != "text":
+        assert client.poll() is None
+    return client
+
+
+def test_a_killed_reader_loses_nothing(ws: hishamos.Workspace, simulator: Simulator):
+    client = reading(ws, simulator, "killed reader")
+    client.kill()
+    client.wait()
+    events = list(ws.agents.stream("clerk", "Say hello", key="killed reader"))
+    assert events[-2].result.output == "one two three four five six"
+    assert len(simulator.book()) == 3
+
+
+def test_ctrl_c_in_a_reader_cancels_the_work(ws: hishamos.Workspace, simulator: Simulator):
+    client = reading(ws, simulator, "interrupted reader")
+    client.send_signal(signal.SIGINT)
+    client.wait(20)
+    deadline = time.monotonic() + 20
+    while "sent" in {row.status for row in calls(ws)}:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert sorted(row.status for row in calls(ws)) == ["cancelled", "succeeded", "succeeded"]
+
+
+def test_a_terminal_shows_the_work_as_it_comes(ws: hishamos.Workspace, simulator: Simulator):
+    calls_upper = {"text": "I look.", "calls": [{"name": "upper", "arguments": {"text": "hello"}}, {"name": "sing", "arguments": {}}]}
+    script(simulator, "openai", calls_upper, {"text": "It is [bold]said."})
+    main, other = pty.openpty()
+    terminal = Terminal(Path(ws.root))
+    command = terminal.command("ask", "clerk", "Say hello", "--key", "on a terminal")
+    with os.fdopen(main, "rb", buffering=0) as screen:
+        process = subprocess.Popen(command, cwd=ws.root, env={**terminal.surroundings, "TERM": "dumb"}, stdin=other, stdout=other, stderr=other)
+        os.close(other)
+        seen = b""
+        with contextlib.suppress(OSError):  # the other end is closed
+            while piece := screen.read(4096):
+                seen += piece
+    assert process.wait(60) == 0
+    lines = [line.rstrip() for line in seen.decode().replace("\r", "").splitlines()]
+    assert lines[0] == "I look."
+    assert '→ upper {"text": "hello"}' in lines
+    assert '← upper {"result":"HELLO"}' in lines
+    assert any(line.startswith('✕ sing {"error":') for line in lines)
+    assert lines[-2] == "It is [bold]said."
+    assert "openai/gpt-4.1-mini" in lines[-1]
+    assert "tools: upper" in lines[-1]
+
+
+def test_a_run_is_followed_live(ws: hishamos.Workspace, simulator: Simulator):
+    script(simulator, "openai", {"delay_s": 1, "calls": [{"name": "upper", "arguments": {"text": "hello"}}]}, {"text": "It is said."})
+    run = ws.workflows.start("flow")
+    events = list(ws.runs.follow(run.id, live=True))
+    live = [event for event in events if event.kind == "live"]
+    assert "".join(event.data["text"] for event in live if event.state == "text") == "It is said."
+    assert {"turn", "tool", "tool_result", "usage"} <= {event.state for event in live}
+    assert {event.path for event in live} == {"ask"}
+    assert [event for event in events if event.kind != "live"] == ws.runs.events(run.id)
+
+
 def test_the_offline_model_says_that_it_cannot(ws: hishamos.Workspace, simulator: Simulator):
     with pytest.raises(InvalidInput, match=r"offline/extractive is the offline model, which can't use tools.*Nothing was sent"):
         ws.agents.ask("clerk", "Try", model="offline/extractive")
-    with pytest.raises(InvalidInput, match="only a single answer can be streamed"):
-        list(ws.agents.stream("clerk", "Try"))
+    with pytest.raises(InvalidInput, match=r"offline/extractive is the offline model"):
+        list(ws.agents.stream("clerk", "Try", model="offline/extractive"))
     assert (calls(ws), simulator.book()) == ([], [])
 
 

@@ -19,8 +19,9 @@ import pytest
 import hishamos
 from hishamos.contracts.wire import PROTOCOL, Hello, Places, Welcome, all_verbs
 from hishamos.errors import InvalidSettings, NoProvider, ServerUnreachable, StoreBusy, StoreError, StoreTooNew, UnknownName
-from hishamos.records.calls import CallStatus, Finished, Restarted, StreamEvent, TextPiece, UsageTold
+from hishamos.records.calls import CallStatus, Finished, Restarted, TextPiece, UsageTold
 from hishamos.records.results import IssueDraft
+from hishamos.records.turns import AgentEvent
 from hishamos.remote.requests import Requests
 from tests.rigs.simulator import Simulator
 
@@ -170,14 +171,14 @@ def test_a_stream_comes_as_typed_events_while_the_answer_comes(workspace_dir: Pa
         ws = hishamos.open(workspace_dir)
         ws.agents.ask("bug-triage", "warm up")
         simulator.script("gpt-4.1-mini", {"cut_after": 2, "text": "one two three four five six seven eight"}, {"chunk_s": 0.1, "text": "word " * 30})
-        seen: list[tuple[float, StreamEvent]] = [(time.monotonic(), event) for event in ws.agents.stream("bug-triage", "tell me")]
+        seen: list[tuple[float, AgentEvent]] = [(time.monotonic(), event) for event in ws.agents.stream("bug-triage", "tell me")]
         events = [event for _, event in seen]
         restart = next(place for place, event in enumerate(events) if isinstance(event, Restarted))
         pieces = [(moment, event.text) for moment, event in seen[restart:] if isinstance(event, TextPiece)]
         assert "".join(text for _, text in pieces) == "word " * 30
         assert pieces[-1][0] - pieces[0][0] > 0.4, "the first pieces were seen while the last were still to come"
         assert [event.kind for event in events[:restart]] == ["attempt", "text", "text", "usage"]
-        assert [event.kind for event in events[-2:]] == ["usage", "finish"]
+        assert [event.kind for event in events[-4:]] == ["usage", "turn", "answer", "finish"]
         whole, broken = ws.ledger.calls(limit=2)
         assert [event.cost_nanos for event in events if isinstance(event, UsageTold)] == [broken.cost_nanos, whole.cost_nanos]
         assert events[-1] == Finished(status=CallStatus.SUCCEEDED, model=whole.model, cost_nanos=broken.cost_nanos + whole.cost_nanos)

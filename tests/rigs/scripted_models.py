@@ -9,7 +9,21 @@ from typing import Any
 
 from hishamos.contracts.feeds import Feed
 from hishamos.errors import CallFailed, KeyReused, to_wire
-from hishamos.records.calls import Attempt, AttemptStatus, CallStatus, ModelRequest, Outcome, StreamEvent, Tags
+from hishamos.records.calls import (
+    Attempt,
+    AttemptBegan,
+    AttemptStatus,
+    CallStatus,
+    Finished,
+    ModelRequest,
+    Outcome,
+    StreamEvent,
+    Tags,
+    TextPiece,
+    ToolCalled,
+    Usage,
+    UsageTold,
+)
 from hishamos.records.record import Failure, content_hash, now
 from hishamos.records.tools import ToolCall
 
@@ -24,13 +38,21 @@ class ScriptedCall:
 
     def events(self) -> Feed[StreamEvent]:
         feed: Feed[StreamEvent] = Feed()
-        feed.end()
+        self._book.speak(self.key, feed)
         return feed
 
     def detach(self, *, cancel: bool) -> None:
         if cancel and not self.outcome.done():
             self._book.cancelled.append(self.key)
             self._book.settle(self.key, Outcome(call_id=self.key, key=self.key, status=CallStatus.CANCELLED))
+
+
+def _told(outcome: Outcome) -> list[StreamEvent]:
+    model = outcome.model or "fake/model"
+    pieces = [TextPiece(text=piece, model=model) for piece in outcome.text.splitlines(keepends=True)]
+    asked = [ToolCalled(model=model, call=call) for call in outcome.calls]
+    took = [UsageTold(model=model, usage=Usage(input=1, output=1), cost_nanos=outcome.cost_nanos)]
+    return [AttemptBegan(model=model), *pieces, *asked, *took, Finished(status=outcome.status, model=model, cost_nanos=outcome.cost_nanos)]
 
 
 class ScriptedModels:
@@ -47,6 +69,8 @@ class ScriptedModels:
         self.cancelled: list[str] = []
         self._open: dict[str, Future[Outcome]] = {}
         self._stored: dict[str, Outcome] = {}
+        self.streamed: list[str] = []
+        self._feeds: dict[str, list[Feed[StreamEvent]]] = {}
         self._lock = threading.Lock()
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="scripted")
 
@@ -66,6 +90,8 @@ class ScriptedModels:
             future: Future[Outcome] = Future()
             self._open[key], self.requests[key], self.tags[key] = future, request, tags
             self.sent.append(key)
+            if stream:
+                self.streamed.append(key)
         if not self.hold:
             self._pool.submit(self._answer, key)
         return ScriptedCall(key, future, self)
@@ -92,10 +118,24 @@ class ScriptedModels:
     def targets(self) -> Sequence[str]:
         return ["default", "offline/extractive"]
 
+    def speak(self, key: str, feed: Feed[StreamEvent]) -> None:
+        with self._lock:
+            if key in self._stored:
+                for event in _told(self._stored[key]):
+                    feed.put(event)
+                feed.end()
+            else:
+                self._feeds.setdefault(key, []).append(feed)
+
     def settle(self, key: str, outcome: Outcome) -> None:
         with self._lock:
             future = self._open.pop(key, None)
             self._stored[key] = outcome
+            feeds = self._feeds.pop(key, [])
+        for feed in feeds:
+            for event in _told(outcome):
+                feed.put(event)
+            feed.end()
         if future is not None and not future.done():
             future.set_result(outcome)
 

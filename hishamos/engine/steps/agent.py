@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from hishamos.engine.agent_loop import Task, work
@@ -10,6 +11,7 @@ from hishamos.engine.steptype import Answer, Library, Problem, Reference, Result
 from hishamos.engine.toolbox import PinnedLibrary
 from hishamos.errors import UnknownName
 from hishamos.records.calls import ModelRequest, Outcome
+from hishamos.records.turns import AgentEvent
 from hishamos.schemas.validation import schema_problem
 
 
@@ -65,15 +67,22 @@ class _StepDesk:
     def __init__(self, context: StepContext) -> None:
         self._context = context
         self.target, self.end_by = context.target, context.end_by
+        self._telling = context.telling()
 
     def ask(self, place: str, request: ModelRequest, command: str | None, agent: str | None) -> Answer[Outcome]:
         """See the plug."""
-        return self._context.submit(request, command=command, agent=agent, key=self._key(place))
+        hear = None if self._telling is None else partial(self._telling.listen, place)
+        return self._context.submit(request, command=command, agent=agent, key=self._key(place), hear=hear)
 
     def once(self, place: str, work: Callable[[Callable[[], Any]], str]) -> Answer[str]:
         """See the plug."""
         context = self._context
         return context.once(self._key(place), lambda: work(lambda: context.workspace(f"{context.attempt}/{place}")))
+
+    def tell(self, place: str, event: AgentEvent) -> None:
+        """See the plug."""
+        if self._telling is not None:
+            self._telling.once(place, event)
 
     def _key(self, place: str) -> str:
         return f"{self._context.run.id}/{self._context.path}/{self._context.attempt}/{place}"

@@ -12,6 +12,7 @@ from hishamos.composition import open_in_process
 from hishamos.errors import InvalidInput, NoProvider, RunHeld, TemplateFailed, UnknownName, WrongState
 from hishamos.records.calls import AttemptBegan, CallStatus, Finished, TextPiece, UsageTold
 from hishamos.records.runs import RunKind, RunState, StepState
+from hishamos.records.turns import Answered, TurnEnded
 
 OFFLINE = "offline/extractive"
 GREET = "name: greet\ndescription: Greets.\ncategory: tests\ntags: [hello]\ntemplate: 'Say hello to {{ name }}. {{ note }}'\nparameters: {name: {}, note: {default: Be kind.}}\n"
@@ -99,7 +100,8 @@ def test_an_agent_answers_and_streams(ws):
     assert answer.agent == "helper"
     assert answer.text
     events = list(ws.agents.stream("helper", "The app crashes. What is broken?", model=OFFLINE))
-    assert [type(event) for event in events] == [AttemptBegan, TextPiece, UsageTold, Finished]
+    assert [type(event) for event in events] == [AttemptBegan, TextPiece, UsageTold, TurnEnded, Answered, Finished]
+    assert events[-2].result.output == events[1].text
     assert (events[1].text, events[2].usage.source) == ("The app crashes.\nWhat is broken?", "estimated")
     assert events[-1] == Finished(status=CallStatus.SUCCEEDED, model=OFFLINE, cost_nanos=0)
 
