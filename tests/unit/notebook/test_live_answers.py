@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from IPython import display as ipython
 
+from hishamos.charts.formats import money
 from hishamos.errors import CallFailed
 from hishamos.notebook.live_answers import watch_answer
 from hishamos.records.calls import AttemptBegan, CommandResult, Finished, Restarted, TextPiece, ToolCalled
@@ -57,7 +58,7 @@ def test_text_and_tools_are_shown_as_they_come_and_the_card_gives_way_to_the_ans
     assert "I look &lt;img" in seen[0]
     assert "lost" not in seen[0]
     assert "{&quot;result&quot;:&quot;X&quot;}" in seen[1]
-    assert "$0.002" in seen[1]
+    assert money(2_000_000) in seen[1]
     assert screen.shown[-1] == ""
 
 
