@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from hishamos.errors import HishamosError as HishamosError
     from hishamos.opening import open as open  # noqa: A004 - the public verb is hishamos.open
     from hishamos.opening import sample as sample
+    from hishamos.proof.proving import prove as prove
     from hishamos.records.definitions import AgentDefinition as Agent
     from hishamos.records.definitions import CommandDefinition as Command
     from hishamos.records.definitions import WorkflowDefinition as Workflow
@@ -29,11 +30,12 @@ _FACE = {
     "Workspace": ("hishamos.workspace", "Workspace"),
     "errors": ("hishamos.errors", None),
     "open": ("hishamos.opening", "open"),
+    "prove": ("hishamos.proof.proving", "prove"),
     "sample": ("hishamos.opening", "sample"),
     "tool": ("hishamos.records.tools", "tool"),
 }
 
-__all__ = ["Agent", "Command", "HishamosError", "Workflow", "Workspace", "errors", "open", "sample", "tool"]
+__all__ = ["Agent", "Command", "HishamosError", "Workflow", "Workspace", "errors", "open", "prove", "sample", "tool"]
 
 
 def __getattr__(name: str) -> Any:
@@ -43,18 +45,22 @@ def __getattr__(name: str) -> Any:
     loaded = importlib.import_module(module)
     value = getattr(loaded, attribute) if attribute else loaded
     globals()[name] = value
-    if name == "open" and "IPython" in sys.modules:
+    if name in {"open", "prove"} and "IPython" in sys.modules:
         _show_in_notebook()
     return value
 
 
 def _show_in_notebook() -> None:
-    """Let workspaces that are opened in a kernel (or a terminal IPython) show themselves as cards."""
+    """Let records, and workspaces that are opened, show themselves as cards in a kernel (or a terminal IPython)."""
     from IPython.core.getipython import get_ipython
 
-    if get_ipython() is not None:
-        # By name, as everything in this face: a static import would make every room that imports `hishamos` depend on the notebook's.
-        importlib.import_module("hishamos.opening").on_open.append(importlib.import_module("hishamos.notebook").install)
+    if get_ipython() is None:
+        return
+    # By name, as everything in this face: a static import would make every room that imports `hishamos` depend on the notebook's.
+    opening, notebook = importlib.import_module("hishamos.opening"), importlib.import_module("hishamos.notebook")
+    if notebook.install not in opening.on_open:
+        opening.on_open.append(notebook.install)
+        notebook.draw_records()
 
 
 def __dir__() -> list[str]:

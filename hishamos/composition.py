@@ -232,7 +232,7 @@ class _Local:
         bound = verb.signature.bind(None, *values, **named)
         arguments = dict(bound.arguments)
         arguments.pop("self")
-        arguments, shape = as_schema(with_files(self._workspace, verb, arguments))
+        arguments, shape = as_schema(verb, with_files(self._workspace, verb, arguments))
         return as_model(bind(self._workspace, getattr(self._service, verb.name)(**arguments)), shape)
 
 

@@ -101,6 +101,10 @@ class ServerError(HishamosError):
     """The workspace server failed: {problem} ({where}). {next}"""
 
 
+class ProofInterrupted(HishamosError):
+    """The proof could not be carried out, so nothing is proven: {problem} ({where}). {next}"""
+
+
 class ServerUnreachable(ServerError):
     """The workspace's server runs where it can't be reached from here: host {host}, user {user}. {next}"""
 

@@ -24,6 +24,7 @@ SECTIONS: dict[str, dict[str, Line]] = {
         "demo": Line("demonstration", "Triage the sample bug reports and show what came out."),
         "init": Line("beginning", "Make the current folder a workspace."),
         "doctor": Line("looking", "Say what was found, what works and what to do next."),
+        "prove": Line("proving", "Put the seven promises to the proof on this machine."),
         "console": Line("windows", "Open the console in a browser."),
         "lab": Line("windows", "Open JupyterLab with the notebooks."),
     },

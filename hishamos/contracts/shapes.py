@@ -6,16 +6,18 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from hishamos.contracts.verbs import Verb
 from hishamos.errors import InvalidInput, OutputInvalid
 from hishamos.records.calls import CommandResult
 
 Shape = dict[str, Any] | type[BaseModel]
 
 
-def as_schema(arguments: dict[str, Any]) -> tuple[dict[str, Any], type[BaseModel] | None]:
+def as_schema(verb: Verb, arguments: dict[str, Any]) -> tuple[dict[str, Any], type[BaseModel] | None]:
     """Return a verb's arguments with the shape ``output`` as a JSON Schema, and the model that it was written as, if it was one."""
     shape = arguments.get("output")
-    if shape is None or isinstance(shape, dict):
+    declared = verb.signature.parameters.get("output")
+    if shape is None or isinstance(shape, dict) or declared is None or "Shape" not in str(declared.annotation):  # a batch's output is a folder
         return arguments, None
     if not (isinstance(shape, type) and issubclass(shape, BaseModel)):
         what = f"output is {getattr(shape, '__name__', shape)!r}"

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from hishamos.notebook.showing import install
+from hishamos.notebook.showing import draw_records, install
 
-__all__ = ["install"]
+__all__ = ["draw_records", "install"]

@@ -7,15 +7,34 @@ from collections.abc import Callable
 from typing import Any
 
 from hishamos.errors import HishamosError
+<<<<<<< HEAD
 from hishamos.notebook.cards import CARDS, definition_card, list_card, plain, run_card, workspace_card
 from hishamos.records.definitions import WorkflowDefinition
 from hishamos.records.pictures import Picture, PictureFormat
 from hishamos.records.runs import Run, RunKind, RunState
+=======
+from hishamos.notebook.cards import CARDS, list_card, plain, run_card, workspace_card
+from hishamos.notebook.proof_card import proof_card
+from hishamos.records.proofs import Proof
+from hishamos.records.runs import Run, RunState
+>>>>>>> 3b2f74c (Put the seven promises to the proof: hishamos prove, hishamos.prove, a notebook)
 from hishamos.workspace import Workspace
 
 REFRESH_S = 0.5
 QUICK_S = 0.3
 SETTLED = frozenset({RunState.SUCCEEDED, RunState.FAILED, RunState.CANCELLED, RunState.WAITING, RunState.PAUSED})
+
+
+def draw_records() -> None:
+    """Show records as cards in this kernel, those that need no workspace."""
+    from IPython.core.getipython import get_ipython
+
+    shell = get_ipython()
+    if shell is None:
+        return
+    for kind, draw in {**CARDS, Proof: proof_card}.items():
+        shell.display_formatter.formatters["text/html"].for_type(kind, draw)
+        shell.display_formatter.formatters["text/plain"].for_type(kind, _printed(plain))
 
 
 def install(workspace: Workspace) -> None:
@@ -25,11 +44,9 @@ def install(workspace: Workspace) -> None:
     shell = get_ipython()
     if shell is None:
         return
+    draw_records()
     markup = shell.display_formatter.formatters["text/html"]
     words = shell.display_formatter.formatters["text/plain"]
-    for kind, draw in CARDS.items():
-        markup.for_type(kind, draw)
-        words.for_type(kind, _printed(plain))
     markup.for_type(Run, lambda run: _static(workspace, run))
     markup.for_type(WorkflowDefinition, lambda workflow: _drawn(workspace, workflow))
     words.for_type(Run, _printed(plain))

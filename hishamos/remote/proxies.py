@@ -53,7 +53,7 @@ def _method(verb: Verb) -> Callable[..., Any]:
         arguments = dict(bound.arguments)
         arguments.pop("self")
         workspace = self._workspace[0]
-        arguments, shape = as_schema(with_files(workspace, verb, arguments))
+        arguments, shape = as_schema(verb, with_files(workspace, verb, arguments))
         if verb.kind == "stream":
             return self._requests.stream(verb, arguments)
         return as_model(bind(workspace, self._requests.call(verb, arguments)), shape)

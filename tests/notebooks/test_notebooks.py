@@ -46,7 +46,7 @@ def outputs(notebook: Path) -> list[dict[str, Any]]:
     return [output for cell in cells if cell["cell_type"] == "code" for output in cell["outputs"]]
 
 
-@pytest.mark.parametrize("name", ["tour", "batch_report"])
+@pytest.mark.parametrize("name", ["tour", "batch_report", "prove"])
 def test_stored_without_outputs(name: str) -> None:
     cells = json.loads((shipped("notebooks") / f"{name}.ipynb").read_text(encoding="utf-8"))["cells"]
     assert all(cell["outputs"] == [] and cell["execution_count"] is None for cell in cells if cell["cell_type"] == "code")
@@ -111,3 +111,12 @@ def test_no_kernel_loads_the_provider_library(folder: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code, str(folder)], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False", "False"]
+
+
+def test_the_proof_as_a_notebook(folder: Path) -> None:
+    executed = folder / "prove-executed.ipynb"
+    done = papermill(shipped("notebooks") / "prove.ipynb", executed, "-p", "rows", "20", "-p", "calls", "16", "-p", "processes", "2", folder=folder)
+    assert done.returncode == 0, done.stderr[-3000:]
+    card = next(output for output in outputs(executed) if "text/html" in output.get("data", {}))
+    assert "7 of 7 promises kept" in "".join(card["data"]["text/html"])
+    assert "".join(card["data"]["text/plain"]).count("✓") == 7
