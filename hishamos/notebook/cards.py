@@ -13,11 +13,8 @@ from hishamos.notebook import markup
 from hishamos.records.calls import Attempt, CommandResult
 from hishamos.records.definitions import AgentDefinition, CommandDefinition, Parameter, WorkflowDefinition
 from hishamos.records.money import Budget
-<<<<<<< HEAD
 from hishamos.records.pictures import Picture
-=======
 from hishamos.records.proofs import Proof
->>>>>>> 3b2f74c (Put the seven promises to the proof: hishamos prove, hishamos.prove, a notebook)
 from hishamos.records.results import Result
 from hishamos.records.runs import Run, RunState, Step
 
@@ -187,13 +184,10 @@ def plain(value: Any) -> str:
     if isinstance(value, CommandResult):
         offline = "  " + state_label("offline") if value.offline else ""
         return f"{value.output}\n{value.command or value.agent}  {state_label(value.status)}  {money(value.cost_nanos)}  {value.model}{offline}"
-<<<<<<< HEAD
     if isinstance(value, Picture):
         return value.text if value.format == "text" else value.words
-=======
     if isinstance(value, Proof):
         return "\n".join(f"{'✓' if one.kept else '✕'} {one.number} {one.name}: {one.evidence}" for one in value.promises)
->>>>>>> 3b2f74c (Put the seven promises to the proof: hishamos prove, hishamos.prove, a notebook)
     return repr(value)
 
 

@@ -7,17 +7,12 @@ from collections.abc import Callable
 from typing import Any
 
 from hishamos.errors import HishamosError
-<<<<<<< HEAD
 from hishamos.notebook.cards import CARDS, definition_card, list_card, plain, run_card, workspace_card
+from hishamos.notebook.proof_card import proof_card
 from hishamos.records.definitions import WorkflowDefinition
 from hishamos.records.pictures import Picture, PictureFormat
-from hishamos.records.runs import Run, RunKind, RunState
-=======
-from hishamos.notebook.cards import CARDS, list_card, plain, run_card, workspace_card
-from hishamos.notebook.proof_card import proof_card
 from hishamos.records.proofs import Proof
-from hishamos.records.runs import Run, RunState
->>>>>>> 3b2f74c (Put the seven promises to the proof: hishamos prove, hishamos.prove, a notebook)
+from hishamos.records.runs import Run, RunKind, RunState
 from hishamos.workspace import Workspace
 
 REFRESH_S = 0.5
