@@ -30,6 +30,7 @@ from hishamos.services.batch import BatchService
 from hishamos.services.budgets import BudgetsService
 from hishamos.services.catalog import Catalog
 from hishamos.services.commands import CommandsService
+from hishamos.services.definitions import DefinitionsService
 from hishamos.services.health import HealthService
 from hishamos.services.issues import IssuesService
 from hishamos.services.ledger import LedgerService
@@ -59,6 +60,7 @@ SERVICES: dict[str, type[Service]] = {
     "commands": CommandsService,
     "agents": AgentsService,
     "workflows": WorkflowsService,
+    "definitions": DefinitionsService,
     "runs": RunsService,
     "batch": BatchService,
     "ledger": LedgerService,

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from hishamos.contracts.agents import Agents
+from hishamos.contracts.definitions import DefinitionsService
 from hishamos.contracts.money import Audit, Budgets, LedgerService
 from hishamos.contracts.services import (
     Batch,
@@ -73,6 +74,7 @@ class Workspace:
     commands: Commands
     agents: Agents
     workflows: Workflows
+    definitions: DefinitionsService
     runs: Runs
     batch: Batch
     ledger: LedgerService
@@ -159,8 +161,9 @@ def with_files(workspace: Workspace, verb: Verb, arguments: dict[str, Any]) -> d
     inputs = arguments.get("inputs")
     if not inputs or (verb.service, verb.name) != ("workflows", "start"):
         return arguments
-    found = dict(inputs)
-    for name, parameter in workspace.workflows.get(arguments["name"]).inputs.items():
+    found, started = dict(inputs), arguments["name"]
+    workflow = workspace.workflows.get(started) if isinstance(started, str) else started
+    for name, parameter in workflow.inputs.items():
         value = found.get(name)
         if parameter.type == "file" and isinstance(value, (str, os.PathLike)):
             found[name] = _absolute(Path(value).expanduser(), Path(workspace.root))

@@ -28,6 +28,11 @@ SECTIONS: dict[str, dict[str, Line]] = {
         "console": Line("windows", "Open the console in a browser."),
         "lab": Line("windows", "Open JupyterLab with the notebooks."),
     },
+    "Definitions": {
+        "new": Line("defining", "Write a starter: workflow, command or agent."),
+        "check": Line("defining", "List every mistake in workflows, commands and agents."),
+        "schema": Line("defining", "Print the JSON Schema of their files, for editors."),
+    },
     "Work": {
         "run": Line("running", "Start a workflow and watch it."),
         "ask": Line("asking", "Give an agent one task."),

@@ -26,6 +26,11 @@ class Agents(Protocol):
         """Return one agent; raises :class:`UnknownName` with the nearest name."""
         ...
 
+    @verb("agents.write", kind="change")
+    def save(self, definition: str | AgentDefinition, *, version: str | None = None) -> AgentDefinition:
+        """Write an agent, YAML or an object, into the workspace's ``agents/``; see :meth:`Workflows.save`."""
+        ...
+
     @verb("models.call", kind="wait")
     def ask(
         self,

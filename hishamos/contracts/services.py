@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from hishamos.contracts.agents import Agents
+from hishamos.contracts.definitions import DefinitionsService
 from hishamos.contracts.money import Audit, Budgets, LedgerService
 from hishamos.contracts.shapes import Shape
 from hishamos.contracts.verbs import verb
@@ -34,6 +35,11 @@ class Commands(Protocol):
     @verb("commands.read")
     def get(self, name: str) -> CommandDefinition:
         """Return one command; raises :class:`UnknownName` with the nearest name."""
+        ...
+
+    @verb("commands.write", kind="change")
+    def save(self, definition: str | CommandDefinition, *, version: str | None = None) -> CommandDefinition:
+        """Write a command, YAML or an object, into the workspace's ``commands/``; see :meth:`Workflows.save`."""
         ...
 
     @verb("commands.read")
@@ -104,7 +110,7 @@ class Workflows(Protocol):
     @verb("runs.write", kind="change")
     def start(
         self,
-        name: str,
+        name: str | WorkflowDefinition,
         inputs: Mapping[str, Any] | None = None,
         *,
         model: str | None = None,
@@ -113,13 +119,28 @@ class Workflows(Protocol):
     ) -> Run:
         """Start a run and return at once; ``run.wait()`` or ``ws.runs.follow(run.id)`` next.
 
+        ``name``: a workflow's name, or a workflow itself, which need not be saved: the run keeps it. One with python, shell, http or
+        notebook steps needs the permission ``code``.
         ``model`` overrides what the definitions say; ``budget_usd``: a hard limit on this run, a decimal string.
         """
         ...
 
     @verb("workflows.read")
-    def check(self, text: str, *, file: str = "<text>") -> WorkflowDefinition:
-        """Parse and resolve a workflow's YAML without saving it; raises :class:`InvalidDefinition` with file, line, nearest match."""
+    def check(self, text: str | WorkflowDefinition, *, file: str = "<text>") -> WorkflowDefinition:
+        """Resolve a workflow, YAML or an object, without saving it; raises :class:`InvalidDefinition` with file, line, nearest match.
+
+        The error tells the first mistake; its ``mistakes`` are all of them. For many files at once: ``ws.definitions.check``.
+        """
+        ...
+
+    @verb("workflows.write", kind="change")
+    def save(self, definition: str | WorkflowDefinition, *, version: str | None = None) -> WorkflowDefinition:
+        """Write a workflow, YAML or an object, into the workspace's ``workflows/`` and return it; a text is kept as it is, comments too.
+
+        ``version``: the version that is to be replaced; left out, there must be none in the workspace. Raises :class:`StaleWrite` when the
+        workspace has another one, and :class:`InvalidDefinition` for what can't run. With python, shell, http or notebook steps it needs
+        the permission ``code``.
+        """
         ...
 
     @verb("workflows.read")
@@ -379,6 +400,7 @@ CONTRACTS: dict[str, type] = {
     "commands": Commands,
     "agents": Agents,
     "workflows": Workflows,
+    "definitions": DefinitionsService,
     "runs": Runs,
     "batch": Batch,
     "ledger": LedgerService,

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
-from jinja2 import meta, nodes
+from jinja2 import nodes
 from pydantic import ValidationError
 
 from hishamos.contracts.journal import Pinned
 from hishamos.engine.failures import error_names
+from hishamos.engine.form_errors import FORMS, in_words
 from hishamos.engine.inputs import default_problem
+from hishamos.engine.sight import Place, Sight, always_false, members, templated, text_problems, texts, told
 from hishamos.engine.steps import known, step_type
 from hishamos.engine.steptype import Library, Problem, StepType
 from hishamos.engine.templates import tree
@@ -20,10 +22,7 @@ from hishamos.errors import TemplateFailed, UnknownName, nearest_hint
 from hishamos.records.definitions import AgentDefinition, CommandDefinition, Goto, Parameter, StepDefinition, WorkflowDefinition
 from hishamos.schemas.validation import schema_problem
 
-Place = tuple[str | int, ...]
-GLOBALS = frozenset({"range", "dict", "namespace", "cycler", "joiner"})
 ON_ERROR = ("fail", "continue")
-RUN = frozenset({"id", "name"})
 DEEPEST = 8
 """How deep workflows may start one another."""
 
@@ -42,10 +41,10 @@ def command_problems(command: CommandDefinition, library: Library) -> list[Probl
     """Return what is wrong with a command: its template, its parameters, its schema, its agent."""
     problems = list(_parameter_problems(command.parameters, ("parameters",)))
     names = frozenset(command.parameters)
-    problems += _text_problems(command.template, ("template",), names, f"command {command.name}", "Its parameters")
-    for place, text in _texts(command.output, ("output",)):
-        problems += _text_problems(text, place, names, f"command {command.name}", "Its parameters")
-    if command.output is not None and not any("{{" in text for _, text in _texts(command.output, ())):
+    problems += text_problems(command.template, ("template",), names, f"command {command.name}", "Its parameters")
+    for place, text in texts(command.output, ("output",)):
+        problems += text_problems(text, place, names, f"command {command.name}", "Its parameters")
+    if command.output is not None and not any("{{" in text for _, text in texts(command.output, ())):
         wrong = schema_problem(command.output)
         if wrong:
             problems.append(Problem(("output",), wrong))
@@ -83,25 +82,25 @@ def workflow_problems(workflow: WorkflowDefinition, library: Library) -> list[Pr
     for number, step in enumerate(workflow.steps):
         problems += _goto_problems(workflow, step, ("steps", number, "on_error"), before)
     for number, step in enumerate(workflow.steps):
-        sight = _Sight(workflow, before.get(step.id, frozenset()), frozenset(), step.id)
+        sight = Sight(workflow, before.get(step.id, frozenset()), frozenset(), step.id)
         problems += _step_problems(step, ("steps", number), sight, library)
         if step.compensate is not None:
             inside = ("steps", number, "compensate")
             problems += _undo_problems(step.compensate, inside)
             problems += _step_problems(step.compensate, inside, sight.after(step.id), library)
-    sight = _Sight(workflow, frozenset(ids), frozenset(), "outputs")
-    for place, text in _texts(workflow.outputs, ("outputs",)):
+    sight = Sight(workflow, frozenset(ids), frozenset(), "outputs")
+    for place, text in texts(workflow.outputs, ("outputs",)):
         problems += sight.problems(text, place)
-    if not problems:
-        deep = _too_deep(workflow, library, (workflow.name,))
-        problems += [Problem(("steps",), deep, "Leave one of these steps out.")] if deep else []
+    for number, step in enumerate(() if problems else workflow.steps):
+        deep = _too_deep(_included([step]), library, (workflow.name,))
+        problems += [Problem(("steps", number, "with", "workflow"), deep, "Leave one of these steps out.")] if deep else []
     return problems
 
 
-def _included(workflow: WorkflowDefinition) -> set[str]:
-    """Return the names of the workflows that a correct one starts."""
+def _included(wanted: Sequence[StepDefinition]) -> set[str]:
+    """Return the names of the workflows that correct steps start."""
     names: set[str] = set()
-    steps = list(workflow.steps)
+    steps = list(wanted)
     while steps:
         step = steps.pop()
         found = step_type(step.type).references(step.with_)
@@ -110,15 +109,15 @@ def _included(workflow: WorkflowDefinition) -> set[str]:
     return names
 
 
-def _too_deep(workflow: WorkflowDefinition, library: Library, above: tuple[str, ...]) -> str | None:
-    """Return what is wrong with the workflows that a workflow starts, and these in turn."""
-    for name in sorted(_included(workflow)):
+def _too_deep(names: set[str], library: Library, above: tuple[str, ...]) -> str | None:
+    """Return what is wrong with workflows that are started by the last of those ``above``, and with what they start in turn."""
+    for name in sorted(names):
         way = " → ".join((*above, name))
         if name in above:
             return f"a workflow can't start itself: {way}"
         if len(above) > DEEPEST:
             return f"workflows start one another more than {DEEPEST} deep: {way}"
-        below = _too_deep(library.workflow(name), library, (*above, name))
+        below = _too_deep(_included(library.workflow(name).steps), library, (*above, name))
         if below:
             return below
     return None
@@ -126,14 +125,14 @@ def _too_deep(workflow: WorkflowDefinition, library: Library, above: tuple[str, 
 
 def inputs_read(step: StepDefinition) -> frozenset[str] | None:
     """Return the inputs of the run that a step's templates name; None when that can't be told and it may be any of them."""
-    texts = list(_texts(step.with_, ("with",))) + ([] if step.when is None else [(("when",), step.when)])
+    written = list(texts(step.with_, ("with",))) + ([] if step.when is None else [(("when",), step.when)])
     found: set[str] = set()
-    for place, text in texts:
+    for place, text in written:
         try:
-            parsed = tree(text, _told(place), bare=place[-1] == "when" and not _templated(text))
+            parsed = tree(text, told(place), bare=place[-1] == "when" and not templated(text))
         except TemplateFailed:
             return None
-        named = [name for root, name in _members(parsed) if root == "inputs"]
+        named = [name for root, name, _ in members(parsed) if root == "inputs"]
         if len(named) < sum(1 for one in parsed.find_all(nodes.Name) if one.name == "inputs"):
             return None
         found.update(named)
@@ -178,60 +177,13 @@ def _pin_agent(agent: AgentDefinition, library: Library, commands: dict[str, Com
                 _pin_agent(library.agent(tool.agent), library, commands, agents)
 
 
-class _Sight:
-    """What the templates of one step may name."""
-
-    def __init__(self, workflow: WorkflowDefinition, before: frozenset[str], names: frozenset[str], reader: str) -> None:
-        self.workflow, self.before, self.names, self.reader = workflow, before, names, reader
-
-    def after(self, step: str) -> _Sight:
-        """Return what is seen once a step has ended."""
-        return _Sight(self.workflow, self.before | {step}, self.names, f"{step}'s compensate")
-
-    def within(self, names: tuple[str, ...]) -> _Sight:
-        """Return what an inner step sees."""
-        return _Sight(self.workflow, self.before, self.names | set(names), self.reader)
-
-    def problems(self, text: str, place: Place, *, bare: bool = False) -> list[Problem]:
-        """Return what is wrong with a template, or with an expression without braces."""
-        try:
-            parsed = tree(text, _told(place), bare=bare)
-        except TemplateFailed as error:
-            return [Problem(place, str(error.problem), "Correct the expression.")]
-        allowed = {"inputs", "steps", "run", *self.names}
-        found = []
-        for name in sorted(meta.find_undeclared_variables(parsed) - GLOBALS - allowed):
-            hint = nearest_hint(name, sorted(allowed | {f"inputs.{one}" for one in self.workflow.inputs}))
-            found.append(Problem(place, f"{name!r} is not known here{hint}", f"Known: {', '.join(sorted(allowed))}."))
-        for root, name in _members(parsed):
-            found += self._member(root, name, place)
-        return found
-
-    def _member(self, root: str, name: str, place: Place) -> list[Problem]:
-        if root in self.names:
-            return []
-        if root == "inputs" and name not in self.workflow.inputs:
-            known_inputs = list(self.workflow.inputs)
-            return [Problem(place, f"there is no input {name!r}{nearest_hint(name, known_inputs)}", f"Inputs: {', '.join(known_inputs) or 'none'}.")]
-        if root == "run" and name not in RUN:
-            return [Problem(place, f"a run has no {name!r} here", "Known: run.id, run.name.")]
-        ids = [step.id for step in self.workflow.steps]
-        if root == "steps" and name not in ids:
-            return [Problem(place, f"there is no step {name!r}{nearest_hint(name, ids)}", f"Steps: {', '.join(ids)}.")]
-        if root == "steps" and name not in self.before:
-            problem = f"the step {name!r} may not have ended before {self.reader!r} begins"
-            return [Problem(place, problem, f"Add it to the step's after: after: [{name}].")]
-        return []
-
-
-def _step_problems(step: StepDefinition, place: Place, sight: _Sight, library: Library) -> Iterator[Problem]:
+def _step_problems(step: StepDefinition, place: Place, sight: Sight, library: Library) -> Iterator[Problem]:
     if step.type not in known():
         hint = nearest_hint(step.type, known())
         yield Problem((*place, "type"), f"there is no step type {step.type!r}{hint}", f"Known: {', '.join(known())}.")
         return
     kind = step_type(step.type)
-    if step.when is not None:
-        yield from sight.problems(step.when, (*place, "when"), bare=True)
+    yield from _when_problems(step.when, (*place, "when"), sight)
     if step.timeout is not None and not kind.timed:
         yield Problem((*place, "timeout"), f"a step of type {kind.name} has no time limit", "Leave timeout out.")
     yield from _retry_problems(step, (*place, "retry"))
@@ -256,6 +208,13 @@ def _step_problems(step: StepDefinition, place: Place, sight: _Sight, library: L
         if isinstance(inner.on_error, Goto):
             yield Problem((*inside, "on_error"), "a step inside another goes nowhere else", "Give the step around it the goto, or write: on_error: continue")
         yield from _step_problems(inner, inside, sight.within(names), library)
+
+
+def _when_problems(when: str | None, place: Place, sight: Sight) -> Iterator[Problem]:
+    if when is not None:
+        yield from sight.problems(when, place, bare=True)
+        if always_false(when):
+            yield Problem(place, f"the step never runs: {when!r} never holds", "Name what it depends on, or take the step out.")
 
 
 def _retry_problems(step: StepDefinition, place: Place) -> Iterator[Problem]:
@@ -291,6 +250,20 @@ def _goto_problems(workflow: WorkflowDefinition, step: StepDefinition, place: Pl
                 yield Problem(inside, f"going back to {target!r} would run {name!r} again, a {kind}", "Go back to a step after it, or give the items a retry.")
     elif step.id not in before[target]:
         yield Problem(inside, f"the step {target!r} comes neither before nor after {step.id!r}", f"Add to {target!r}: after: [{step.id}].")
+    else:
+        yield from _skipped_problems(workflow, step.id, target, inside, before)
+
+
+def _skipped_problems(workflow: WorkflowDefinition, step: str, target: str, place: Place, before: Mapping[str, frozenset[str]]) -> Iterator[Problem]:
+    """Refuse to go forward over a step whose output is read further down as if it were always there."""
+    skipped = [one.id for one in workflow.steps if step in before[one.id] and one.id != target and target not in before[one.id]]
+    for reader in (one for one in workflow.steps if one.id == target or target in before[one.id]):
+        read = "\n".join(text for _, text in texts(reader.with_, ())) + f"\n{reader.when or ''}"
+        for name in skipped:
+            guarded = any(f"steps.{name}.{sign}" in read for sign in ("state", "error"))
+            if f"steps.{name}.output." in read and not guarded:
+                following = f"In {reader.id!r} look at it first (when: \"steps.{name}.state == 'succeeded'\"), or go on further up."
+                yield Problem(place, f"going on with {target!r} skips {name!r}, whose output {reader.id!r} reads", following)
 
 
 def _undo_problems(step: StepDefinition, place: Place) -> Iterator[Problem]:
@@ -302,12 +275,12 @@ def _undo_problems(step: StepDefinition, place: Place) -> Iterator[Problem]:
         yield Problem((*place, "type"), f"a step of type {step.type} compensates nothing", "Use one that does its work alone: python, command, agent.")
 
 
-def _with_problems(kind: StepType[Any], step: StepDefinition, place: Place, sight: _Sight) -> Iterator[Problem]:
+def _with_problems(kind: StepType[Any], step: StepDefinition, place: Place, sight: Sight) -> Iterator[Problem]:
     for key, value in step.with_.items():
         if key in kind.raw:
             continue
-        for inner, text in _texts(value, (*place, "with", key)):
-            if key in kind.literal and _templated(text):
+        for inner, text in texts(value, (*place, "with", key)):
+            if key in kind.literal and templated(text):
                 yield Problem(inner, f"{key!r} has to be known when the definition is loaded; it takes no template")
             else:
                 yield from sight.problems(text, inner)
@@ -321,17 +294,17 @@ def _shape_problems(kind: StepType[Any], raw: Mapping[str, Any], place: Place) -
     except ValidationError as error:
         for one in sorted(error.errors(include_url=False), key=lambda one: one["type"] != "extra_forbidden"):
             name = str(one["loc"][0]) if one["loc"] else ""
-            if name in raw and name not in kind.raw and any(_templated(text) for _, text in _texts(raw[name], ())):
+            if name in raw and name not in kind.raw and any(templated(text) for _, text in texts(raw[name], ())):
                 continue
             if one["type"] == "missing":
-                yield Problem(place, f"{_told(one['loc'])!r} is missing", f"A step of type {kind.name} takes: {', '.join(fields)}.")
+                yield Problem(place, f"{told(one['loc'])!r} is missing", f"A step of type {kind.name} takes: {', '.join(fields)}.")
             elif one["type"] == "extra_forbidden":
                 last = str(one["loc"][-1])
                 yield Problem(
                     (*place, *one["loc"]), f"a step of type {kind.name} takes no {last!r}{nearest_hint(last, fields)}", f"It takes: {', '.join(fields)}."
                 )
             else:
-                yield Problem((*place, *one["loc"]), f"{_told(one['loc'])}: {one['msg']}")
+                yield Problem((*place, *one["loc"]), in_words(one, told(tuple(part for part in one["loc"] if part not in FORMS)) or "with"))
 
 
 def _order_problems(step: StepDefinition, place: Place, ids: list[str]) -> Iterator[Problem]:
@@ -353,45 +326,6 @@ def _parameter_problems(parameters: Mapping[str, Parameter], place: Place) -> It
         wrong = default_problem(name, parameter)
         if wrong:
             yield Problem((*place, name, "default"), wrong)
-
-
-def _text_problems(text: str, place: Place, names: frozenset[str], where: str, known_as: str) -> Iterator[Problem]:
-    try:
-        parsed = tree(text, where)
-    except TemplateFailed as error:
-        yield Problem(place, str(error.problem), "Correct the template.")
-        return
-    for name in sorted(meta.find_undeclared_variables(parsed) - GLOBALS - names):
-        yield Problem(place, f"{name!r} is no parameter{nearest_hint(name, sorted(names))}", f"{known_as}: {', '.join(sorted(names)) or 'none'}.")
-
-
-def _members(parsed: nodes.Template) -> Iterator[tuple[str, str]]:
-    """Return (root, name) of each ``root.name`` and ``root['name']``."""
-    for found in parsed.find_all(nodes.Getattr):
-        if isinstance(found.node, nodes.Name) and found.node.name in {"inputs", "steps", "run"}:
-            yield found.node.name, found.attr
-    for item in parsed.find_all(nodes.Getitem):
-        if isinstance(item.node, nodes.Name) and item.node.name in {"inputs", "steps", "run"} and isinstance(item.arg, nodes.Const):
-            yield item.node.name, str(item.arg.value)
-
-
-def _texts(data: Any, place: Place) -> Iterator[tuple[Place, str]]:
-    if isinstance(data, str):
-        yield place, data
-    elif isinstance(data, Mapping):
-        for key, value in data.items():
-            yield from _texts(value, (*place, str(key)))
-    elif isinstance(data, (list, tuple)):
-        for number, value in enumerate(data):
-            yield from _texts(value, (*place, number))
-
-
-def _templated(text: str) -> bool:
-    return "{{" in text or "{%" in text
-
-
-def _told(place: Place) -> str:
-    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place).lstrip(".")
 
 
 def _circle(workflow: WorkflowDefinition) -> list[str]:

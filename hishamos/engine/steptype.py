@@ -286,6 +286,8 @@ class Problem:
     place: tuple[str | int, ...]
     problem: str
     next: str = ""
+    line: int | None = None
+    """Of a text with several lines, which one, from 1."""
 
 
 @dataclass(slots=True)

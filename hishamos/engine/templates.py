@@ -121,13 +121,13 @@ def _refuse_braces(text: str) -> None:
 def _failed(error: Exception, text: str, where: str) -> TemplateFailed:
     if isinstance(error, TemplateFailed):
         return error
-    problem = str(error) or type(error).__name__
+    problem, line = str(error) or type(error).__name__, 1
     following = "Check the expression against the inputs and the steps before it."
     if isinstance(error, jinja2.TemplateSyntaxError):
-        problem, following = f"line {error.lineno}: {error.message}", "Correct the template."
+        problem, line, following = f"line {error.lineno}: {error.message}", error.lineno, "Correct the template."
     elif isinstance(error, jinja2.UndefinedError):
         following = "Give it a value, or write: NAME | default(…)."
     elif isinstance(error, RecursionError):
         problem, following = "it is nested too deeply", "Make it simpler."
     shown = text.strip() if len(text) <= 120 else text.strip()[:117] + "…"
-    return TemplateFailed(where=where, problem=f"{problem}, in {shown!r}" if "\n" not in shown else problem, next=following)
+    return TemplateFailed(where=where, problem=f"{problem}, in {shown!r}" if "\n" not in shown else problem, line=line, next=following)

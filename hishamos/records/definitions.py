@@ -36,10 +36,12 @@ class Parameter(Record):
 
     @model_serializer(mode="wrap")
     def _as_declared(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """A default that was not declared is not written either: whoever reads the text back knows that a value is required."""
+        """Write a default if one was declared, null too: whoever reads the text back knows whether a value is required."""
         written: dict[str, Any] = write(self)
         if "default" not in self.model_fields_set:
             written.pop("default", None)
+        else:
+            written.setdefault("default", self.default)
         return written
 
 

@@ -13,6 +13,7 @@ from hishamos.records.calls import CommandResult
 from hishamos.records.definitions import AgentDefinition
 from hishamos.records.turns import AgentEvent
 from hishamos.services.questions import give, streamed
+from hishamos.services.saving import save
 from hishamos.services.service import Service, implements
 
 
@@ -27,6 +28,10 @@ class AgentsService(Service):
     def get(self, name: str) -> AgentDefinition:
         """See the contract."""
         return self.machinery.catalog.agent(name)
+
+    def save(self, definition: str | AgentDefinition, *, version: str | None = None) -> AgentDefinition:
+        """See the contract."""
+        return save(self, "agent", definition, version)
 
     def ask(
         self,

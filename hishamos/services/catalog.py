@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -15,12 +15,16 @@ from hishamos.contracts.journal import Pinned
 from hishamos.engine.checking import agent_problems, command_problems, pinned, workflow_problems
 from hishamos.engine.steptype import Problem
 from hishamos.errors import InvalidDefinition, UnknownName
+from hishamos.records.checks import CheckedDefinition, DefinitionKind, DefinitionText, Mistake
 from hishamos.records.definitions import AgentDefinition, CommandDefinition, Definition, WorkflowDefinition
-from hishamos.services.reading import Source
+from hishamos.records.record import content_hash
+from hishamos.services.reading import Made, Source, refusal
 
 D = TypeVar("D", bound=Definition)
 _NAME = re.compile(r"^name:\s*[\"']?([A-Za-z][\w.-]*)", re.MULTILINE)
-KINDS: dict[str, type[Definition]] = {"command": CommandDefinition, "agent": AgentDefinition, "workflow": WorkflowDefinition}
+RECORDS: dict[DefinitionKind, type[Definition]] = {"command": CommandDefinition, "agent": AgentDefinition, "workflow": WorkflowDefinition}
+TELLS: dict[str, DefinitionKind] = {"steps": "workflow", "template": "command", "instructions": "agent"}
+"""What only one kind of definition has."""
 
 
 @dataclass
@@ -30,17 +34,33 @@ class _Entry:
     name: str
     file: str
     own: bool
-    source: Source | None = None
+    source: Source | Made | None = None
     definition: Definition | None = None
     error: InvalidDefinition | None = None
     resolved: bool = False
+
+    @classmethod
+    def of(cls, kind: DefinitionKind, text: str, file: str, *, own: bool = True) -> _Entry:
+        """Read a definition's text."""
+        found = _NAME.search(text)
+        entry = cls(found[1] if found else Path(file).stem, file, own)
+        try:
+            source = Source(text, file)
+            definition, mistakes = source.read(RECORDS[kind], source=file if own else "library")
+        except InvalidDefinition as error:
+            entry.error = error
+            return entry
+        entry.source, entry.definition = source, definition
+        entry.name = definition.name if definition is not None else entry.name
+        entry.error = refusal(mistakes) if mistakes else None
+        return entry
 
 
 @dataclass
 class _Shelf(Generic[D]):
     """All definitions of one kind."""
 
-    kind: str
+    kind: DefinitionKind
     entries: dict[str, _Entry] = field(default_factory=dict)
 
 
@@ -49,10 +69,14 @@ class Catalog:
 
     def __init__(self, root: Path) -> None:
         self.root = self._root = root
+        self.writing = threading.Lock()
+        """Held by whoever changes the workspace's files."""
         self._lock = threading.RLock()
         self._stamp: Any = None
-        self._shelves: dict[str, _Shelf[Any]] = {}
-        self._shipped: dict[str, list[_Entry]] = {}
+        self._shelves: dict[DefinitionKind, _Shelf[Any]] = {}
+        self._shipped: dict[DefinitionKind, list[_Entry]] = {}
+        self._fixed = False
+        """Whether it stays as it is whatever happens to the files."""
 
     def commands(self) -> list[CommandDefinition]:
         """Return all commands that can run, the workspace's own first, by name."""
@@ -85,12 +109,62 @@ class Catalog:
         """Return the workflow with all definitions it names, as they are now."""
         return pinned(workflow, self)
 
-    def check(self, text: str, file: str) -> WorkflowDefinition:
-        """Parse and resolve a workflow's text; raises ``InvalidDefinition`` with file, line and nearest match."""
-        source = Source(text, file)
-        workflow: WorkflowDefinition = source.read(WorkflowDefinition, source=file)
-        _raise_first(source, workflow_problems(workflow, self))
-        return workflow
+    def check(self, texts: Sequence[DefinitionText]) -> list[CheckedDefinition]:
+        """Return what is wrong with each of some texts; they may name one another, and what the workspace has."""
+        known = [(kind, _Entry.of(kind, one.text, one.file)) if (kind := _kind_of(one)) else None for one in texts]
+        view = self._over([one for one in known if one is not None])
+        return [_unknown_kind(text) if one is None else view._checked(*one) for one, text in zip(known, texts, strict=True)]
+
+    def accepted(self, kind: DefinitionKind, given: str | Definition, file: str = "<text>") -> tuple[Any, Catalog]:
+        """Return a definition (YAML, or an object) that can be used, with this catalog as it would be with it; raises :class:`InvalidDefinition`."""
+        entry = _Entry.of(kind, given, file) if isinstance(given, str) else _Entry(given.name, "", True, Made(kind, given), given)
+        view = self._over([(kind, entry)])
+        view._resolve(kind, entry)
+        if entry.error is not None:
+            raise entry.error
+        return entry.definition, view
+
+    def own(self, kind: DefinitionKind, name: str) -> tuple[str, str] | None:
+        """Return the file, relative to the workspace, that defines a name, and its version: of a broken one, its text's hash. None without one."""
+        with self._lock:
+            self._refresh()
+            entry = self._shelves[kind].entries.get(name)
+            if entry is None or not entry.own:
+                return None
+            return entry.file, entry.definition.version if entry.definition else content_hash((self._root / entry.file).read_text("utf-8", "replace"), 12)
+
+    def definer(self, kind: DefinitionKind, file: str) -> str | None:
+        """Return the name that a file of the workspace defines; None for a file that is not there."""
+        with self._lock:
+            self._refresh()
+            return next((entry.name for entry in self._shelves[kind].entries.values() if entry.own and entry.file == file), None)
+
+    def _over(self, added: Sequence[tuple[DefinitionKind, _Entry]]) -> Catalog:
+        """Return this catalog as it is now, with other definitions laid over its own."""
+        view = Catalog(self.root)
+        view._fixed = True
+        with self._lock:
+            self._refresh()
+            for kind, shelf in self._shelves.items():
+                fresh = {name: replace(one, resolved=False, error=None if one.resolved else one.error) for name, one in shelf.entries.items()}
+                view._shelves[kind] = _Shelf(kind, fresh)
+        seen: dict[tuple[str, str], str] = {}
+        for kind, entry in added:
+            if (kind, entry.name) in seen and entry.error is None:
+                entry.error = _twice(entry, seen[kind, entry.name])
+            else:
+                view._shelves[kind].entries[entry.name] = entry
+            seen.setdefault((kind, entry.name), entry.file)
+        return view
+
+    def _checked(self, kind: DefinitionKind, entry: _Entry) -> CheckedDefinition:
+        with self._lock:
+            self._resolve(kind, entry)
+        if entry.error is not None:
+            mistakes = tuple(Mistake(**one) for one in entry.error.mistakes)
+            return CheckedDefinition(file=entry.file, kind=kind, name=entry.name, mistakes=mistakes)
+        assert entry.definition is not None
+        return CheckedDefinition(file=entry.file, kind=kind, name=entry.name, version=entry.definition.version)
 
     def problems(self) -> list[InvalidDefinition]:
         """Return what is wrong with the workspace's definitions, one error a file."""
@@ -104,7 +178,7 @@ class Catalog:
                         found.append(entry.error)
         return found
 
-    def _all(self, kind: str) -> list[Any]:
+    def _all(self, kind: DefinitionKind) -> list[Any]:
         with self._lock:
             self._refresh()
             entries = sorted(self._shelves[kind].entries.values(), key=lambda entry: (not entry.own, entry.name))
@@ -112,7 +186,7 @@ class Catalog:
                 self._resolve(kind, entry)
             return [entry.definition for entry in entries if entry.error is None]
 
-    def _get(self, kind: str, name: str) -> Any:
+    def _get(self, kind: DefinitionKind, name: str) -> Any:
         with self._lock:
             self._refresh()
             entries = self._shelves[kind].entries
@@ -124,29 +198,30 @@ class Catalog:
                 raise entry.error
             return entry.definition
 
-    def _resolve(self, kind: str, entry: _Entry) -> None:
+    def _resolve(self, kind: DefinitionKind, entry: _Entry) -> None:
         if entry.resolved or entry.error is not None:
             return
         entry.resolved = True  # before the look-ups: a command and its agent may name each other
         assert entry.source is not None
-        try:
-            _raise_first(entry.source, self._problems_of(kind, entry.definition))
-        except InvalidDefinition as error:
-            entry.error = error
+        mistakes = entry.source.mistakes(self._problems_of(kind, entry.definition))
+        if mistakes:
+            entry.error = refusal(mistakes)
 
-    def _problems_of(self, kind: str, definition: Any) -> list[Problem]:
+    def _problems_of(self, kind: DefinitionKind, definition: Any) -> list[Problem]:
         if kind == "command":
             return command_problems(definition, self)
         return agent_problems(definition, self) if kind == "agent" else workflow_problems(definition, self)
 
     def _refresh(self) -> None:
         """Read the workspace's files again when one of them changed."""
-        files = {kind: list(self._own_files(kind)) for kind in KINDS}
+        if self._fixed:
+            return
+        files = {kind: list(self._own_files(kind)) for kind in RECORDS}
         stamp = [(str(path), path.stat().st_mtime_ns, path.stat().st_size) for paths in files.values() for path in paths]
         if stamp == self._stamp:
             return
         shelves = {}
-        for kind in KINDS:
+        for kind in RECORDS:
             shelf: _Shelf[Any] = _Shelf(kind)
             for shipped in self._library(kind):
                 shelf.entries[shipped.name] = _Entry(shipped.name, shipped.file, False, shipped.source, shipped.definition, shipped.error)
@@ -154,17 +229,17 @@ class Catalog:
                 entry = _read(kind, path.read_text, str(path.relative_to(self._root)), own=True)
                 before = shelf.entries.get(entry.name)
                 if before is not None and before.own:
-                    entry.error = InvalidDefinition(problem=f"the name {entry.name!r} is also used by {before.file}", where=entry.file, next="Rename one.")
+                    entry.error = _twice(entry, before.file)
                 shelf.entries[entry.name] = entry
             shelves[kind] = shelf
         self._shelves, self._stamp = shelves, stamp
 
-    def _own_files(self, kind: str) -> Iterator[Path]:
+    def _own_files(self, kind: DefinitionKind) -> Iterator[Path]:
         folder = self._root / f"{kind}s"
         if folder.is_dir():
             yield from sorted(path for path in folder.iterdir() if path.suffix in {".yaml", ".yml"} and path.is_file())
 
-    def _library(self, kind: str) -> list[_Entry]:
+    def _library(self, kind: DefinitionKind) -> list[_Entry]:
         if kind not in self._shipped:
             folder: Traversable = resources.files("hishamos.library") / f"{kind}s"
             files = sorted((file for file in folder.iterdir() if file.name.endswith(".yaml")), key=lambda file: file.name) if folder.is_dir() else []
@@ -172,25 +247,29 @@ class Catalog:
         return self._shipped[kind]
 
 
-def _read(kind: str, read: Callable[..., str], file: str, *, own: bool) -> _Entry:
-    entry = _Entry(Path(file).stem, file, own)
+def _read(kind: DefinitionKind, read: Callable[..., str], file: str, *, own: bool) -> _Entry:
     try:
         text = read(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        entry.error = InvalidDefinition(problem=f"the file can't be read: {error}", where=file, next="Save it as UTF-8 text.")
+        entry = _Entry(Path(file).stem, file, own)
+        entry.error = refusal([Mistake(file=file, problem=f"the file can't be read: {error}", next="Save it as UTF-8 text.")])
         return entry
-    found = _NAME.search(text)
-    entry.name = found[1] if found else entry.name
-    try:
-        entry.source = Source(text, file)
-        entry.definition = entry.source.read(KINDS[kind], source=file if own else "library")
-        entry.name = entry.definition.name
-    except InvalidDefinition as error:
-        entry.error = error
-    return entry
+    return _Entry.of(kind, text, file, own=own)
 
 
-def _raise_first(source: Source, problems: list[Problem]) -> None:
-    if problems:
-        first = min(problems, key=lambda problem: source.line(problem.place))
-        raise source.refused(first.problem, first.place, first.next)
+def _twice(entry: _Entry, other: str) -> InvalidDefinition:
+    return refusal([Mistake(file=entry.file, problem=f"the name {entry.name!r} is also used by {other}", next="Rename one.")])
+
+
+def _kind_of(one: DefinitionText) -> DefinitionKind | None:
+    folders = {f"{kind}s": kind for kind in RECORDS}
+    found = one.kind or folders.get(Path(one.file).parent.name)
+    if found is None:
+        told = [kind for key, kind in TELLS.items() if re.search(rf"^{key}\s*:", one.text, re.MULTILINE)]
+        found = told[0] if len(told) == 1 else None
+    return found
+
+
+def _unknown_kind(one: DefinitionText) -> CheckedDefinition:
+    following = "A workflow has steps, a command a template, an agent instructions; or put it into workflows/, commands/ or agents/."
+    return CheckedDefinition(file=one.file, mistakes=(Mistake(file=one.file, line=1, problem="it can't be told what this defines", next=following),))

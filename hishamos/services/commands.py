@@ -18,6 +18,7 @@ from hishamos.records.record import new_id
 from hishamos.records.runs import Run, RunKind
 from hishamos.records.workspaces import MapRow
 from hishamos.services.questions import ask
+from hishamos.services.saving import save
 from hishamos.services.service import Service, implements
 from hishamos.services.starting import start_run
 
@@ -39,6 +40,10 @@ class CommandsService(Service):
     def get(self, name: str) -> CommandDefinition:
         """See the contract."""
         return self.machinery.catalog.command(name)
+
+    def save(self, definition: str | CommandDefinition, *, version: str | None = None) -> CommandDefinition:
+        """See the contract."""
+        return save(self, "command", definition, version)
 
     def preview(self, name: str, inputs: Mapping[str, Any]) -> str:
         """See the contract."""

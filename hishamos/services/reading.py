@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from hishamos.engine.form_errors import FORMS, in_words
+from hishamos.engine.sight import Place, told
+from hishamos.engine.steptype import Problem
 from hishamos.errors import InvalidDefinition, nearest_hint
+from hishamos.records.checks import Mistake
+from hishamos.records.definitions import Definition, WorkflowDefinition
 
-Place = tuple[str | int, ...]
 LONGEST = 1_000_000
+MOST_VALUES = 50_000
+"""Aliases make values of a text many more than it has characters."""
 
 
 class _Core(yaml.SafeLoader):
@@ -42,31 +49,45 @@ class Source:
 
     def __init__(self, text: str, file: str) -> None:
         self.file = file
+        self.text = text
         self._lines: dict[Place, int] = {}
+        self._blocks: set[Place] = set()
+        """Texts whose lines stand in the file as they are (``|``)."""
+        self._values = 0
         self.data = self._parse(text)
 
-    def line(self, place: Place) -> int:
-        """Return the line of a value, or of the nearest one above it that the text holds."""
-        while place not in self._lines and place:
-            place = place[:-1]
+    def line(self, place: Place, within: int | None = None) -> int:
+        """Return the line of a value, or of the nearest one above it that the text holds; ``within``: of which of its own lines, from 1."""
+        if within is not None and place in self._blocks:
+            return self._lines[place] + within
+        while place and place not in self._lines:
+            as_text = (*place[:-1], str(place[-1]))  # a key that is a number
+            place = as_text if as_text in self._lines else place[:-1]
         return self._lines.get(place, 1)
+
+    def mistake(self, problem: Problem) -> Mistake:
+        """Return a problem with its file, line and place."""
+        line = self.line(problem.place, problem.line)
+        return Mistake(file=self.file, line=line, place=told(problem.place), problem=problem.problem, next=problem.next or "Correct the definition.")
 
     def refused(self, problem: str, place: Place = (), following: str = "") -> InvalidDefinition:
         """Return the error that tells file, line and place."""
-        told = _told(place)
-        where = f"{self.file}:{self.line(place)}" + (f", {told}" if told else "")
-        return InvalidDefinition(problem=problem, where=where, next=following or "Correct the definition.")
+        return refusal([self.mistake(Problem(place, problem, following))])
 
-    def read(self, model: type[BaseModel], **extra: Any) -> Any:
-        """Return the data as a record; raises :class:`InvalidDefinition` for its first mistake."""
+    def read(self, model: type[BaseModel], **extra: Any) -> tuple[Any, list[Mistake]]:
+        """Return the data as a record, or None and what is wrong with its form."""
         if not isinstance(self.data, dict):
-            raise self.refused("a definition is a mapping with name, description and more")
+            return None, [self.mistake(Problem((), "a definition is a mapping with name, description and more"))]
         try:
-            return model.model_validate({**self.data, **extra})
+            return model.model_validate({**self.data, **extra}), []
         except ValidationError as error:
-            first: Any = min(error.errors(include_url=False), key=lambda one: one["type"] != "extra_forbidden")
-            place = tuple(part for part in first["loc"])
-            raise self.refused(_problem(first, model), _known(place, self._lines), _following(first, model)) from None
+            found = sorted(error.errors(include_url=False), key=lambda one: one["type"] != "extra_forbidden")
+            problems = {_known(tuple(one["loc"]), self._lines): one for one in reversed(found)}
+            return None, self.mistakes([Problem(place, _problem(one, model), _following(one, model)) for place, one in reversed(problems.items())])
+
+    def mistakes(self, problems: Sequence[Problem]) -> list[Mistake]:
+        """Return the problems with their lines, in the order of the text; one that stands there twice is told once."""
+        return sorted(dict.fromkeys(self.mistake(problem) for problem in problems), key=lambda one: one.line or 0)
 
     def _parse(self, text: str) -> Any:
         if len(text) > LONGEST:
@@ -84,13 +105,24 @@ class Source:
         except yaml.YAMLError as error:
             mark = getattr(error, "problem_mark", None)
             self._lines[()] = mark.line + 1 if mark else 1
-            raise self.refused(f"this is not valid YAML: {getattr(error, 'problem', None) or error}") from None
+            raise self._no_yaml(error, mark) from None
         except (ValueError, RecursionError) as error:
             raise self.refused(f"this is not valid YAML: {error}") from None
 
+    def _no_yaml(self, error: yaml.YAMLError, mark: Any) -> InvalidDefinition:
+        problem = str(getattr(error, "problem", None) or error)
+        if "'\\t'" in problem or (mark is not None and mark.buffer and mark.buffer[mark.pointer : mark.pointer + 1] == "\t"):
+            return self.refused("this is not valid YAML: a tab stands where only spaces may", (), "Indent with spaces.")
+        if "expected a single document" in str(error):
+            return self.refused("a file holds one definition, and this is the beginning of a second document", (), "Put it into a file of its own.")
+        return self.refused(f"this is not valid YAML: {problem}", (), "Texts with ': ', '#', '{{' or quotes in them stand in quotes.")
+
     def _walk(self, node: yaml.Node, place: Place, depth: int) -> None:
+        self._values += 1
         if depth > 60:
-            raise self.refused("it is nested too deeply")
+            raise self.refused("it is nested too deeply", place)
+        if self._values > MOST_VALUES:
+            raise self.refused(f"it has more than {MOST_VALUES:,} values, aliases counted as often as they are used", place)
         self._lines[place] = node.start_mark.line + 1
         if isinstance(node, yaml.MappingNode):
             seen: set[str] = set()
@@ -101,10 +133,40 @@ class Source:
                     raise self.refused(f"the key {name!r} stands here twice", (*place, name))
                 seen.add(name)
                 self._walk(value, (*place, name), depth + 1)
-                self._lines[(*place, name)] = key.start_mark.line + 1
+                if (*place, name) not in self._blocks:
+                    self._lines[(*place, name)] = key.start_mark.line + 1
         elif isinstance(node, yaml.SequenceNode):
             for index, value in enumerate(node.value):
                 self._walk(value, (*place, index), depth + 1)
+        elif isinstance(node, yaml.ScalarNode) and node.style == "|":
+            self._blocks.add(place)
+
+
+class Made:
+    """A definition that is a Python object: it has no lines, its steps are told by their ids."""
+
+    def __init__(self, kind: str, definition: Definition) -> None:
+        self._file = f"{kind} {definition.name}"
+        self._ids = [step.id for step in definition.steps] if isinstance(definition, WorkflowDefinition) else []
+
+    def mistakes(self, problems: Sequence[Problem]) -> list[Mistake]:
+        """Return the problems with where they are."""
+        found = [Mistake(file=self._file, place=self._told(one.place), problem=one.problem, next=one.next or "Correct the definition.") for one in problems]
+        return list(dict.fromkeys(found))
+
+    def _told(self, place: Place) -> str:
+        if len(place) > 1 and place[0] == "steps" and isinstance(place[1], int) and self._ids[place[1]]:
+            below = told(place[2:])
+            return f"step {self._ids[place[1]]}" + (f", {below}" if below else "")
+        return told(place)
+
+
+def refusal(mistakes: Sequence[Mistake]) -> InvalidDefinition:
+    """Return the error that tells the first of some mistakes, and how many more there are; its ``mistakes`` are all of them."""
+    first, rest = mistakes[0], len(mistakes) - 1
+    more = f" And {rest} more." if rest else ""
+    listed = [one.model_dump() for one in mistakes]
+    return InvalidDefinition(problem=first.problem, where=first.where, next=first.next + more, mistakes=listed)
 
 
 def _known(place: Place, lines: dict[Place, int]) -> Place:
@@ -117,22 +179,20 @@ def _known(place: Place, lines: dict[Place, int]) -> Place:
     return found
 
 
-def _told(place: Place) -> str:
-    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place).lstrip(".")
-
-
 def _problem(error: Any, model: type[BaseModel]) -> str:
     name = str(error["loc"][-1]) if error["loc"] else ""
     if error["type"] == "missing":
         return f"{name!r} is missing"
     if error["type"] == "extra_forbidden":
         return f"unknown key {name!r}{nearest_hint(name, _fields(model, error['loc'][:-1]))}"
-    return f"{_told(error['loc'])}: {error['msg']}"
+    return in_words(error, told(tuple(part for part in error["loc"] if part not in FORMS)))
 
 
 def _following(error: Any, model: type[BaseModel]) -> str:
     if error["type"] == "extra_forbidden":
         return f"Known here: {', '.join(_fields(model, error['loc'][:-1]))}."
+    if error["type"] in {"model_type", "model_attributes_type"}:
+        return f"It takes: {', '.join(_fields(model, error['loc']))}."
     return ""
 
 
@@ -155,3 +215,23 @@ def _record_in(annotation: Any) -> type[BaseModel] | None:
         if found is not None:
             return found
     return None
+
+
+class _Writer(yaml.SafeDumper):
+    """Quotes a text that YAML 1.2 or 1.1 would read as something else."""
+
+    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 - PyYAML's signature
+        return True
+
+
+_Writer.yaml_implicit_resolvers = {
+    first: [*_Core.yaml_implicit_resolvers.get(first, []), *yaml.SafeDumper.yaml_implicit_resolvers.get(first, [])]
+    for first in {*_Core.yaml_implicit_resolvers, *yaml.SafeDumper.yaml_implicit_resolvers}
+}
+_Writer.add_representer(str, lambda writer, text: writer.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None))
+
+
+def written(definition: Definition) -> str:
+    """Return a definition as YAML that reads back as the same version."""
+    data = definition.model_dump(mode="json", exclude_defaults=True, by_alias=True)
+    return yaml.dump(data, Dumper=_Writer, sort_keys=False, allow_unicode=True, width=140)

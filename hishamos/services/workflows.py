@@ -7,12 +7,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from hishamos.charts.pictures import graph_picture
+from hishamos.contracts.journal import Pinned
 from hishamos.contracts.services import Workflows
 from hishamos.engine.inputs import file_facts, validated
 from hishamos.records.definitions import WorkflowDefinition
 from hishamos.records.pictures import Ground, Picture, PictureFormat
 from hishamos.records.runs import Run
 from hishamos.services.graphs import workflow_graph
+from hishamos.services.saving import may_code, save
 from hishamos.services.service import Service, implements
 from hishamos.services.starting import start_run
 
@@ -31,7 +33,7 @@ class WorkflowsService(Service):
 
     def start(
         self,
-        name: str,
+        name: str | WorkflowDefinition,
         inputs: Mapping[str, Any] | None = None,
         *,
         model: str | None = None,
@@ -39,9 +41,8 @@ class WorkflowsService(Service):
         budget_usd: str | None = None,
     ) -> Run:
         """See the contract. Raises before anything is stored: unknown name or parameter, wrong value, unknown model, no provider."""
-        workflow = self.get(name)
+        workflow, pinned = self._pinned(name)
         values = validated(workflow.inputs, inputs or {}, f"workflow {workflow.name}", self.root)
-        pinned = self.machinery.catalog.pin(workflow)
         route = self.machinery.settings().workspace.route
         if model is None:
             targets = [one.model for one in pinned.commands.values()] + [one.model for one in pinned.agents.values()]
@@ -59,13 +60,26 @@ class WorkflowsService(Service):
             files=file_facts(workflow.inputs, values),
         )
 
-    def check(self, text: str, *, file: str = "<text>") -> WorkflowDefinition:
+    def check(self, text: str | WorkflowDefinition, *, file: str = "<text>") -> WorkflowDefinition:
         """See the contract."""
-        return self.machinery.catalog.check(text, file)
+        found: WorkflowDefinition = self.machinery.catalog.accepted("workflow", text, file)[0]
+        return found
+
+    def save(self, definition: str | WorkflowDefinition, *, version: str | None = None) -> WorkflowDefinition:
+        """See the contract."""
+        return save(self, "workflow", definition, version)
 
     def picture(self, name: str, *, format: PictureFormat = "svg", ground: Ground = "light") -> Picture:
         """See the contract."""
         return graph_picture(workflow_graph(self.get(name)), format, ground)
+
+    def _pinned(self, given: str | WorkflowDefinition) -> tuple[WorkflowDefinition, Pinned]:
+        if isinstance(given, str):
+            workflow = self.get(given)
+            return workflow, self.machinery.catalog.pin(workflow)
+        workflow, catalog = self.machinery.catalog.accepted("workflow", given)
+        may_code(self, workflow)
+        return workflow, catalog.pin(workflow)
 
 
 def _project(workflow: WorkflowDefinition, values: Mapping[str, Any]) -> str | None:

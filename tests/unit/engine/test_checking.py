@@ -28,6 +28,10 @@ def catalog(tmp_path):
     return Catalog(tmp_path)
 
 
+def checked(catalog, text, file):
+    return catalog.accepted("workflow", text, file)[0]
+
+
 def step(body):
     return HEAD + STEP_A + f"  - {{id: b, {body}}}\n"
 
@@ -132,7 +136,7 @@ MISTAKES = [
 @pytest.mark.parametrize(("text", "line", "words"), MISTAKES, ids=[f"{number}-{words[:30]}" for number, (_, _, words) in enumerate(MISTAKES)])
 def test_a_mistake_is_refused_with_its_line(catalog, text, line, words):
     with pytest.raises(InvalidDefinition) as caught:
-        catalog.check(text, "flow.yaml")
+        checked(catalog, text, "flow.yaml")
     assert words in str(caught.value)
     assert f"(flow.yaml:{line}" in str(caught.value)
 
@@ -145,7 +149,7 @@ def test_what_is_right_passes(catalog):
     text = HEAD + STEP_A
     text += "  - {id: b, type: map, after: [a], with: {over: '{{ range(inputs.n) }}', as: row, step: {type: switch, with: {on: '{{ row }}', cases: {'1': {type: command, with: {command: echo, inputs: {text: '{{ row_index }}'}}}}}}}}\n"
     text += "  - {id: c, type: approval, after: [b], when: \"steps.a.state == 'succeeded'\", with: {message: '{{ steps.b.output }} {{ run.id }}'}}\n"
-    workflow = catalog.check(text + "outputs:\n  o: ['{{ steps.b.output }}']\n", "flow.yaml")
+    workflow = checked(catalog, text + "outputs:\n  o: ['{{ steps.b.output }}']\n", "flow.yaml")
     pinned = catalog.pin(workflow)
     assert set(pinned.commands) == {"echo"}
     assert workflow.inputs["n"].default == 3
@@ -156,7 +160,7 @@ def test_only_true_and_false_are_booleans(catalog):
         "name: w\ndescription: d\ninputs:\n  a: {type: choice, choices: [yes, no, on, off], default: no}\n  b: {type: boolean, default: true}\n  c: {default: 012}\n  d: {default: 1_000}\n  e: {default: ~}\n  f: {type: number, default: 1e3}\n  g: {default: 2026-11-23}\n  h: {default: 1:30}\nsteps:\n"
         + STEP_A
     )
-    inputs = catalog.check(text, "w.yaml").inputs
+    inputs = checked(catalog, text, "w.yaml").inputs
     assert inputs["a"].choices == ("yes", "no", "on", "off")
     assert inputs["a"].default == "no"
     assert inputs["b"].default is True
@@ -230,7 +234,7 @@ def test_a_name_that_two_kinds_have_needs_its_kind(catalog, tmp_path):
 def test_a_run_keeps_what_its_agents_tools_name(catalog, tmp_path):
     (tmp_path / "agents" / "boss.yaml").write_text(HELPER.replace("helper", "boss") + "tools: [busy]\n")
     (tmp_path / "agents" / "busy.yaml").write_text(HELPER.replace("helper", "busy") + "tools: [echo, classify_bug, add]\n")
-    workflow = catalog.check("name: w\ndescription: d\nsteps: [{id: a, type: agent, with: {agent: boss, task: x}}]\n", "w.yaml")
+    workflow = checked(catalog, "name: w\ndescription: d\nsteps: [{id: a, type: agent, with: {agent: boss, task: x}}]\n", "w.yaml")
     kept = catalog.pin(workflow)
     assert (set(kept.commands), set(kept.agents)) == ({"echo", "classify_bug"}, {"boss", "busy", "bug-triage"})
 
