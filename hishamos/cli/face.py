@@ -61,7 +61,9 @@ class Face:
 
     def say(self, sentence: str) -> None:
         """Print a sentence on stderr."""
-        click.echo(sentence, err=True)
+        from hishamos.text.inert import inert
+
+        click.echo(inert(sentence), err=True)
 
     def complain(self, sentence: str) -> None:
         """Print an error on stderr."""
@@ -75,13 +77,14 @@ class Face:
     def console(self, *, stderr: bool = False) -> Console:
         """Return a rich console; away from a terminal it is as wide as its content needs and has no colour.
 
-        It takes texts as they are: names and messages come from files, providers and models, and may look like rich's markup.
+        It takes texts as they are: names and messages come from files, providers and models, and may look like rich's markup, or hold
+        sequences that a terminal would obey.
         """
-        from rich.console import Console
+        from hishamos.cli.inert import InertConsole
 
         stream = sys.stderr if stderr else sys.stdout
         width = None if stream.isatty() else 200
-        return Console(file=stream, markup=False, emoji=False, highlight=False, soft_wrap=not stream.isatty(), width=width)
+        return InertConsole(file=stream, markup=False, emoji=False, highlight=False, soft_wrap=not stream.isatty(), width=width)
 
     @property
     def live(self) -> bool:
