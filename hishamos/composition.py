@@ -20,6 +20,7 @@ from hishamos.engine.runner import Runner
 from hishamos.frames.mapping import map_frame
 from hishamos.gateway.destinations import lent
 from hishamos.gateway.gateway import Gateway
+from hishamos.kernels.code_pool import CodePool
 from hishamos.kernels.execution import NotebookExecutor
 from hishamos.kernels.programs import Programs
 from hishamos.records.actors import Actor
@@ -85,6 +86,7 @@ class Composed:
     schema_version: int
     notebooks: NotebookExecutor
     programs: Programs
+    code: CodePool
     _shut: bool = field(default=False, init=False)
 
     def workspace_for(self, actor: Actor) -> Workspace:
@@ -126,6 +128,7 @@ class Composed:
         self._shut = True
         self.notebooks.close()
         self.programs.close()
+        self.code.close()
         self.machinery.runner.drain(DRAIN_S)
         self.machinery.runner.close()
         self.machinery.gateway.close()
@@ -164,6 +167,7 @@ def _assemble(root: Path, settings: SettingsSource, keys: Keys, connector: Any, 
     journal = StoreJournal(connector)
     holder: list[Machinery] = []
     notebooks, programs = NotebookExecutor(root), Programs()
+    code = CodePool(root, lambda: settings().workspace.step_memory_mb, "hishamos.remote.piped:workspace")
 
     def workspace_for(run: Run, path: str) -> Workspace:
         return _acting(holder[0], run, path)
@@ -175,7 +179,7 @@ def _assemble(root: Path, settings: SettingsSource, keys: Keys, connector: Any, 
         settings=lambda: settings().workspace,
         workspace_for=workspace_for,
         notebook=notebooks.execute,
-        outside=Outside(settings, partial(lent, keys=keys.resolve), programs.prepare),
+        outside=Outside(settings, partial(lent, keys=keys.resolve), programs.prepare, code.prepare),
     )
     gateway.owner = runner.owner
     gateway.start()
@@ -198,7 +202,7 @@ def _assemble(root: Path, settings: SettingsSource, keys: Keys, connector: Any, 
         settings_error=lambda: settings.error,
     )
     holder.append(machinery)
-    return Composed(machinery, settings, keys, version, notebooks, programs)
+    return Composed(machinery, settings, keys, version, notebooks, programs, code)
 
 
 def spare_the_collector() -> None:

@@ -181,6 +181,10 @@ class FunctionFailed(StepFailed):
     """{step}: {function} raised {kind}: {reason}"""
 
 
+class FunctionCrashed(FunctionFailed):
+    """{step}: {function} did not come to its end: {reason}"""
+
+
 class Rejected(StepFailed):
     """{step} was rejected by {by}{comment}. To ask again: hishamos resume {run}"""
 

@@ -10,7 +10,7 @@ from hishamos.cli.face import Face, pass_face
 from hishamos.cli.verbs import Verb
 from hishamos.errors import InvalidInput
 
-FOLDERS = ("agents", "commands", "workflows", "data/local")
+FOLDERS = ("agents", "commands", "workflows", "steps", "data/local")
 IGNORED = "data/local/"
 
 SETTINGS = """\
@@ -21,8 +21,9 @@ SETTINGS = """\
 # store = "data/local/hishamos.duckdb"     # or "postgresql://user@host/db"
 # route = "default"                        # what is asked when nothing names a model
 # timezone = "UTC"                         # days and months of budgets
-# step_timeout_s = 300
-# max_retries = 3
+# step_timeout_s = 300                     # a step that takes longer is ended
+# max_retries = 3                          # how often a step that fails by itself is tried again
+# step_memory_mb = 2048                    # for a python step whose code is yours (steps/*.py), which runs in a process of its own
 
 # A provider is found by its usual environment variable (OPENAI_API_KEY, ANTHROPIC_API_KEY, GEMINI_API_KEY, OLLAMA_HOST); a table
 # here says more. The key itself never stands in this file.

@@ -10,10 +10,11 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, get_type_hints
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter, create_model
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, create_model
 
 from hishamos.contracts.services import CONTRACTS
 from hishamos.contracts.verbs import Verb, verbs
+from hishamos.errors import InvalidInput
 from hishamos.records.record import Record
 
 PROTOCOL = 1
@@ -123,6 +124,18 @@ def arguments_model(service: str, name: str) -> type[BaseModel]:
         default = ... if parameter.default is parameter.empty else parameter.default
         fields[parameter.name] = (hints[parameter.name], default)
     return create_model(f"{service}_{name}", __config__=ConfigDict(extra="forbid"), **fields)
+
+
+def read_arguments(verb: Verb, body: bytes) -> dict[str, Any]:
+    """Return a verb's arguments from their JSON; raises :class:`InvalidInput` for those that it does not take."""
+    model = arguments_model(verb.service, verb.name)
+    try:
+        found = model.model_validate_json(body or b"{}")
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise InvalidInput(what=f"{first['msg']}: {place}", where=f"ws.{verb.service}.{verb.name}", next="Correct the argument.") from None
+    return {name: getattr(found, name) for name in model.model_fields}
 
 
 @cache

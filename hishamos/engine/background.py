@@ -12,11 +12,16 @@ from typing import Any
 class Job:
     """One piece of blocking work."""
 
-    def __init__(self, work: Callable[[], Any], began: Callable[[], None]) -> None:
+    def __init__(self, work: Callable[[], Any], began: Callable[[], None], lane: Background) -> None:
         self.future: Future[Any] = Future()
         self.work = work
         self.began = began
+        self.lane = lane
         self.given_up = False
+
+    def give_up(self) -> None:
+        """Stop waiting for it: it does not begin, or its place goes to the next one while it hangs."""
+        self.lane.give_up(self)
 
 
 class Background:
@@ -29,7 +34,7 @@ class Background:
 
     def start(self, work: Callable[[], Any], began: Callable[[], None]) -> Job:
         """Run ``work`` soon; ``began`` is called as it begins."""
-        job = Job(work, began)
+        job = Job(work, began, self)
         with self._lock:
             if self._free <= 0:
                 self._queue.append(job)
@@ -39,7 +44,7 @@ class Background:
         return job
 
     def give_up(self, job: Job) -> None:
-        """Stop waiting for a job: it does not begin, or its place goes to the next one while it hangs."""
+        """See :meth:`Job.give_up`."""
         with self._lock:
             if job.given_up or job.future.done():
                 return

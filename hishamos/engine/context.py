@@ -20,6 +20,7 @@ from hishamos.records.runs import Run, RunKind, RunState
 
 if TYPE_CHECKING:
     from hishamos.contracts.models import PendingCall
+    from hishamos.engine.background import Background
     from hishamos.engine.node import Node
     from hishamos.engine.tools import Tools
     from hishamos.errors import HishamosError
@@ -99,20 +100,20 @@ class NodeContext:
 
     def once(self, key: str, work: Callable[[], str]) -> Answer[str]:
         """See the plug."""
-        return self._job(f"once {key}", lambda: self._tools.keeping.once(key, work, fresh=self._first), began=lambda: None)
+        return self._job(f"once {key}", lambda: self._tools.keeping.once(key, work, fresh=self._first), lambda: None, self._tools.background)
 
-    def background(self, work: Callable[[], T]) -> Answer[T]:
+    def background(self, work: Callable[[], T], *, of_child: bool = False) -> Answer[T]:
         """See the plug."""
         name = f"job {self._position}"
         self._position += 1
-        return self._job(name, work, self._began)
+        return self._job(name, work, self._began, self._tools.children if of_child else self._tools.background)
 
-    def _job(self, name: str, work: Callable[[], T], began: Callable[[], None]) -> Answer[T]:
+    def _job(self, name: str, work: Callable[[], T], began: Callable[[], None], lane: Background) -> Answer[T]:
         answer = self._node.answers.get(name)
         if answer is None:
             if self._held:
                 raise Held
-            job = self._tools.background.start(work, began)
+            job = lane.start(work, began)
             self._node.jobs.append(job)
             answer = self._node.answers[name] = Answer(job.future)
         return answer

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import importlib
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib import metadata
 from typing import Any
 
@@ -13,6 +13,8 @@ from hishamos.errors import InvalidInput, UnknownName, nearest_hint
 from hishamos.records.tools import MARK
 
 ROOM = "hishamos.library.functions."
+OWN = (ROOM,)
+"""Where the modules stand whose functions run in this very process; all others run in child processes (:mod:`hishamos.engine.foreign`)."""
 WORKSPACE = "ws"
 """The parameter that gets the run's workspace."""
 
@@ -41,6 +43,16 @@ def function(name: str) -> Callable[..., Any]:
     return found
 
 
+def is_own(name: str) -> bool:
+    """Return whether a name stands for a function that runs in this process."""
+    return _plugged().get(name, name).startswith(OWN)
+
+
+def plugged() -> Mapping[str, str]:
+    """Return the addresses of entry points' functions by name."""
+    return _plugged()
+
+
 def tool_function(name: str) -> Callable[..., Any]:
     """Return a function that agents may be given: one of the library by its own name, or any that :func:`function` knows, if it is marked so.
 
@@ -62,16 +74,16 @@ def takes_workspace(called: Callable[..., Any]) -> bool:
     return WORKSPACE in inspect.signature(called).parameters
 
 
-def argument_problems(called: Callable[..., Any], given: set[str]) -> list[tuple[str, str]]:
-    """Return (argument, problem) for each given argument that it does not take and each it needs and does not get."""
-    parameters = {name: one for name, one in inspect.signature(called).parameters.items() if name != WORKSPACE}
+def argument_problems(name: str, signature: inspect.Signature, given: set[str]) -> list[tuple[str, str]]:
+    """Return (argument, problem) for each given argument that a function does not take and each it needs and does not get."""
+    parameters = {key: one for key, one in signature.parameters.items() if key != WORKSPACE}
     problems = []
     if not any(one.kind is one.VAR_KEYWORD for one in parameters.values()):
         unknown = sorted(given - set(parameters))
-        problems += [(name, f"{called.__name__} takes no argument {name!r}{nearest_hint(name, list(parameters))}") for name in unknown]
-    for name, one in parameters.items():
-        if one.default is one.empty and one.kind in {one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY} and name not in given:
-            problems.append((name, f"{called.__name__} needs the argument {name!r}"))
+        problems += [(key, f"{name} takes no argument {key!r}{nearest_hint(key, list(parameters))}") for key in unknown]
+    for key, one in parameters.items():
+        if one.default is one.empty and one.kind in {one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY} and key not in given:
+            problems.append((key, f"{name} needs the argument {key!r}"))
     return problems
 
 

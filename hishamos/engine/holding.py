@@ -103,7 +103,7 @@ class Holding:
         for stop in node.stops:
             stop()
         for job in node.jobs:
-            self._tools.background.give_up(job)
+            job.give_up()
         node.awaited = 0
 
     def wake_all(self) -> None:

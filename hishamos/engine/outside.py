@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from hishamos.contracts.code import CodeCall, PrepareCode
 from hishamos.contracts.programs import PreparePrograms
 from hishamos.errors import InvalidInput, NotOnList
 from hishamos.records.configuration import AllowSettings, Settings, is_local, origin
@@ -16,15 +17,21 @@ UNCLEAN = re.compile(r"[\x00-\x20\x7f\\]")
 """What readers of addresses disagree about."""
 
 
+def no_code(call: CodeCall, workspace: Callable[[], Any]) -> Any:  # noqa: ARG001 - nothing is called
+    """Refuse to call a function that is not the library's."""
+    raise InvalidInput(what=f"no child processes are at hand, and {call.function} needs one", where=call.step, next="Run it in a workspace.")
+
+
 @dataclass(frozen=True)
 class Outside:
     """The port to what lies outside. ``settings``: those in force. ``variable``: a variable's value, None without one; raises where it is withheld.
-    ``program``: prepares a program.
+    ``program``: prepares a program; ``code``: a call of a function that is not the library's.
     """
 
     settings: Callable[[], Settings]
     variable: Callable[[str], str | None]
     program: PreparePrograms
+    code: PrepareCode = no_code
 
     @property
     def allow(self) -> AllowSettings:

@@ -163,4 +163,4 @@ class Question:
         for call in self._calls:
             call.detach(cancel=True)
         for job in self._jobs:
-            self._tools.background.give_up(job)
+            job.give_up()

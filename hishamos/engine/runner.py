@@ -13,6 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
+from hishamos.contracts.code import AT_ONCE
 from hishamos.contracts.journal import Journal
 from hishamos.contracts.models import ModelGateway
 from hishamos.engine.active_run import Execution
@@ -76,6 +77,7 @@ class Runner:
             pool=ThreadPoolExecutor(WORKERS, thread_name_prefix="runner"),
             background=Background(jobs),
             keeping=Keeping(journal),
+            children=Background(AT_ONCE),
             clock=clock,
         )
         self._executions: dict[str, Execution] = {}

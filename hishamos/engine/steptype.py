@@ -212,8 +212,11 @@ class StepContext(Protocol):
         """Have this attempt fail with ``error`` once it has taken ``seconds``; only the first call counts."""
         ...
 
-    def background(self, work: Callable[[], T]) -> Answer[T]:
-        """Run blocking work away from the runner's threads. The step's time limit counts from when the work begins."""
+    def background(self, work: Callable[[], T], *, of_child: bool = False) -> Answer[T]:
+        """Run blocking work away from the runner's threads. The step's time limit counts from when the work begins.
+
+        ``of_child``: the work is a child process's, of which there are fewer.
+        """
         ...
 
     def at_end(self, stop: Callable[[], None]) -> None:

@@ -15,10 +15,10 @@ from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 from hishamos.contracts.journal import Pinned
 from hishamos.engine.failures import storable
 from hishamos.engine.functions import WORKSPACE, takes_workspace, tool_function
-from hishamos.engine.plain import plain_data
 from hishamos.engine.steptype import Definitions
 from hishamos.errors import HishamosError, InvalidInput, UnknownName
 from hishamos.records.definitions import AgentDefinition, CommandDefinition, Parameter
+from hishamos.records.plain import plain_data
 from hishamos.records.record import canonical
 from hishamos.records.tools import Tool
 from hishamos.security import redact

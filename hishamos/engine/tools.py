@@ -46,4 +46,6 @@ class Tools:
     pool: ThreadPoolExecutor
     background: Background
     keeping: Keeping
+    children: Background
+    """Where calls wait for a child process."""
     clock: Clock = now

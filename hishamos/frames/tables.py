@@ -31,3 +31,13 @@ def frame(table: pyarrow.Table) -> pandas.DataFrame:
         typed.attrs["truncated"] = int(cut)
         warnings.warn(f"These are the first {int(cut)} rows, there are more: raise limit=, or narrow the statement.", stacklevel=3)
     return typed
+
+
+def arrow_bytes(table: pyarrow.Table) -> bytes:
+    """Return a table as an Arrow IPC stream."""
+    import pyarrow
+
+    sink = pyarrow.BufferOutputStream()
+    with pyarrow.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    return bytes(memoryview(sink.getvalue()))

@@ -73,7 +73,6 @@ class Program:
         path = self._name if os.path.isabs(self._name) else shutil.which(self._name, path=search)
         if path is None:
             return ProgramEnd(problem=f"there is no program {self._name} in {search}")
-        environment = {name: os.environ[name] for name in KEPT if name in os.environ} | {"PATH": search}
         control, held = os.pipe()
         outcome, told = os.pipe()
         command = [sys.executable, "-I", "-S", str(SUPERVISOR), str(control), str(told), str(self._memory), path, *self._arguments]
@@ -91,7 +90,7 @@ class Program:
                         stdout=subprocess.PIPE,
                         stderr=subprocess.PIPE,
                         cwd=self._folder,
-                        env=environment,
+                        env=environment(),
                         pass_fds=(control, told),
                         start_new_session=True,
                     )
@@ -143,6 +142,11 @@ class Program:
         if not said.lstrip("-").isdigit():
             return ProgramEnd(problem=said or "it was killed from outside")
         return ProgramEnd(code=int(said), stdout=stdout, stderr=stderr)
+
+
+def environment() -> dict[str, str]:
+    """Return the few variables that a process of the workspace gets: none that holds a key."""
+    return {name: os.environ[name] for name in KEPT if name in os.environ} | {"PATH": _search_path()}
 
 
 def _search_path() -> str:

@@ -1,4 +1,4 @@
-"""Runs one program and ends its whole process group when the program ends or the server that asked for it dies.
+"""Runs one program and ends everything that it started when the program ends or the server that asked for it dies.
 
 A script of its own, run by ``python -I -S``: it imports nothing of the workspace. Arguments: a descriptor that is closed when the server dies,
 one for the outcome (an exit code, or why there is none), bytes of memory for each process, the program's path, its arguments.
@@ -12,11 +12,50 @@ import subprocess
 import sys
 import threading
 
+ROUNDS = 20
+ADOPT_ORPHANS = 36
+"""Linux's PR_SET_CHILD_SUBREAPER: what a program left behind stays below its supervisor, also when it has left the group."""
+
 
 def _watch(control: int) -> None:
     with contextlib.suppress(OSError):
         os.read(control, 1)
+    _end_below()
     os.killpg(0, signal.SIGKILL)
+
+
+def _adopt() -> None:
+    with contextlib.suppress(ImportError, OSError, AttributeError):
+        import ctypes
+
+        ctypes.CDLL(None).prctl(ADOPT_ORPHANS, 1, 0, 0, 0)
+
+
+def _end_below() -> None:
+    """End every process below this one, also those that have left the group; where there is no /proc, the group has to do."""
+    for _ in range(ROUNDS):
+        below = _below()
+        if not below:
+            return
+        for process in below:
+            with contextlib.suppress(OSError):
+                os.kill(process, signal.SIGKILL)
+
+
+def _below() -> set[int]:
+    children: dict[int, list[int]] = {}
+    for name in os.listdir("/proc") if os.path.isdir("/proc") else ():
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            with open(f"/proc/{name}/stat", encoding="utf-8", errors="replace") as facts:
+                state, parent, *_ = facts.read().rpartition(")")[2].split()
+            if state != "Z":
+                children.setdefault(int(parent), []).append(int(name))
+    found: set[int] = set()
+    left = [os.getpid()]
+    while left:
+        left += (new := [one for one in children.get(left.pop(), ()) if one not in found])
+        found.update(new)
+    return found
 
 
 def _limit(memory: int) -> None:
@@ -29,13 +68,16 @@ def main() -> None:
     """See the module."""
     control, outcome, memory = (int(text) for text in sys.argv[1:4])
     path, arguments = sys.argv[4], sys.argv[5:]
+    _adopt()
     try:
         process = subprocess.Popen([path, *arguments], preexec_fn=lambda: _limit(memory))  # noqa: PLW1509 - one thread so far
     except (OSError, subprocess.SubprocessError) as error:
         os.write(outcome, f"it could not be started: {error}".encode()[:500])
         return
     threading.Thread(target=_watch, args=(control,), daemon=True).start()
-    os.write(outcome, str(process.wait()).encode())
+    code = process.wait()
+    _end_below()
+    os.write(outcome, str(code).encode())
 
 
 if __name__ == "__main__":

@@ -31,6 +31,8 @@ class WorkspaceSettings(Record):
     timezone: str = "UTC"
     step_timeout_s: float = Field(300, gt=0, allow_inf_nan=False)
     max_retries: int = Field(3, ge=0)
+    step_memory_mb: int = Field(2048, ge=64, le=1_000_000)
+    """Most megabytes (1,048,576 bytes) for a python step whose code is not the library's."""
 
 
 class ProviderSettings(Record):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from hishamos.contracts.services import CONTRACTS
 from hishamos.contracts.shapes import as_model, as_schema
@@ -14,10 +14,26 @@ from hishamos.remote.requests import Requests
 from hishamos.workspace import Workspace, bind, with_files
 
 
+class Way(Protocol):
+    """How verbs get to the process that has the services."""
+
+    def call(self, verb: Verb, arguments: dict[str, Any]) -> Any:
+        """Send one verb and return its answer."""
+        ...
+
+    def stream(self, verb: Verb, arguments: dict[str, Any]) -> Iterator[Any]:
+        """Send a stream verb and yield its items."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        ...
+
+
 class Proxy:
     """A service in another process."""
 
-    def __init__(self, requests: Requests, workspace: list[Workspace]) -> None:
+    def __init__(self, requests: Way, workspace: list[Workspace]) -> None:
         self._requests = requests
         self._workspace = workspace
 
@@ -26,9 +42,14 @@ def connect(root: Path) -> Workspace:
     """Connect to the workspace's server, started if there is none, and return the workspace."""
     requests = Requests(root)
     _ = requests.server
+    return workspace_over(requests, root)
+
+
+def workspace_over(way: Way, root: Path) -> Workspace:
+    """Return the workspace whose verbs go over ``way``."""
     holder: list[Workspace] = []
-    services: dict[str, Any] = {name: _proxy_class(name)(requests, holder) for name in CONTRACTS}
-    workspace = Workspace(root=str(root), frame_map=map_frame, closer=requests.close, **services)
+    services: dict[str, Any] = {name: _proxy_class(name)(way, holder) for name in CONTRACTS}
+    workspace = Workspace(root=str(root), frame_map=map_frame, closer=way.close, **services)
     holder.append(workspace)
     return workspace
 

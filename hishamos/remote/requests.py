@@ -49,7 +49,7 @@ class Requests:
 
     def call(self, verb: Verb, arguments: dict[str, Any]) -> Any:
         """Send one verb and return its answer; a changing call that is repeated carries the same id."""
-        body = _body(verb, arguments)
+        body = written(verb, arguments)
         identity = new_id(20)
         for tried in range(1, TRIES + 1):
             try:
@@ -71,7 +71,7 @@ class Requests:
         adapter = answer_adapter(verb.service, verb.name)
         for tried in range(1, TRIES + 1):
             try:
-                for item in self._lines(verb, _body(verb, arguments), new_id(20)):
+                for item in self._lines(verb, written(verb, arguments), new_id(20)):
                     found = adapter.validate_python(item)
                     if "after" in arguments:
                         arguments = arguments | {"after": getattr(found, "seq", arguments["after"])}
@@ -108,7 +108,7 @@ class Requests:
         self._hand_over(server)
         response, data = self._post(server, f"/v1/{verb.service}/{verb.name}", body, self._headers(identity, tried))
         if response.getheader("Content-Type") == ARROW:
-            return _frame(data)
+            return read_frame(data)
         return answer_adapter(verb.service, verb.name).validate_json(data)
 
     def _lines(self, verb: Verb, body: bytes, identity: str) -> Iterator[Any]:
@@ -196,7 +196,8 @@ class Requests:
                 self._server = None
 
 
-def _body(verb: Verb, arguments: dict[str, Any]) -> bytes:
+def written(verb: Verb, arguments: dict[str, Any]) -> bytes:
+    """Return a verb's arguments as JSON; raises :class:`InvalidInput` for those that have no such form."""
     try:
         return to_json(arguments)
     except PydanticSerializationError as error:
@@ -211,7 +212,8 @@ def _acting(root: Path) -> dict[str, str]:
     return {"X-Acting": token} if token and here else {}
 
 
-def _frame(data: bytes) -> Any:
+def read_frame(data: bytes) -> Any:
+    """Return an Arrow IPC stream as a DataFrame."""
     import pyarrow
 
     from hishamos.frames.tables import frame

@@ -17,12 +17,11 @@ from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any
 
-from pydantic import ValidationError
-
 from hishamos.contracts.feeds import Feed
 from hishamos.contracts.verbs import Verb
-from hishamos.contracts.wire import ARROW, JSON, NDJSON, PROTOCOL, Hello, Welcome, all_verbs, answer_adapter, arguments_model
-from hishamos.errors import HishamosError, InvalidInput, ServerClosing, ServerError, UnknownName, to_wire
+from hishamos.contracts.wire import ARROW, JSON, NDJSON, PROTOCOL, Hello, Welcome, all_verbs, answer_adapter, read_arguments
+from hishamos.errors import HishamosError, ServerClosing, ServerError, UnknownName, to_wire
+from hishamos.frames.tables import arrow_bytes
 from hishamos.records.record import new_id
 from hishamos.records.workspaces import Pong
 from hishamos.server.host import Host
@@ -109,7 +108,7 @@ class Application:
     async def _verb(self, verb: Verb, body: bytes, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         if self.host.leaving:
             raise ServerClosing
-        arguments = _validated(verb, body)
+        arguments = read_arguments(verb, body)
         headers = dict(scope["headers"])
         identity, acting = _text(headers, b"x-request-id"), _text(headers, b"x-acting")
         in_pool = partial(self._in_pool, verb, arguments, partial(self.host.serving, identity, acting, first=headers.get(b"x-try") == b"1"))
@@ -130,7 +129,7 @@ class Application:
                     self._streams.discard(news)
             case "table":
                 table = await in_pool(verb.name + "_table")
-                await _answer(send, 200, await asyncio.to_thread(_arrow, table), ARROW)
+                await _answer(send, 200, await asyncio.to_thread(arrow_bytes, table), ARROW)
             case _:
                 data = await in_pool(verb.name, answer_adapter(verb.service, verb.name).dump_json)
                 await _answer(send, 200, data)
@@ -162,17 +161,6 @@ class Application:
             raise ServerClosing from None
         finally:
             self._waiting.pop(identity, None)
-
-
-def _validated(verb: Verb, body: bytes) -> dict[str, Any]:
-    model = arguments_model(verb.service, verb.name)
-    try:
-        found = model.model_validate_json(body or b"{}")
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise InvalidInput(what=f"{first['msg']}: {place}", where=f"ws.{verb.service}.{verb.name}", next="Correct the argument.") from None
-    return {name: getattr(found, name) for name in model.model_fields}
 
 
 async def _stream(verb: Verb, feed: Feed[Any], news: asyncio.Event, receive: Receive, send: Send, host: Host) -> None:
@@ -246,12 +234,3 @@ def _error_body(error: HishamosError, host: Host) -> bytes:
 def _text(headers: dict[bytes, bytes], name: bytes) -> str | None:
     value = headers.get(name)
     return None if value is None else value.decode()
-
-
-def _arrow(table: Any) -> bytes:
-    import pyarrow
-
-    sink = pyarrow.BufferOutputStream()
-    with pyarrow.ipc.new_stream(sink, table.schema) as writer:
-        writer.write_table(table)
-    return bytes(memoryview(sink.getvalue()))

@@ -58,6 +58,7 @@ def test_a_run_with_10000_finished_items_resumes_within_a_second(bench):
 
 
 def test_steps_that_do_nothing(bench, monkeypatch):
+    monkeypatch.setattr(functions, "OWN", (functions.ROOM, "tests.rigs."))
     monkeypatch.setattr(functions, "_plugged", lambda: {"note": "tests.rigs.step_functions:note"})
     functions.function.cache_clear()
     chain = [{"id": f"s{n}", "type": "python", "after": [f"s{n - 1}"] if n else [], "with": {"function": "note"}} for n in range(100)]

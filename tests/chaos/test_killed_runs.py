@@ -19,6 +19,7 @@ CHILD = """
 import sys, time
 from pathlib import Path
 from hishamos.engine import functions
+functions.OWN = (functions.ROOM, "tests.rigs.")
 functions._plugged = lambda: {name: f"tests.rigs.witnessed:{name}" for name in ("note", "slow", "fail")}
 from hishamos.composition import open_in_process
 workspace = open_in_process(Path(sys.argv[1]), store="data/local/hishamos.duckdb")

@@ -16,6 +16,7 @@ from tests.rigs.run_bench import Bench, ManualTimers
 
 @pytest.fixture(params=["duckdb", "postgres"])
 def bench(request, tmp_path, monkeypatch):
+    monkeypatch.setattr(functions, "OWN", (functions.ROOM, "tests.rigs."))
     monkeypatch.setattr(functions, "_plugged", lambda: {name: f"tests.rigs.step_functions:{name}" for name in ("note", "boom", "flaky", "hang")})
     functions.function.cache_clear()
     step_functions.calls.clear()

@@ -59,6 +59,7 @@ def process(request: pytest.FixtureRequest, tmp_path: Path, simulator: Simulator
     """Begins a process of the workspace; the one before has to have ended, as on a DuckDB file."""
     address = str(request.getfixturevalue("postgres_url") if request.param == "postgres" else tmp_path / "store.duckdb")
     monkeypatch.setenv("OPENAI_API_KEY", "sk-money-0123456789abcdef")
+    monkeypatch.setattr(functions, "OWN", (functions.ROOM, "tests.rigs."))
     monkeypatch.setattr(functions, "_plugged", lambda: {"ask_and_map": "tests.rigs.step_functions:ask_and_map"})
     functions.function.cache_clear()
     (tmp_path / "hishamos.toml").write_text(TOML.format(url=simulator.url))

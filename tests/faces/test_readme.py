@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -43,7 +44,7 @@ def shell(tmp_path_factory):
     (bin_folder / "hishamos").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m hishamos "$@"\n')
     (bin_folder / "hishamos").chmod(0o755)
     work = folder / "work"
-    for text in _blocks("yaml"):
+    for text in [*_blocks("yaml"), *_blocks("python file")]:
         file = work / text.splitlines()[0].removeprefix("# ")
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text)
@@ -69,6 +70,11 @@ def test_the_workflows_can_run(shell):
     assert names
     for name in names:
         assert shell("hishamos", "workflows", name).returncode == 0, name
+
+
+def test_the_functions_of_the_workspace_run(shell):
+    done = shell("hishamos", "run", "steps_python", "--json")
+    assert json.loads(done.stdout)["outputs"] == {"sum": 26.55, "issue": "SHOP-1"}, done.stderr
 
 
 def test_the_python_blocks_run_one_after_another(shell):

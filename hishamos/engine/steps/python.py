@@ -1,16 +1,20 @@
-"""``python``: call a library function; its output is what the function returns, as plain data."""
+"""``python``: call a function; its output is what the function returns, as plain data."""
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from pydantic import ConfigDict
 
-from hishamos.engine.functions import WORKSPACE, argument_problems, function, takes_workspace
-from hishamos.engine.plain import plain_data
-from hishamos.engine.steptype import Done, Library, Problem, Result, StepContext, StepInputs, StepType, Waiting
+from hishamos.contracts.code import CodeCall, CodeEnd, PreparedCode
+from hishamos.engine.foreign import foreign
+from hishamos.engine.functions import WORKSPACE, argument_problems, function, is_own, takes_workspace
+from hishamos.engine.steptype import Done, Interrupted, Library, Problem, Result, StepContext, StepInputs, StepType, Waiting
 from hishamos.errors import HishamosError
+from hishamos.records.plain import plain_data
 
 
 class PythonInputs(StepInputs):
@@ -19,11 +23,11 @@ class PythonInputs(StepInputs):
     model_config = ConfigDict(frozen=True, extra="allow", use_attribute_docstrings=True)
 
     function: str
-    """``hishamos.library.functions.MODULE:FUNCTION``, or an entry point's name."""
+    """``steps.MODULE:FUNCTION`` of the workspace, ``hishamos.library.functions.MODULE:FUNCTION``, or an entry point's name."""
 
 
 class PythonStep(StepType[PythonInputs]):
-    """Calls the function in a thread of its own; a parameter ``ws`` gets the run's workspace."""
+    """Calls a function of the library in a thread of its own, any other one in a child process; a parameter ``ws`` gets the run's workspace."""
 
     name = "python"
     inputs = PythonInputs
@@ -31,6 +35,8 @@ class PythonStep(StepType[PythonInputs]):
 
     def run(self, context: StepContext, inputs: PythonInputs) -> Result:
         """See the plug."""
+        if not is_own(inputs.function):
+            return _in_child(context, inputs)
         called = function(inputs.function)
         arguments = dict(inputs.model_extra or {})
 
@@ -41,11 +47,42 @@ class PythonStep(StepType[PythonInputs]):
         answer = context.background(work)
         return Done(answer.value) if answer.ready else Waiting([answer])
 
-    def check(self, raw: Mapping[str, Any], library: Library) -> list[Problem]:  # noqa: ARG002 - functions stand in no library of definitions
+    def check(self, raw: Mapping[str, Any], library: Library) -> list[Problem]:
         """See the plug: the function may be named, exists and takes these arguments."""
+        name = str(raw.get("function", ""))
         try:
-            called = function(str(raw.get("function", "")))
+            signature = inspect.signature(function(name)) if is_own(name) else foreign(name, library.root).signature
         except HishamosError as error:
             return [Problem(("function",), str(error))]
-        found = argument_problems(called, set(raw) - {"function"})
-        return [Problem((name,) if name in raw else (), problem) for name, problem in found]
+        if signature is None:
+            return []
+        found = argument_problems(name.rpartition(":")[2], signature, set(raw) - {"function"})
+        return [Problem((argument,) if argument in raw else (), problem) for argument, problem in found]
+
+
+def _in_child(context: StepContext, inputs: PythonInputs) -> Result:
+    call: PreparedCode | None = context.memory.get("call")
+    if call is None:
+        found = foreign(inputs.function, Path(context.outside.settings().root))
+        call = context.memory["call"] = context.outside.code(
+            CodeCall(
+                step=context.path,
+                function=found.name,
+                module=found.module,
+                attribute=found.attribute,
+                arguments=dict(inputs.model_extra or {}),
+                stamp=found.stamp,
+            ),
+            context.workspace,
+        )
+        context.at_end(call.stop)
+    answer = context.background(call.run, of_child=True)
+    return Done(_output(answer.value)) if answer.ready else Waiting([answer])
+
+
+def _output(end: CodeEnd) -> Any:
+    if end.stopped:
+        raise Interrupted
+    if end.error is not None:
+        raise end.error
+    return end.value

@@ -10,9 +10,9 @@ from typing import Any, Self
 from pydantic import Field, model_validator
 
 from hishamos.engine.places import inside
-from hishamos.engine.plain import plain_data
 from hishamos.engine.steptype import Done, Library, Problem, Result, StepContext, StepInputs, StepType, Waiting
 from hishamos.errors import HishamosError, InvalidInput
+from hishamos.records.plain import plain_data
 
 MOST_ROWS = 100_000
 LONGEST_FILE = 100_000

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -10,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from hishamos.engine.functions import argument_problems, function, takes_workspace
-from hishamos.engine.plain import plain_data
 from hishamos.engine.schemas import problem_of, read_answer
 from hishamos.errors import InvalidInput, UnknownName
+from hishamos.records.plain import plain_data
 from hishamos.records.results import IssueDraft
 from hishamos.records.runs import RunState
 
@@ -54,15 +55,15 @@ def test_records_become_data_and_the_rest_is_refused():
 
 def test_functions_and_their_arguments():
     read = function("hishamos.library.functions.bugs:read_reports")
-    assert argument_problems(read, {"file"}) == []
-    assert "needs the argument 'file'" in argument_problems(read, set())[0][1]
+    assert argument_problems("read_reports", inspect.signature(read), {"file"}) == []
+    assert "needs the argument 'file'" in argument_problems("read_reports", inspect.signature(read), set())[0][1]
     assert takes_workspace(function("hishamos.library.functions.filing:save"))
     assert not takes_workspace(read)
 
     def anything(a, *, b=1, **more):
         return a, b, more
 
-    assert argument_problems(anything, {"a", "z"}) == []
+    assert argument_problems("anything", inspect.signature(anything), {"a", "z"}) == []
 
 
 @pytest.mark.parametrize(

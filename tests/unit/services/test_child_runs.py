@@ -37,6 +37,7 @@ EVENT = {"wait": "wait", "way": "event: go"}
 def plugged(monkeypatch):
     from hishamos.engine import functions
 
+    monkeypatch.setattr(functions, "OWN", (functions.ROOM, "tests.rigs."))
     monkeypatch.setattr(functions, "_plugged", lambda: {name: f"tests.rigs.step_functions:{name}" for name in ("note", "refuse")})
     functions.function.cache_clear()
     step_functions.calls.clear()

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import sys
 from collections.abc import Mapping
 from datetime import date, datetime
 from decimal import Decimal
 from enum import Enum
 from pathlib import PurePath
 from typing import Any
-
-from pydantic import BaseModel
 
 
 def plain_data(value: Any) -> Any:  # noqa: PLR0911 - one line a kind of value
@@ -22,7 +21,7 @@ def plain_data(value: Any) -> Any:  # noqa: PLR0911 - one line a kind of value
         if not math.isfinite(value):
             raise TypeError(f"it returned {value}, which JSON can't hold; return None instead")
         return value
-    if isinstance(value, BaseModel):
+    if _is_record(value):
         return value.model_dump(mode="json")
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {field.name: plain_data(getattr(value, field.name)) for field in dataclasses.fields(value)}
@@ -37,3 +36,9 @@ def plain_data(value: Any) -> Any:  # noqa: PLR0911 - one line a kind of value
     if isinstance(value, (Decimal, PurePath)):
         return str(value)
     raise TypeError(f"it returned a {type(value).__name__}, which is no plain data; return text, numbers, lists, dicts or records")
+
+
+def _is_record(value: Any) -> bool:
+    # A process that has not loaded pydantic has no record: one that only calls a small function needs not load it.
+    pydantic = sys.modules.get("pydantic")
+    return pydantic is not None and isinstance(value, pydantic.BaseModel)
