@@ -65,7 +65,7 @@ MISTAKES = [
     (step("type: python, with: {function: 'os:system', command: ls}"), 8, "is no function that a step may name"),
     (step("type: python, with: {function: 'builtins:eval', x: 1}"), 8, "is no function that a step may name"),
     (step("type: python, with: {function: '../x:y'}"), 8, "is no function that a step may name"),
-    (step("type: python, with: {function: 'hishamos.library.functions._private:x'}"), 8, "is no function that a step may name"),
+    (step("type: python, with: {function: 'hishamos.library.functions._private:x'}"), 8, "no library function"),
     (step("type: python, with: {function: 'hishamos.library.functions.nosuch:x'}"), 8, "no function named"),
     (step("type: python, with: {function: 'hishamos.library.functions.bugs:read_reprots', file: x}"), 8, "did you mean 'read_reports'"),
     (step("type: python, with: {function: 'hishamos.library.functions.bugs:Path', file: x}"), 8, "no function named"),
