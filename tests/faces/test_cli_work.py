@@ -223,7 +223,7 @@ def test_init_makes_a_workspace_and_overwrites_nothing(tmp_path, own_terminal):
     own_terminal.folder.joinpath("hishamos.toml").unlink()
     (own_terminal.folder / ".gitignore").write_text("*.pyc")
     made = own_terminal.json("init")
-    assert set(made["made"]) == {"agents/", "commands/", "workflows/", "data/local/", "hishamos.toml", ".gitignore"}
+    assert set(made["made"]) == {"agents/", "commands/", "workflows/", "steps/", "data/local/", "hishamos.toml", ".gitignore"}
     assert (own_terminal.folder / ".gitignore").read_text() == "*.pyc\ndata/local/\n"
     (own_terminal.folder / "hishamos.toml").write_text("# mine\n")
     again = own_terminal.json("init")
