@@ -36,6 +36,7 @@ SECTIONS: dict[str, dict[str, Line]] = {
     "Work": {
         "run": Line("running", "Start a workflow and watch it."),
         "ask": Line("asking", "Give an agent one task."),
+        "pick": Line("picking", "Say which agent fits a task best, and why."),
         "command": Line("asking", "Run a command once."),
         "map": Line("mapping", "Run a command on each row of a CSV file."),
         "batch": Line("mapping", "Execute a notebook once per row of a CSV file."),

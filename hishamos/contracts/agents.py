@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from builtins import list as List  # noqa: N812 - every contract has a verb named list
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from hishamos.contracts.shapes import Shape
 from hishamos.contracts.verbs import verb
 from hishamos.records.calls import CommandResult
 from hishamos.records.definitions import AgentDefinition
+from hishamos.records.picking import Pick, TrackRecord
 from hishamos.records.turns import AgentEvent
 
 
@@ -29,6 +30,21 @@ class Agents(Protocol):
     @verb("agents.write", kind="change")
     def save(self, definition: str | AgentDefinition, *, version: str | None = None) -> AgentDefinition:
         """Write an agent, YAML or an object, into the workspace's ``agents/``; see :meth:`Workflows.save`."""
+        ...
+
+    @verb("agents.read")
+    def pick(self, task: str, *, among: Sequence[str] | None = None, weights: Mapping[str, float] | None = None) -> Pick:
+        """Return the agent that fits a task best, with all candidates, their scores and a sentence each; asks no model and costs nothing.
+
+        ``among``: the names to choose from, left out all; one name overrules the choice and shows how it weighs. ``weights``: how much
+        ``capability``, ``success``, ``rating``, ``load``, ``cost`` and ``speed`` count, those left out as :class:`PickWeights` says. Equal
+        scores are told apart by the name. Raises ``UnknownName``, ``InvalidInput``.
+        """
+        ...
+
+    @verb("agents.read")
+    def record(self, name: str) -> TrackRecord:
+        """Return how an agent did in the last 90 days: calls, share answered, ratings, median cost and time."""
         ...
 
     @verb("models.call", kind="wait")

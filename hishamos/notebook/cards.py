@@ -13,6 +13,7 @@ from hishamos.notebook import markup
 from hishamos.records.calls import Attempt, CommandResult
 from hishamos.records.definitions import AgentDefinition, CommandDefinition, Parameter, WorkflowDefinition
 from hishamos.records.money import Budget
+from hishamos.records.picking import Pick
 from hishamos.records.pictures import Picture
 from hishamos.records.proofs import Proof
 from hishamos.records.results import Result
@@ -108,6 +109,8 @@ def attempts_card(attempts: Sequence[Attempt]) -> str:
     return markup.card(markup.head("Attempts", f"{len(attempts)}"), markup.table(headings, rows, right=(4, 5, 6, 7)))
 
 
+PICKED = 5
+"""Candidates that a pick's card shows."""
 SHOWN = 200
 """Characters of a tool's arguments and result that a card shows."""
 
@@ -153,6 +156,15 @@ def definition_card(definition: CommandDefinition | AgentDefinition | WorkflowDe
         body += _parameters(definition.inputs) + (markup.graph(graph) if graph else markup.table(("step", "type", "after", "when"), rows))
     kind = type(definition).__name__.removesuffix("Definition").lower()
     return markup.card(markup.head(definition.name, kind), body, f"version {definition.version} · {markup.text(definition.source or 'python')}")
+
+
+def pick_card(pick: Pick) -> str:
+    """Return a pick's card: who, why, and how the first candidates were weighed."""
+    criteria = ("capability", "success", "rating", "load", "cost", "speed")
+    rows = [(markup.text(one.agent), *(f"{getattr(one, name):.2f}" for name in ("score", *criteria)), markup.text(one.why)) for one in pick.candidates[:PICKED]]
+    weights = ", ".join(f"{name} {getattr(pick.weights, name):g}" for name in criteria)
+    table = markup.table(("agent", "score", *criteria, "why"), rows, right=tuple(range(1, 8)))
+    return markup.card(markup.head(pick.agent, "picked"), f"<p>{markup.text(pick.why)}</p>{table}", f"weights: {weights}")
 
 
 def budget_card(budget: Budget) -> str:
@@ -206,6 +218,7 @@ CARDS: dict[type, Callable[[Any], str]] = {
     AgentDefinition: definition_card,
     WorkflowDefinition: definition_card,
     Budget: budget_card,
+    Pick: pick_card,
 }
 
 

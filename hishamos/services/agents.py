@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 from builtins import list as List  # noqa: N812 - every contract has a verb named list
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
+from datetime import timedelta
 from typing import Any
 
 from hishamos.contracts.agents import Agents
 from hishamos.contracts.feeds import Feed
 from hishamos.engine.agent_loop import Task
+from hishamos.errors import InvalidInput
 from hishamos.records.calls import CommandResult
 from hishamos.records.definitions import AgentDefinition
+from hishamos.records.picking import Pick, TrackRecord
+from hishamos.records.record import now
 from hishamos.records.turns import AgentEvent
+from hishamos.services.picking import pick, weights_of
 from hishamos.services.questions import give, streamed
 from hishamos.services.saving import save
 from hishamos.services.service import Service, implements
+from hishamos.store.track_records import track_records
+
+RECORDED = timedelta(days=90)
 
 
 @implements(Agents)
@@ -32,6 +41,19 @@ class AgentsService(Service):
     def save(self, definition: str | AgentDefinition, *, version: str | None = None) -> AgentDefinition:
         """See the contract."""
         return save(self, "agent", definition, version)
+
+    def pick(self, task: str, *, among: Sequence[str] | None = None, weights: Mapping[str, float] | None = None) -> Pick:
+        """See the contract."""
+        agents = self.list() if among is None else [self.get(name) for name in dict.fromkeys(among)]
+        if not agents or not task.strip():
+            what = "there is no task" if agents else "there is no agent to pick from"
+            raise InvalidInput(what=what, where="agents.pick", next="Say in some words what is to be done; name agents, or none to choose from all.")
+        return pick(task, agents, track_records(self.machinery.store, now() - RECORDED), weights_of(weights))
+
+    def record(self, name: str) -> TrackRecord:
+        """See the contract."""
+        agent = self.get(name).name
+        return track_records(self.machinery.store, now() - RECORDED).get(agent, TrackRecord(agent=agent))
 
     def ask(
         self,

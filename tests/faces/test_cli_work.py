@@ -300,3 +300,14 @@ def test_graphs_are_drawn_into_files_and_on_the_terminal(terminal, triaged):
     refused = terminal.type("show", triaged["id"], "--picture", "run.gif")
     assert refused.returncode == 2
     assert ".svg" in refused.stderr
+
+
+def test_pick_says_who_fits_and_why(terminal: Terminal):
+    document = terminal.json("pick", "Check this contract for clauses on liability", "--weight", "speed=0")
+    assert (document["agent"], document["matched"], document["weights"]["speed"]) == ("legal", True, 0)
+    assert document["candidates"][0]["record"]["calls"] == 0
+    shown = terminal.type("pick", "Check this contract", "--among", "coding")
+    assert "coding" in shown.stdout
+    assert "hishamos ask coding TEXT" in shown.stderr
+    refused = terminal.type("pick", "Check", "--weight", "fast")
+    assert (refused.returncode, "is no weight" in refused.stderr) == (2, True)
