@@ -302,7 +302,7 @@ def test_graphs_are_drawn_into_files_and_on_the_terminal(terminal, triaged):
     assert ".svg" in refused.stderr
 
 
-def test_pick_says_who_fits_and_why(terminal: Terminal):
+def test_pick_says_who_fits_and_why(terminal):
     document = terminal.json("pick", "Check this contract for clauses on liability", "--weight", "speed=0")
     assert (document["agent"], document["matched"], document["weights"]["speed"]) == ("legal", True, 0)
     assert document["candidates"][0]["record"]["calls"] == 0
