@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from hishamos.errors import HishamosError as HishamosError
+    from hishamos.flows.flow import workflow as workflow
     from hishamos.opening import open as open  # noqa: A004 - the public verb is hishamos.open
     from hishamos.opening import sample as sample
     from hishamos.proof.proving import prove as prove
@@ -33,9 +34,10 @@ _FACE = {
     "prove": ("hishamos.proof.proving", "prove"),
     "sample": ("hishamos.opening", "sample"),
     "tool": ("hishamos.records.tools", "tool"),
+    "workflow": ("hishamos.flows.flow", "workflow"),
 }
 
-__all__ = ["Agent", "Command", "HishamosError", "Workflow", "Workspace", "errors", "open", "prove", "sample", "tool"]
+__all__ = ["Agent", "Command", "HishamosError", "Workflow", "Workspace", "errors", "open", "prove", "sample", "tool", "workflow"]
 
 
 def __getattr__(name: str) -> Any:

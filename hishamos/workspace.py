@@ -24,6 +24,7 @@ from hishamos.contracts.services import (
     Workflows,
 )
 from hishamos.contracts.verbs import Verb
+from hishamos.flows.flow import Flow
 from hishamos.records.invoices import InvoiceText
 from hishamos.records.runs import Run
 from hishamos.text.files import read_text
@@ -152,10 +153,11 @@ def bind(workspace: Workspace, answer: Any) -> Any:
 
 
 def with_files(workspace: Workspace, verb: Verb, arguments: dict[str, Any]) -> dict[str, Any]:
-    """Make relative paths in ``file`` inputs absolute: the caller's own folder first, then the workspace's. Read an invoice.
+    """Make relative paths in ``file`` inputs absolute: the caller's own folder first, then the workspace's. Read an invoice. Take a flow's definition.
 
     Only the caller knows its folder. A path that is found in neither stays as it is, for the service to refuse.
     """
+    arguments = {name: value.definition() if isinstance(value, Flow) else value for name, value in arguments.items()}
     if (verb.service, verb.name) == ("ledger", "reconcile"):
         return {**arguments, "invoice": _invoice(arguments["invoice"], Path(workspace.root))}
     inputs = arguments.get("inputs")
