@@ -41,6 +41,8 @@ from hishamos.services.providers import ProvidersService
 from hishamos.services.queries import SqlService
 from hishamos.services.results import ResultsService
 from hishamos.services.runs import RunsService
+from hishamos.services.scheduler import Scheduler
+from hishamos.services.schedules import SchedulesService
 from hishamos.services.service import ActingRun, Service, acting_run, first_try, request_id
 from hishamos.services.workflows import WorkflowsService
 from hishamos.settings import Keys, SettingsSource, find_root
@@ -50,6 +52,7 @@ from hishamos.store.journal import StoreJournal
 from hishamos.store.ledger import StoreLedger
 from hishamos.store.migrate import migrate
 from hishamos.store.readonly import grant_views
+from hishamos.store.schedules import outlook
 from hishamos.store.vitals import runs_by_state
 from hishamos.store.work import StoreWork
 from hishamos.workspace import Workspace, bind, with_files
@@ -63,6 +66,7 @@ SERVICES: dict[str, type[Service]] = {
     "workflows": WorkflowsService,
     "definitions": DefinitionsService,
     "runs": RunsService,
+    "schedules": SchedulesService,
     "batch": BatchService,
     "ledger": LedgerService,
     "budgets": BudgetsService,
@@ -87,6 +91,7 @@ class Composed:
     notebooks: NotebookExecutor
     programs: Programs
     code: CodePool
+    scheduler: Scheduler
     _shut: bool = field(default=False, init=False)
 
     def workspace_for(self, actor: Actor) -> Workspace:
@@ -96,6 +101,7 @@ class Composed:
     def start(self) -> None:
         """Go on with what a dead process left, and load in the background what the first call to a provider needs."""
         self.machinery.runner.recover(self.machinery.dispatcher.dispatch)
+        self.scheduler.ring()
         self.machinery.gateway.warm(then=spare_the_collector)
 
     @contextmanager
@@ -116,16 +122,17 @@ class Composed:
             request_id.reset(token)
 
     def busy(self) -> bool:
-        """Return whether a run works or a call is open; a run that waits for a person or an event does not count, one that waits for a time does."""
+        """Return whether a run works or waits for a time, a call is open or a schedule is enabled; a run that waits for a person or an event does not count."""
         states = runs_by_state(self.machinery.store)
         works = self.machinery.gateway.open_calls or self.machinery.runner.active or states.get("running") or states.get("queued")
-        return bool(works or (states.get("waiting") and self.machinery.journal.timed_waits()))
+        return bool(works or outlook(self.machinery.store)[0] or (states.get("waiting") and self.machinery.journal.timed_waits()))
 
     def close(self) -> None:
         """Stop before the next call, give calls under way some time, close the store. What is not finished goes on at the next start."""
         if self._shut:
             return
         self._shut = True
+        self.scheduler.close()
         self.notebooks.close()
         self.programs.close()
         self.code.close()
@@ -202,7 +209,9 @@ def _assemble(root: Path, settings: SettingsSource, keys: Keys, connector: Any, 
         settings_error=lambda: settings.error,
     )
     holder.append(machinery)
-    return Composed(machinery, settings, keys, version, notebooks, programs, code)
+    scheduler = Scheduler(machinery)
+    machinery.schedules_changed = scheduler.ring
+    return Composed(machinery, settings, keys, version, notebooks, programs, code, scheduler)
 
 
 def spare_the_collector() -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 from hishamos.contracts.agents import Agents
 from hishamos.contracts.definitions import DefinitionsService
 from hishamos.contracts.money import Audit, Budgets, LedgerService
+from hishamos.contracts.schedules import Schedules
 from hishamos.contracts.services import (
     Batch,
     Commands,
@@ -77,6 +78,7 @@ class Workspace:
     workflows: Workflows
     definitions: DefinitionsService
     runs: Runs
+    schedules: Schedules
     batch: Batch
     ledger: LedgerService
     budgets: Budgets
@@ -152,6 +154,10 @@ def bind(workspace: Workspace, answer: Any) -> Any:
     return answer
 
 
+WITH_INPUTS = {("workflows", "start"): "name", ("schedules", "create"): "workflow"}
+"""The verbs that take a workflow's inputs, and which of their arguments names the workflow."""
+
+
 def with_files(workspace: Workspace, verb: Verb, arguments: dict[str, Any]) -> dict[str, Any]:
     """Make relative paths in ``file`` inputs absolute: the caller's own folder first, then the workspace's. Read an invoice. Take a flow's definition.
 
@@ -161,9 +167,10 @@ def with_files(workspace: Workspace, verb: Verb, arguments: dict[str, Any]) -> d
     if (verb.service, verb.name) == ("ledger", "reconcile"):
         return {**arguments, "invoice": _invoice(arguments["invoice"], Path(workspace.root))}
     inputs = arguments.get("inputs")
-    if not inputs or (verb.service, verb.name) != ("workflows", "start"):
+    named = WITH_INPUTS.get((verb.service, verb.name))
+    if not inputs or named is None:
         return arguments
-    found, started = dict(inputs), arguments["name"]
+    found, started = dict(inputs), arguments[named]
     workflow = workspace.workflows.get(started) if isinstance(started, str) else started
     for name, parameter in workflow.inputs.items():
         value = found.get(name)

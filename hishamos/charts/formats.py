@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import ROUND_HALF_EVEN, Decimal
 
 NANOS = Decimal(1_000_000_000)
@@ -86,8 +86,19 @@ def share(part: float, whole: float) -> str:
     return missing() if not whole else f"{100 * part / whole:.1f} %"
 
 
+def ahead(instant: datetime, since: datetime | None = None) -> str:
+    """Return how long it is until an instant: ``in 3 d``, ``in 4 h``, ``in 5 min``; ``now`` for one that has come. ``since``: left out, now."""
+    seconds = (instant - (since or datetime.now(UTC))).total_seconds()
+    if seconds <= 0:
+        return "now"
+    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"in {seconds // size:,.0f} {unit}"
+    return f"in {seconds:.0f} s"
+
+
 def clock(instant: datetime | None) -> str:
-    """Return an instant as ``23 Nov 14:05`` in UTC."""
+    """Return an instant as ``23 Nov 14:05`` by the clock it carries; the store's are UTC."""
     return missing() if instant is None else f"{instant.day} {instant:%b %H:%M}"
 
 

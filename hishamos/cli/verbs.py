@@ -40,6 +40,7 @@ SECTIONS: dict[str, dict[str, Line]] = {
         "command": Line("asking", "Run a command once."),
         "map": Line("mapping", "Run a command on each row of a CSV file."),
         "batch": Line("mapping", "Execute a notebook once per row of a CSV file."),
+        "schedule": Line("scheduling", "Start workflows by the clock."),
     },
     "Runs": {
         "runs": Line("looking", "List runs, newest first."),
@@ -70,6 +71,7 @@ SECTIONS: dict[str, dict[str, Line]] = {
         "trust": Line("trusting", "Let a provider's key go to a server of your own."),
         "backup": Line("serving", "Write a consistent copy of the store."),
         "server": Line("serving", "See or stop the workspace's server."),
+        "serve": Line("standing", "Keep the workspace's server up."),
     },
 }
 

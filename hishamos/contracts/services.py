@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 from hishamos.contracts.agents import Agents
 from hishamos.contracts.definitions import DefinitionsService
 from hishamos.contracts.money import Audit, Budgets, LedgerService
+from hishamos.contracts.schedules import Schedules
 from hishamos.contracts.shapes import Shape
 from hishamos.contracts.verbs import verb
 from hishamos.records.calls import Attempt, CommandResult
@@ -402,6 +403,7 @@ CONTRACTS: dict[str, type] = {
     "workflows": Workflows,
     "definitions": DefinitionsService,
     "runs": Runs,
+    "schedules": Schedules,
     "batch": Batch,
     "ledger": LedgerService,
     "budgets": Budgets,

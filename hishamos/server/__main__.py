@@ -44,6 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m hishamos.server")
     parser.add_argument("--workspace", required=True, type=Path)
     parser.add_argument("--status-fd", type=int, default=None, help="where to say how the start went, one line of JSON")
+    parser.add_argument("--stay", action="store_true", help="wait for another server to leave, and stay when there is nothing to do")
     options = parser.parse_args(arguments)
     places = Places(options.workspace.resolve())
     say = _Speaker(options.status_fd)
@@ -54,15 +55,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         say(error=to_wire(StoreError(problem=f"the folder can't be written: {error.strerror}", where=str(places.local), next="Make it writable.")))
         return 1
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(lock, fcntl.LOCK_EX | (0 if options.stay else fcntl.LOCK_NB))
     except BlockingIOError:
         say(elsewhere=True)
         return 0
     _log_to(places.log)
-    return _own(places, say, lock)
+    return _own(places, say, lock, stay=options.stay)
 
 
-def _own(places: Places, say: _Speaker, lock: IO[str]) -> int:
+def _own(places: Places, say: _Speaker, lock: IO[str], *, stay: bool) -> int:
     try:
         folder = runtime_folder()
         composed = compose(places.root)
@@ -76,7 +77,7 @@ def _own(places: Places, say: _Speaker, lock: IO[str]) -> int:
     composed.machinery.server = lambda: info
     _hide_in_log(composed.keys)
     try:
-        asyncio.run(_serve(places, host, address, _listen(address), say))
+        asyncio.run(_serve(places, host, address, _listen(address), say, stay=stay))
     finally:
         places.info.unlink(missing_ok=True)
         composed.close()
@@ -96,7 +97,7 @@ def _listen(address: Path) -> socket.socket:
     return listener
 
 
-async def _serve(places: Places, host: Host, address: Path, listener: socket.socket, say: _Speaker) -> None:
+async def _serve(places: Places, host: Host, address: Path, listener: socket.socket, say: _Speaker, *, stay: bool) -> None:
     application = Application(host)
     config = uvicorn.Config(
         application,
@@ -126,12 +127,13 @@ async def _serve(places: Places, host: Host, address: Path, listener: socket.soc
     log.info("serving %s on %s, pid %s", places.root, address, host.info.pid)
     host.composed.start()
     say(started=True)
-    watch = asyncio.create_task(_leave_when_idle(host, application))
+    watch = None if stay else asyncio.create_task(_leave_when_idle(host, application))
     try:
         await server.serve(sockets=[listener])
     finally:
         host.leaving = True
-        watch.cancel()
+        if watch is not None:
+            watch.cancel()
 
 
 async def _leave_when_idle(host: Host, application: Application) -> None:

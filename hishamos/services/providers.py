@@ -7,12 +7,14 @@ from concurrent.futures import Future
 from datetime import timedelta
 
 from hishamos.contracts.services import Providers
+from hishamos.contracts.units import unit
 from hishamos.errors import InvalidInput, UnknownName
 from hishamos.records.calls import CommandResult, Message, ModelRequest
 from hishamos.records.record import now
 from hishamos.records.workspaces import Finding, ProviderStatus
 from hishamos.services.questions import ask
 from hishamos.services.service import Service, implements
+from hishamos.store import schedules
 from hishamos.store import spend as questions
 
 OF_LATE = timedelta(hours=24)
@@ -87,7 +89,23 @@ class ProvidersService(Service):
         ]
         broken_files = self.machinery.catalog.problems()
         findings += [Finding(subject=f"definition {error.where}", state="problem", found=str(error.problem), advice=str(error.next)) for error in broken_files]
-        return findings
+        return [*findings, *self._schedules()]
+
+    def _schedules(self) -> List[Finding]:
+        """Schedules are kept only while a server runs: say whether one is kept up, and what went wrong last."""
+        enabled = [one for one in schedules.found(self.machinery.store) if one.enabled]
+        if not enabled:
+            return []
+        known = unit(self.machinery.root)
+        words = "1 schedule is enabled" if len(enabled) == 1 else f"{len(enabled)} schedules are enabled"
+        kept = f"{words}; {known.name} keeps the server up" if known.installed else f"{words}, and nothing starts the server after a restart of the machine"
+        advice = "" if known.installed else "Install a unit for it: hishamos serve --install"
+        findings = [Finding(subject="schedules", state="ok" if known.installed else "note", found=kept, advice=advice)]
+        return findings + [
+            Finding(subject=f"schedule {one.name}", state="note", found=one.problem, advice=f"See: hishamos schedule show {one.name}")
+            for one in enabled
+            if one.problem
+        ]
 
 
 def _finding(status: ProviderStatus) -> Finding:

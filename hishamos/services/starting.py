@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from hishamos.contracts.journal import MapOptions, Pinned, StepRow
+from hishamos.engine.inputs import file_facts, validated
 from hishamos.errors import InvalidInput
+from hishamos.records.actors import Actor
 from hishamos.records.definitions import WorkflowDefinition
 from hishamos.records.record import nanos, new_id, now
 from hishamos.records.runs import Run, RunKind, RunState
 from hishamos.services.service import Service, acting_run
 
 if TYPE_CHECKING:
+    from hishamos.services.machinery import Machinery
     from hishamos.store.connectors import Transaction
 
 
@@ -41,24 +45,21 @@ def start_run(
     definitions it keeps, else those that the workflow names now; ``rows``: a map's inputs; ``files``: hash and size of file inputs;
     ``steps``: those that it has not to do, with what they gave; ``told``: what its first event says.
     """
-    machinery, acting = service.machinery, acting_run.get()
+    machinery = service.machinery
     if model is not None:
         machinery.models.check(model)
     kept = pinned or machinery.catalog.pin(workflow)
-    run = Run(
-        id=identity or new_id(),
+    run = drafted(
+        service.actor,
+        workflow,
+        inputs,
+        identity=identity,
         kind=kind,
-        name=workflow.name,
-        version=version or workflow.version,
-        state=RunState.QUEUED,
-        inputs=dict(inputs),
+        version=version,
         model=model,
-        project=acting.project_for(project) if acting else project,
-        user_name=service.actor.name,
-        key_prefix=service.actor.key_prefix,
-        steps_total=len(rows) or len(workflow.steps),
+        project=project,
         budget_nanos=budget_nanos(budget_usd),
-        created_at=now(),
+        leaves=len(rows) or len(workflow.steps),
     )
 
     def insert(transaction: Transaction) -> Run:
@@ -67,6 +68,74 @@ def start_run(
     made = service.change(verb, Run, insert)
     machinery.dispatcher.dispatch(made.id)
     return made
+
+
+def drafted(
+    actor: Actor,
+    workflow: WorkflowDefinition,
+    inputs: Mapping[str, Any],
+    *,
+    identity: str | None = None,
+    kind: RunKind = RunKind.WORKFLOW,
+    version: str | None = None,
+    model: str | None = None,
+    project: str | None = None,
+    budget_nanos: int | None = None,
+    leaves: int | None = None,
+) -> Run:
+    """Return a queued run that nothing has been done for yet; started by a step of a run, it belongs to that run's project."""
+    acting = acting_run.get()
+    return Run(
+        id=identity or new_id(),
+        kind=kind,
+        name=workflow.name,
+        version=version or workflow.version,
+        state=RunState.QUEUED,
+        inputs=dict(inputs),
+        model=model,
+        project=acting.project_for(project) if acting else project,
+        user_name=actor.name,
+        key_prefix=actor.key_prefix,
+        steps_total=leaves or len(workflow.steps),
+        budget_nanos=budget_nanos,
+        created_at=now(),
+    )
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A workflow that can be started as it is: inputs checked, definitions pinned, models known."""
+
+    workflow: WorkflowDefinition
+    values: dict[str, Any]
+    pinned: Pinned
+    files: dict[str, Any]
+    project: str | None
+
+
+def prepared(
+    machinery: Machinery,
+    workflow: WorkflowDefinition,
+    inputs: Mapping[str, Any] | None,
+    *,
+    pinned: Pinned | None = None,
+    model: str | None = None,
+    project: str | None = None,
+) -> Prepared:
+    """Look at everything that a start may be refused for; raises: unknown parameter, wrong value, unknown model, no provider."""
+    values = validated(workflow.inputs, inputs or {}, f"workflow {workflow.name}", machinery.root)
+    pinned = pinned or machinery.catalog.pin(workflow)
+    route = machinery.settings().workspace.route
+    targets = {one.model or route for one in pinned.commands.values()} | {one.model or route for one in pinned.agents.values()}
+    for target in sorted(targets) if model is None else [model]:
+        machinery.models.check(target)
+    return Prepared(workflow, values, pinned, file_facts(workflow.inputs, values), project or _project(workflow, values))
+
+
+def _project(workflow: WorkflowDefinition, values: Mapping[str, Any]) -> str | None:
+    """A workflow that takes a project works for it."""
+    found = values.get("project") if "project" in workflow.inputs else None
+    return found if isinstance(found, str) and found else None
 
 
 def budget_nanos(amount: str | None) -> int | None:

@@ -9,14 +9,13 @@ from typing import Any
 from hishamos.charts.pictures import graph_picture
 from hishamos.contracts.journal import Pinned
 from hishamos.contracts.services import Workflows
-from hishamos.engine.inputs import file_facts, validated
 from hishamos.records.definitions import WorkflowDefinition
 from hishamos.records.pictures import Ground, Picture, PictureFormat
 from hishamos.records.runs import Run
 from hishamos.services.graphs import workflow_graph
 from hishamos.services.saving import may_code, save
 from hishamos.services.service import Service, implements
-from hishamos.services.starting import start_run
+from hishamos.services.starting import prepared, start_run
 
 
 @implements(Workflows)
@@ -42,22 +41,17 @@ class WorkflowsService(Service):
     ) -> Run:
         """See the contract. Raises before anything is stored: unknown name or parameter, wrong value, unknown model, no provider."""
         workflow, pinned = self._pinned(name)
-        values = validated(workflow.inputs, inputs or {}, f"workflow {workflow.name}", self.root)
-        route = self.machinery.settings().workspace.route
-        if model is None:
-            targets = [one.model for one in pinned.commands.values()] + [one.model for one in pinned.agents.values()]
-            for target in sorted({one or route for one in targets}):
-                self.machinery.models.check(target)
+        ready = prepared(self.machinery, workflow, inputs, pinned=pinned, model=model, project=project)
         return start_run(
             self,
-            workflow,
-            values,
+            ready.workflow,
+            ready.values,
             verb="workflows.start",
             model=model,
-            project=project or _project(workflow, values),
+            project=ready.project,
             budget_usd=budget_usd,
-            pinned=pinned,
-            files=file_facts(workflow.inputs, values),
+            pinned=ready.pinned,
+            files=ready.files,
         )
 
     def check(self, text: str | WorkflowDefinition, *, file: str = "<text>") -> WorkflowDefinition:
@@ -80,9 +74,3 @@ class WorkflowsService(Service):
         workflow, catalog = self.machinery.catalog.accepted("workflow", given)
         may_code(self, workflow)
         return workflow, catalog.pin(workflow)
-
-
-def _project(workflow: WorkflowDefinition, values: Mapping[str, Any]) -> str | None:
-    """A workflow that takes a project works for it."""
-    found = values.get("project") if "project" in workflow.inputs else None
-    return found if isinstance(found, str) and found else None
