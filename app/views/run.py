@@ -8,7 +8,7 @@ from typing import Any
 import streamlit as st
 
 from hishamos.charts.attempts import waterfall_figure
-from hishamos.charts.formats import clock, count
+from hishamos.charts.formats import clock, count, outlook
 from hishamos.errors import HishamosError
 from hishamos.records.calls import Attempt
 from hishamos.records.runs import RUN_ENDED, Run, RunKind, RunState, Step
@@ -102,7 +102,8 @@ def _acts(run: Run) -> None:
 
 def _numbers(run: Run) -> None:
     if run.state not in RUN_ENDED and run.steps_total:
-        st.progress(min(1.0, run.steps_done / run.steps_total), text=f"{run.steps_done} of {run.steps_total} steps")
+        ahead = outlook(run.progress, run.left_s, run.left_nanos)
+        st.progress(run.progress or 0.0, text=f"{run.steps_done} of {run.steps_total} steps" + (f" · {ahead}" if ahead else ""))
     cells = st.columns(4)
     cells[0].metric("Spend", spend_words(run.cost_nanos, run.unpriced, offline=run.offline), border=True)
     cells[1].metric("Time", seconds_between(run.started_at, run.finished_at), border=True)

@@ -111,3 +111,11 @@ def state_label(state: str) -> str:
 def state_colour(state: str) -> str:
     """Return a state's colour: muted, blue, amber, green, red, violet."""
     return STATES.get(str(state), ("", "", "muted"))[2]
+
+
+def outlook(progress: float | None, left_s: float | None, left_nanos: int | None) -> str:
+    """Return how far a run is and what is left: ``62 %, about 40.0 s and 0.02 USD left``; what nobody can tell is left out."""
+    left = [] if left_s is None else [duration(left_s)]
+    left += [money(left_nanos)] if left_nanos else []
+    parts = [] if progress is None else [f"{100 * progress:.0f} %"]
+    return ", ".join([*parts, *([f"about {' and '.join(left)} left"] if left else [])])

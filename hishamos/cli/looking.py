@@ -65,7 +65,7 @@ def show_verb(face: Face, *, run: str, attempts: bool, picture: str | None) -> N
 
 
 def _run_parts(run: Run, steps: list[Step], calls: list[Any], results: list[Any]) -> list[Any]:
-    from hishamos.charts.formats import clock, count, duration
+    from hishamos.charts.formats import clock, count, duration, outlook
     from hishamos.cli.tables import attempts_table, facts, results_table, run_state, seconds, spend, state, steps_table
 
     parts: list[Any] = [
@@ -78,6 +78,7 @@ def _run_parts(run: Run, steps: list[Step], calls: list[Any], results: list[Any]
                 ("Spend", spend(run.cost_nanos, run.unpriced, offline=run.offline)),
                 ("Answers", state("offline") if run.offline else None),
                 ("Steps", f"{count(run.steps_done)} / {count(run.steps_total)}"),
+                ("Progress", None if run.ended else outlook(run.progress, run.left_s, run.left_nanos)),
                 ("Calls", f"{count(run.calls)}, {count(run.attempts)} attempts"),
                 ("Time", duration(seconds(run))),
                 ("Started", f"{clock(run.created_at)} UTC"),

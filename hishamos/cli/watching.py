@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from hishamos.charts.formats import count, duration, state_label
+from hishamos.charts.formats import count, duration, outlook, state_label
 from hishamos.cli.face import WAITS, Face
 
 if TYPE_CHECKING:
@@ -93,15 +93,17 @@ class _Lines:
 
         if not run.ended and time.monotonic() - self._last >= LINE_EVERY_S:
             self._last = time.monotonic()
-            self._face.say(f"{run.name}  {count(run.steps_done)} / {count(run.steps_total)}  {spend(run.cost_nanos, run.unpriced, offline=run.offline)}")
+            parts = [f"{count(run.steps_done)} / {count(run.steps_total)}", outlook(run.progress, run.left_s, run.left_nanos)]
+            parts.append(spend(run.cost_nanos, run.unpriced, offline=run.offline))
+            self._face.say("  ".join([run.name, *(one for one in parts if one)]))
 
 
 class _Bar:
-    """Progress redrawn in place: steps, spend, rows a second, time left."""
+    """Progress redrawn in place: steps, spend, rows a second, time and money left."""
 
     def __init__(self, progress: Any) -> None:
         self._progress = progress
-        self._task = progress.add_task("starting", total=None, spend="", rate="")
+        self._task = progress.add_task("starting", total=None, spend="", rate="", left="")
         self._step = ""
         self._began = time.monotonic()
 
@@ -121,6 +123,7 @@ class _Bar:
             completed=run.steps_done,
             spend=spend(run.cost_nanos, run.unpriced, offline=run.offline) if run.attempts else "",
             rate=rate,
+            left="" if run.ended or run.left_s is None else outlook(None, run.left_s, run.left_nanos),
         )
 
 
@@ -129,7 +132,7 @@ def _progress(face: Face) -> Iterator[_Lines | _Bar]:
     if not face.live:
         yield _Lines(face)
         return
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     columns = (
         TextColumn("{task.description}", markup=False),
@@ -138,7 +141,7 @@ def _progress(face: Face) -> Iterator[_Lines | _Bar]:
         TextColumn("{task.fields[spend]}", markup=False),
         TextColumn("{task.fields[rate]}", markup=False),
         TimeElapsedColumn(),
-        TimeRemainingColumn(),
+        TextColumn("{task.fields[left]}", markup=False),
     )
     with Progress(*columns, console=face.console(stderr=True), transient=True) as progress:
         yield _Bar(progress)

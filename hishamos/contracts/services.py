@@ -168,7 +168,7 @@ class Runs(Protocol):
 
     @verb("runs.read")
     def get(self, run: str) -> Run:
-        """Return one run with its spend so far."""
+        """Return one run with its spend so far, and, until it has ended, how far it is and what of its time and money is left."""
         ...
 
     @verb("runs.read")

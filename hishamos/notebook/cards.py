@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from hishamos.charts.formats import clock, count, duration, exact_usd, missing, money, state_label
+from hishamos.charts.formats import clock, count, duration, exact_usd, missing, money, outlook, state_label
 from hishamos.charts.palette import ACCENTS
 from hishamos.notebook import markup
 from hishamos.records.calls import Attempt, CommandResult
@@ -31,7 +31,8 @@ def run_card(run: Run, steps: Sequence[Step] = (), spend: pandas.DataFrame | Non
     """Return a run's card: graph, steps, chart of its calls by model, error, outputs."""
     body = ""
     if not run.ended and run.steps_total:
-        body += markup.progress(run.steps_done, run.steps_total)
+        body += markup.progress(run.steps_done, run.steps_total, run.progress)
+        body += f'<div style="opacity:.8">{markup.text(outlook(run.progress, run.left_s, run.left_nanos))}</div>'
     if run.waiting_for:
         body += f"<div>{markup.text(run.waiting_for)}</div>"
     if graph is not None:

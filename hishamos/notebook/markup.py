@@ -82,8 +82,8 @@ def folded(title: str, value: Any) -> str:
     return f'<details style="margin-top:6px"><summary style="opacity:.8">{text(title)} ({len(words):,} characters)</summary>{block}</details>'
 
 
-def progress(done: int, total: int) -> str:
-    """Return a bar that says the same in words."""
-    part = 100 * done / total if total else 0
+def progress(done: int, total: int, share: float | None = None) -> str:
+    """Return a bar that says the same in words. ``share``: how far it is, where the number of steps does not tell it best."""
+    part = 100 * (share if share is not None else done / total if total else 0)
     bar = f'<div style="width:{part:.0f}%;height:6px;background:{ACCENTS["green"]};border-radius:3px"></div>'
     return f'<div style="background:rgba(128,128,128,.25);border-radius:3px;margin:6px 0">{bar}</div>{done:,} of {total:,} steps'

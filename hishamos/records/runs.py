@@ -92,6 +92,12 @@ class Run(Record):
     steps_total: int = 0
     steps_done: int = 0
     """Leaves of the graph known so far (a map counts its items) and how many of them have ended."""
+    progress: float | None = None
+    """How far it is, from 0 to 1: by the usual time of its steps where that is known, else by their number; None when it has none yet."""
+    left_s: float | None = None
+    """Seconds of work left, an estimate without the time that people take; None when nobody can tell, in lists, and once it has ended."""
+    left_nanos: int | None = None
+    """Nano-dollars that what is left may cost, an estimate; None as above, and where a model has no price."""
     cost_nanos: int = 0
     """Committed spend of the run, nano-dollars; unpriced attempts are not in it."""
     unpriced: int = 0
@@ -116,6 +122,11 @@ class Run(Record):
     def cost_usd(self) -> Decimal:
         """Committed spend in USD, exact."""
         return usd(self.cost_nanos) or Decimal(0)
+
+    @property
+    def left_usd(self) -> Decimal | None:
+        """What is left may cost so many USD, an estimate; None when nobody can tell."""
+        return usd(self.left_nanos)
 
     def wait(self, timeout_s: float | None = None) -> Run:
         """Wait until the run ends or waits for a person, and return it as it then is.

@@ -22,6 +22,7 @@ from hishamos.records.record import usd
 from hishamos.records.runs import EVENT_NAME, RUN_ENDED, Approval, Run, RunEvent, RunKind, RunState, Step, StepState
 from hishamos.services.forking import kept_rows
 from hishamos.services.graphs import run_graph
+from hishamos.services.outlook import with_outlook
 from hishamos.services.service import Service, implements
 from hishamos.services.starting import start_run
 from hishamos.store.progress import children
@@ -53,7 +54,7 @@ class RunsService(Service):
 
     def get(self, run: str) -> Run:
         """See the contract."""
-        return self.machinery.journal.history.get(self._id(run))
+        return with_outlook(self.machinery, self.machinery.journal.history.get(self._id(run)))
 
     def steps(self, run: str, *, under: str | None = None, state: StepState | None = None, after: str | None = None, limit: int = 1000) -> List[Step]:
         """See the contract."""

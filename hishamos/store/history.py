@@ -135,10 +135,18 @@ def run_of(row: Row, spend: Mapping[str, Any] | None = None) -> Run:
         inputs=json.loads(row["inputs"]),
         outputs=None if row["outputs"] is None else json.loads(row["outputs"]),
         error=Failure.model_validate_json(row["error"]) if row["error"] else None,
+        progress=_progress(row),
         **sums,
         attempts=int(spend["attempts"]) if spend else 0,
         offline=bool(spend and spend["offline"]),
     )
+
+
+def _progress(row: Row) -> float | None:
+    """Return how far a run is by the number of its steps."""
+    if row["state"] == "succeeded":
+        return 1.0
+    return round(min(1.0, row["steps_done"] / row["steps_total"]), 4) if row["steps_total"] else None
 
 
 def event_of(row: Row) -> RunEvent:
