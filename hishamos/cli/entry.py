@@ -49,8 +49,8 @@ def _told_to(typed: list[str], error: BaseException) -> BaseException:
 def _left_by(error: BaseException, face: Face) -> int:
     """Say what ended a verb, and return its exit code."""
     match error:
-        case FinishedWith():
-            return error.code
+        case FinishedWith() | SystemExit():  # rich leaves by the latter when the reader of our output has left
+            return error.code if isinstance(error.code, int) else 1
         case click.exceptions.Exit():
             return error.exit_code
         case click.ClickException():
