@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import itertools
-from collections.abc import Iterator
-from contextlib import contextmanager
+import logging
+import os
+import socket
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from hishamos.contracts.journal import InLine
 from hishamos.contracts.services import CONTRACTS
 from hishamos.contracts.shapes import as_model, as_schema
 from hishamos.contracts.verbs import Verb, verbs
+from hishamos.dispatch.celery import TASK, CeleryDispatcher, Taker, application
+from hishamos.dispatch.dispatcher import Dispatcher
 from hishamos.dispatch.threads import ThreadsDispatcher
 from hishamos.engine.outside import Outside
 from hishamos.engine.runner import Runner
+from hishamos.errors import StoreError
 from hishamos.frames.mapping import map_frame
 from hishamos.gateway.destinations import lent
 from hishamos.gateway.gateway import Gateway
@@ -24,6 +32,7 @@ from hishamos.kernels.code_pool import CodePool
 from hishamos.kernels.execution import NotebookExecutor
 from hishamos.kernels.programs import Programs
 from hishamos.records.actors import Actor
+from hishamos.records.record import now
 from hishamos.records.runs import Run, RunKind
 from hishamos.services.agents import AgentsService
 from hishamos.services.audit import AuditService
@@ -45,7 +54,7 @@ from hishamos.services.scheduler import Scheduler
 from hishamos.services.schedules import SchedulesService
 from hishamos.services.service import ActingRun, Service, acting_run, first_try, request_id
 from hishamos.services.workflows import WorkflowsService
-from hishamos.settings import Keys, SettingsSource, find_root
+from hishamos.settings import Keys, SettingsSource, find_root, is_scaled
 from hishamos.store.cached_answers import StoreCache
 from hishamos.store.connectors import open_connector
 from hishamos.store.journal import StoreJournal
@@ -55,10 +64,14 @@ from hishamos.store.readonly import grant_views
 from hishamos.store.schedules import outlook
 from hishamos.store.vitals import runs_by_state
 from hishamos.store.work import StoreWork
+from hishamos.store.workforce import BEAT_S, Workforce
 from hishamos.workspace import Workspace, bind, with_files
 
 OWNER = Actor(name="owner")
 DRAIN_S = 10.0
+log = logging.getLogger(__name__)
+WORK = TASK
+"""The name of the message that tells a worker of work."""
 
 SERVICES: dict[str, type[Service]] = {
     "commands": CommandsService,
@@ -92,7 +105,12 @@ class Composed:
     programs: Programs
     code: CodePool
     scheduler: Scheduler
+    taker: Taker | None = None
+    """Takes runs where this process is a worker."""
+    places: int = 0
+    """How many runs a worker takes at once."""
     _shut: bool = field(default=False, init=False)
+    _begun: datetime = field(default_factory=now, init=False)
 
     def workspace_for(self, actor: Actor) -> Workspace:
         """Return the workspace for an actor."""
@@ -100,11 +118,12 @@ class Composed:
 
     def start(self) -> None:
         """Go on with what a dead process left, and load in the background what the first call to a provider needs."""
+        self._beat()
         self.machinery.runner.recover(self.machinery.dispatcher.dispatch)
         self.scheduler.ring()
         self.machinery.gateway.warm(then=spare_the_collector)
 
-    @contextmanager
+    @contextlib.contextmanager
     def request(self, identity: str | None, acting: str | None = None, *, first: bool = False) -> Iterator[Workspace | None]:
         """Let changes made inside carry a client-made id; ``first``: the client has never sent this id before.
 
@@ -127,28 +146,63 @@ class Composed:
         works = self.machinery.gateway.open_calls or self.machinery.runner.active or states.get("running") or states.get("queued")
         return bool(works or outlook(self.machinery.store)[0] or (states.get("waiting") and self.machinery.journal.timed_waits()))
 
+    def _beat(self) -> None:
+        """Say now and then that this process is there, where there can be others."""
+        machinery = self.machinery
+        if machinery.journal.exclusive or self._shut:
+            return
+        kind = "server" if self.taker is None else "worker"
+        places = self.places if self.taker else machinery.settings().workspace.runs if machinery.runner.works else 0
+        try:
+            machinery.workforce.beat(machinery.runner.owner, kind, socket.gethostname(), os.getpid(), places, self._begun)
+        except StoreError as error:
+            log.warning("could not say that this process is there: %s", error)
+        machinery.runner.later(BEAT_S, lambda: machinery.runner.soon(self._beat))
+
+    def stop_taking(self) -> None:
+        """Begin no other run: those at work go on."""
+        if self.taker is not None:
+            self.taker.closed = True
+        if isinstance(self.machinery.dispatcher, ThreadsDispatcher):
+            self.machinery.dispatcher.close()
+
+    def hand_back(self) -> None:
+        """Have every run at work here stop before its next call and go on in another worker."""
+        self.stop_taking()
+        self.machinery.runner.drain(DRAIN_S)
+
+    def celery(self) -> Any:
+        """Return the Celery application through which a worker is told of work."""
+        return application(self.settings().workspace.broker, self.machinery.journal.identity())
+
     def close(self) -> None:
         """Stop before the next call, give calls under way some time, close the store. What is not finished goes on at the next start."""
         if self._shut:
             return
         self._shut = True
         self.scheduler.close()
+        self.stop_taking()
         self.notebooks.close()
         self.programs.close()
         self.code.close()
         self.machinery.runner.drain(DRAIN_S)
+        self.machinery.dispatcher.close()
         self.machinery.runner.close()
+        if not self.machinery.journal.exclusive:
+            with contextlib.suppress(StoreError):  # it is found missing soon enough
+                self.machinery.workforce.leave(self.machinery.runner.owner)
         self.machinery.gateway.close()
         self.machinery.journal.close()
         self.machinery.store.close()
         gc.unfreeze()  # what was spared is let go like the rest: DuckDB complains of what it finds alive at the end
 
 
-def compose(root: Path, *, store: str | None = None) -> Composed:
+def compose(root: Path, *, store: str | None = None, worker: bool = False) -> Composed:
     """Put a workspace together in this process.
 
-    ``store``: instead of what the settings say; ``":memory:"`` for one that is gone with the process. Raises the typed error of whatever
-    part can't be had: settings, store, schema.
+    ``store``: instead of what the settings say, then this process does the work itself; ``":memory:"`` for one that is gone with the process.
+    ``worker``: of those processes to which a broker hands the work. Raises the typed error of whatever part can't be had: settings, store,
+    schema, broker.
     """
     keys = Keys()
     settings = SettingsSource(root, keys)
@@ -156,7 +210,7 @@ def compose(root: Path, *, store: str | None = None) -> Composed:
     try:
         version = migrate(connector)
         grant_views(connector)
-        return _assemble(root, settings, keys, connector, version)
+        return _assemble(root, settings, keys, connector, version, scaled=store is None and is_scaled(settings().workspace), worker=worker)
     except BaseException:
         connector.close()
         raise
@@ -169,7 +223,7 @@ def open_in_process(root: Path | None = None, *, store: str = ":memory:") -> Wor
     return _workspace(composed.machinery, OWNER, closer=composed.close)
 
 
-def _assemble(root: Path, settings: SettingsSource, keys: Keys, connector: Any, version: int) -> Composed:
+def _assemble(root: Path, settings: SettingsSource, keys: Keys, connector: Any, version: int, *, scaled: bool, worker: bool) -> Composed:
     ledger = StoreLedger(connector, lambda: settings().workspace.timezone, shared=connector.dialect == "postgres")
     journal = StoreJournal(connector)
     holder: list[Machinery] = []
@@ -189,6 +243,8 @@ def _assemble(root: Path, settings: SettingsSource, keys: Keys, connector: Any, 
         outside=Outside(settings, partial(lent, keys=keys.resolve), programs.prepare, code.prepare),
     )
     gateway.owner = runner.owner
+    runner.works = worker or not scaled
+    dispatcher = _dispatcher(settings, journal, runner, scaled=scaled)
     gateway.start()
     settings.on_change(gateway.reconfigure)
     machinery = Machinery(
@@ -201,7 +257,8 @@ def _assemble(root: Path, settings: SettingsSource, keys: Keys, connector: Any, 
         gateway=gateway,
         models=gateway,
         runner=runner,
-        dispatcher=ThreadsDispatcher(runner.begin),
+        dispatcher=dispatcher,
+        workforce=Workforce(connector),
         catalog=Catalog(root),
         server=lambda: None,
         schema_version=version,
@@ -211,7 +268,19 @@ def _assemble(root: Path, settings: SettingsSource, keys: Keys, connector: Any, 
     holder.append(machinery)
     scheduler = Scheduler(machinery)
     machinery.schedules_changed = scheduler.ring
-    return Composed(machinery, settings, keys, version, notebooks, programs, code, scheduler)
+    taker = Taker(runner.begin, partial(_line, journal, runner), dispatcher.dispatch) if worker else None
+    return Composed(machinery, settings, keys, version, notebooks, programs, code, scheduler, taker)
+
+
+def _dispatcher(settings: SettingsSource, journal: StoreJournal, runner: Runner, *, scaled: bool) -> Dispatcher:
+    line = partial(_line, journal, runner)
+    if scaled:
+        return CeleryDispatcher(settings().workspace.broker, journal.identity(), line)
+    return ThreadsDispatcher(runner.begin, line, lambda: settings().workspace.runs)
+
+
+def _line(journal: StoreJournal, runner: Runner, limit: int) -> Sequence[InLine]:
+    return journal.line(runner.owner, limit=limit)
 
 
 def spare_the_collector() -> None:

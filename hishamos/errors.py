@@ -97,6 +97,18 @@ class CommitUnknown(StoreError):
     """The connection to {where} broke during a commit, its outcome is unknown. Repeat the call: it is recognised by its id."""
 
 
+class BrokerError(HishamosError):
+    """The broker fails: {problem} ({where}). {next}"""
+
+
+class WorkerDied(HishamosError):
+    """{workflow}: {times} processes in a row died at work on it, without a step having ended between{where}. {next}"""
+
+
+class RunTimedOut(HishamosError):
+    """{workflow} was not done {seconds} s after it was started, its deadline. {next}"""
+
+
 class ServerError(HishamosError):
     """The workspace server failed: {problem} ({where}). {next}"""
 

@@ -111,6 +111,9 @@ class _Reader:
         self.check_timezone(workspace.timezone)
         self.check_address("store", workspace.store, ("postgresql", "postgres"), 'Write a file in the workspace, or "postgresql://user@host/db".')
         self.check_address("broker", workspace.broker, ("redis", "rediss"), 'Write "local", or "redis://host:6379/0".')
+        if is_scaled(workspace) and not workspace.store.startswith(("postgresql://", "postgres://")):
+            problem = f"[workspace] broker: workers need a store that many processes can write, and {workspace.store} has one owner"
+            self.fail(problem, "broker", 'Write store = "postgresql://user@host/db" beside it, or broker = "local".', "workspace")
         if not isinstance(data.get("allow", {}), dict):
             self.fail("[allow] must be a table", "allow", "Write [allow], and under it hosts, programs, variables.")
         allow = self.record(AllowSettings, "allow", data.get("allow", {}))
@@ -232,6 +235,11 @@ class _Reader:
             if word in text.partition("#")[0]:
                 return number
         return None
+
+
+def is_scaled(workspace: WorkspaceSettings) -> bool:
+    """Return whether Celery workers do the work."""
+    return workspace.broker.startswith(("redis://", "rediss://"))
 
 
 def has_key(provider: ProviderSettings, lookup: Callable[[str], str | None]) -> bool:

@@ -19,6 +19,8 @@ SETTINGS = """\
 
 [workspace]
 # store = "data/local/hishamos.duckdb"     # or "postgresql://user@host/db"
+# broker = "local"                         # or "redis://host:6379/0": runs are worked on by `hishamos worker` on any machine; needs PostgreSQL
+# runs = 32                                # so many are worked on at once, the others wait in line
 # route = "default"                        # what is asked when nothing names a model
 # timezone = "UTC"                         # days and months of budgets
 # step_timeout_s = 300                     # a step that takes longer is ended

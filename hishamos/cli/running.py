@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -32,14 +33,28 @@ def wait_option(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--model", metavar="NAME", help="A model, route or policy instead of the definitions' own.")
 @click.option("--budget", metavar="USD", help="A hard limit on this run.")
 @click.option("--project", metavar="KEY", help="The project that the run belongs to.")
+@click.option("--priority", type=click.IntRange(0, 9), default=5, show_default=True, help="Of the runs that wait for a place, 9 is taken first.")
+@click.option("--deadline", type=click.FloatRange(0, min_open=True), metavar="SECONDS", help="The run fails when it is not done by then.")
 @wait_option
 @pass_face
-def run_verb(face: Face, *, workflow: str, inputs: tuple[str, ...], model: str | None, budget: str | None, project: str | None, wait: bool) -> None:
+def run_verb(
+    face: Face,
+    *,
+    workflow: str,
+    inputs: tuple[str, ...],
+    model: str | None,
+    budget: str | None,
+    project: str | None,
+    priority: int,
+    deadline: float | None,
+    wait: bool,
+) -> None:
     """Start a workflow and watch it. Ctrl-C cancels the run."""
     with face.open() as workspace:
         definition = workspace.workflows.get(workflow)
         values = parse_inputs(inputs, definition.inputs, of=f"workflow {definition.name}", root=workspace.root)
-        run = workspace.workflows.start(workflow, values, model=model, budget_usd=budget, project=project)
+        start = partial(workspace.workflows.start, workflow, values, model=model, budget_usd=budget, project=project)
+        run = start(priority=priority, deadline_s=deadline)
         face.say(f"Run {run.id} in {workspace.root}")
         if wait:
             run = watched(face, workspace, run, cancel=True)

@@ -72,6 +72,8 @@ SECTIONS: dict[str, dict[str, Line]] = {
         "backup": Line("serving", "Write a consistent copy of the store."),
         "server": Line("serving", "See or stop the workspace's server."),
         "serve": Line("standing", "Keep the workspace's server up."),
+        "workers": Line("workers", "Show workers, what waits, what was given up."),
+        "worker": Line("workers", "Work on runs that a broker hands out, until stopped."),
     },
 }
 

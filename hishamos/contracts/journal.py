@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from hishamos.records.definitions import AgentDefinition, CommandDefinition, WorkflowDefinition
 from hishamos.records.record import Failure, Record
@@ -199,6 +199,18 @@ class Claim:
     signals: Signals
     jumps: Mapping[str, int] = field(default_factory=dict)
     """How often the run went back from each step since it was last resumed."""
+    deaths: int = 0
+    """How many processes in a row died at work on the run without getting it on by a step."""
+    deadline: datetime | None = None
+    """When the run has to have ended."""
+
+
+class InLine(NamedTuple):
+    """A run that nobody works on."""
+
+    run: str
+    beside: bool
+    """Whether a step of another run started it: it is worked on beside that one and needs no place of its own."""
 
 
 class Journal(Protocol):
@@ -264,6 +276,11 @@ class Journal(Protocol):
         """Keep what a piece of work gave, and return it once it is durable; what is kept already under ``key`` stays and is returned."""
         ...
 
-    def abandoned(self, owner: str, *, queued: bool) -> Sequence[str]:
-        """Return the runs that nobody works on though they are running (or ``queued``), oldest first; ``owner``'s own left out."""
+    def line(self, owner: str, *, queued: bool = True, limit: int = ...) -> Sequence[InLine]:
+        """Return the runs that nobody works on though they are running, the next one first; ``owner``'s own left out.
+
+        ``queued``: those that are queued, too; of those within others they always are.
+
+        First those within others, then by priority; among equals the users take turns, and each user's oldest run is first.
+        """
         ...

@@ -17,6 +17,7 @@ from hishamos.records.definitions import CommandDefinition, WorkflowDefinition
 from hishamos.records.pictures import Ground, Picture, PictureFormat
 from hishamos.records.results import Issue, IssueDraft, Project, Result, ResultDraft
 from hishamos.records.runs import Approval, Run, RunEvent, RunKind, RunState, Step, StepState
+from hishamos.records.workers import Workforce
 from hishamos.records.workspaces import BatchRow, Finding, Health, MapRow, Pong, ProviderStatus
 
 if TYPE_CHECKING:
@@ -117,12 +118,16 @@ class Workflows(Protocol):
         model: str | None = None,
         project: str | None = None,
         budget_usd: str | None = None,
+        priority: int = 5,
+        deadline_s: float | None = None,
     ) -> Run:
         """Start a run and return at once; ``run.wait()`` or ``ws.runs.follow(run.id)`` next.
 
         ``name``: a workflow's name, or a workflow itself, which need not be saved: the run keeps it. One with python, shell, http or
         notebook steps needs the permission ``code``.
-        ``model`` overrides what the definitions say; ``budget_usd``: a hard limit on this run, a decimal string.
+        ``model`` overrides what the definitions say; ``budget_usd``: a hard limit on this run, a decimal string. ``priority``: 0 to 9; of the runs
+        that wait for a place those of a higher one are taken first, and among equals the users take turns. ``deadline_s``: how many seconds it may
+        take from now, waiting included, instead of what the workflow says; then it fails, as a step's failure would have it.
         """
         ...
 
@@ -380,6 +385,11 @@ class HealthService(Protocol):
     @verb("health.read")
     def status(self) -> Health:
         """Return the state of server, store and work."""
+        ...
+
+    @verb("health.read")
+    def workers(self) -> Workforce:
+        """Return who does the work, what waits for it and since when, what is tried again, and the runs given up because their processes died."""
         ...
 
     @verb("health.write", kind="change")

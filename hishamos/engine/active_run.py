@@ -14,6 +14,7 @@ from hishamos.engine.graph import Graph
 from hishamos.engine.holding import Holding
 from hishamos.engine.mailbox import Mailbox
 from hishamos.engine.node import Family, Node
+from hishamos.engine.overdue import Deadline, dies_of_undoing, why_over
 from hishamos.engine.rows import RowBook, book_of
 from hishamos.engine.scribe import Scribe
 from hishamos.engine.setbacks import Setbacks
@@ -44,6 +45,7 @@ class Execution:
         self._scribe = Scribe(tools, claim.lease, self._graph, claim.signals.decisions, post=self.post, heard=self._heard, ended=self._told)
         self._holding = Holding(tools, self._scribe, post=self.post, go=self._go)
         self._setbacks = Setbacks(tools, claim.run, self._graph, self._scribe, self._holding, go=self._go, ended=self._ended)
+        self._deadline = Deadline(claim, tools, lambda reason: self.post(lambda: self._late(reason)))
         self._limits = Limits(tools, post=self.post, late=self._setbacks.too_late)
 
     # the mailbox
@@ -72,15 +74,25 @@ class Execution:
 
     def _begin(self) -> None:
         ready = self._graph.start()
-        if not self._graph.undoing:
+        over = why_over(self.claim, self._tools, [node.path for node in self._graph.open_nodes()])
+        if self._graph.undoing:
+            self._go_on_undoing(over)
+        elif over is not None:
+            self._end_now(RunState.FAILED, over)
+        else:
             self._go(ready)
-            return
+
+    def _go_on_undoing(self, over: HishamosError | None) -> None:
         lost = self._graph.lost
-        if self._wish == "cancel" or (lost is None and not self._graph.complete):
+        if over is not None and dies_of_undoing(self.claim, self._tools):
+            self._break(over)
+        elif self._wish == "cancel" or (lost is None and not self._graph.complete and over is None):
             self._wish = None if self._wish == "cancel" else self._wish
             self._end_badly(RunState.CANCELLED, None)
+        elif lost is not None:
+            self._end_badly(RunState.FAILED, run_failed(self.claim.run, lost))
         else:
-            self._end_badly(RunState.FAILED, run_failed(self.claim.run, lost) if lost else self._graph.outputs()[1])
+            self._end_badly(RunState.FAILED, self._graph.outputs()[1] if self._graph.complete else over)
 
     def _go(self, nodes: Iterable[Node]) -> None:
         """Have steps entered, in the attempt they are in now."""
@@ -90,7 +102,7 @@ class Execution:
 
     def _settle(self) -> None:
         if self._wish == "cancel":
-            self._cancel()
+            self._end_now(RunState.CANCELLED, None)
         while self._todo:
             node, attempt = self._todo.popleft()
             overtaken = node.ended or node.attempt != attempt
@@ -146,7 +158,12 @@ class Execution:
         else:
             self._scribe.after_commit(lambda: self._go([node]))
 
-    def _cancel(self) -> None:
+    def _late(self, reason: HishamosError) -> None:
+        if self._undo is None:
+            self._end_now(RunState.FAILED, reason)
+
+    def _end_now(self, state: RunState, reason: HishamosError | None) -> None:
+        """Cancel what is at work, then end the run."""
         for node in self._graph.open_nodes():
             self._holding.let_go(node, cancel=True)
         moment = self._tools.clock()
@@ -154,7 +171,7 @@ class Execution:
         self._todo.clear()
         self._holding.clear()
         self._setbacks.lost = self._wish = None
-        self._end_badly(RunState.CANCELLED, None)
+        self._end_badly(state, reason)
 
     # a step
 
@@ -320,6 +337,7 @@ class Execution:
     def _stop(self, error: BaseException | None, state: RunState | None = None) -> None:
         """Write nothing any more."""
         self._mailbox.closed = True
+        self._deadline.drop()
         for node in self._graph.open_nodes():
             self._holding.let_go(node, cancel=False)
         self._gone(self)

@@ -152,6 +152,7 @@ class NodeContext:
             parent=self.run.id,
             user_name=self.run.user_name,
             key_prefix=self.run.key_prefix,
+            priority=self.run.priority,
             steps_total=len(definition.steps),
             created_at=self.moment,
         )

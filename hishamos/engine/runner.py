@@ -70,7 +70,7 @@ class Runner:
             workspace_for=workspace_for,
             notebook=notebook,
             outside=outside or nothing_outside(),
-            dispatch=self._hand_out,
+            dispatch=self.begin,
             owner=self.owner,
             lease_s=lease_s,
             timers=timers or Timers(),
@@ -86,6 +86,8 @@ class Runner:
         self._lock = threading.Lock()
         self._closed = False
         self._dispatch: Callable[[str], object] = self.begin
+        self.works = True
+        """Whether this process works on runs; False where it hands all of them to others."""
         self._alarm: Timer | None = None
         self._tick = 0
         self._tools.timers.after(lease_s / 3, self._keep)
@@ -113,16 +115,19 @@ class Runner:
             execution.renew()
 
     def recover(self, dispatch: Callable[[str], object] | None = None, *, queued: bool = True) -> list[str]:
-        """Have every run worked on that is queued, left running by a dead process, or whose time of waiting is over; returns their ids."""
+        """Have every run worked on that is queued, left running by a dead process, or whose time of waiting is over; returns their ids.
+
+        A run within another is worked on here at once: in line it could wait for the place that the other one holds while it waits for it.
+        """
         if dispatch is not None:
             self._dispatch = dispatch
         woken = self._wake()
-        found = [run for run in self._tools.journal.abandoned(self.owner, queued=queued) if run not in woken]
+        found = [one for one in self._tools.journal.line(self.owner, queued=queued) if one.run not in woken]
         with self._lock:  # after a sleep of the machine the leases of runs at work here look expired too
-            found = [run for run in found if run not in self._executions and run not in self._taking]
-        for run in found:
-            self._dispatch(run)
-        return [*woken, *found]
+            found = [one for one in found if one.run not in self._executions and one.run not in self._taking]
+        for one in found:
+            (self.begin if one.beside and self.works else self._dispatch)(one.run)
+        return [*woken, *(one.run for one in found)]
 
     def ask(
         self, request: ModelRequest, *, key: str, tags: Tags, repairs: int, what: str, fresh: bool = False, run_budget_nanos: int | None = None
@@ -228,9 +233,6 @@ class Runner:
         with self._lock:
             if self._executions.get(execution.claim.run.id) is execution:
                 del self._executions[execution.claim.run.id]
-
-    def _hand_out(self, run: str) -> None:
-        self._dispatch(run)
 
     def _concluded(self, parent: str | None, done: Future[RunState]) -> None:
         """Set the alarm for a run that was let go until a time, and have its parent see how a child stands."""

@@ -39,7 +39,7 @@ class Tools:
     outside: Outside
     """What lies outside of the workspace."""
     dispatch: Callable[[str], object]
-    """Has a queued run worked on."""
+    """Has a queued run worked on in this process, beside the run whose step started it."""
     owner: str
     lease_s: float
     timers: Timers

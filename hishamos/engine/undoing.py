@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from hishamos.engine.failures import failure
 from hishamos.engine.node import Node
-from hishamos.errors import HishamosError, RunCancelled, RunFailed
+from hishamos.errors import HishamosError, RunCancelled, RunFailed, RunTimedOut, WorkerDied
 from hishamos.records.record import Failure
 from hishamos.records.runs import Run, RunState, StepState
 
@@ -36,6 +36,8 @@ class Undoing:
         told += ["Nothing had to be compensated."] if not told else []
         lists = {"compensated": done, "not_compensated": [_undone(node) for node in self.nodes if not node.passed]}
         following = f"Start it anew: hishamos run {self.run.name}"
+        if isinstance(self.reason, (RunTimedOut, WorkerDied)):
+            return failure(type(self.reason)(**{**self.reason.facts, "next": " ".join([*told, following]), **lists}))
         if self.reason is None:
             return failure(RunCancelled(workflow=self.run.name, undone=" ".join(told), next=following, **lists))
         facts = self.reason.facts if isinstance(self.reason, RunFailed) else {"workflow": self.run.name, "where": "outputs", "reason": str(self.reason)}

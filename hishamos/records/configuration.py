@@ -33,6 +33,8 @@ class WorkspaceSettings(Record):
     max_retries: int = Field(3, ge=0)
     step_memory_mb: int = Field(2048, ge=64, le=1_000_000)
     """Most megabytes (1,048,576 bytes) for a python step whose code is not the library's."""
+    runs: int = Field(32, ge=1, le=10_000)
+    """How many runs a process works on at once; the others wait, in the order of their priorities."""
 
 
 class ProviderSettings(Record):

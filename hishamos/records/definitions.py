@@ -178,5 +178,7 @@ class WorkflowDefinition(Definition):
     """A durable graph of steps."""
 
     inputs: dict[str, Parameter] = {}
+    deadline_s: float | None = Field(None, gt=0, allow_inf_nan=False)
+    """How many seconds a run may take from its start, waiting included; left out: as long as it takes."""
     steps: tuple[StepDefinition, ...]
     outputs: dict[str, Any] = {}

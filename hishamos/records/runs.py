@@ -107,6 +107,8 @@ class Run(Record):
     offline: bool = False
     """Whether any answer came from the offline model."""
     budget_nanos: int | None = None
+    priority: int = 5
+    """0 to 9: of the runs that wait for a place, those of a higher one are taken first."""
     created_at: datetime
     started_at: datetime | None = None
     finished_at: datetime | None = None

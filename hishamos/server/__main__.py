@@ -9,12 +9,11 @@ import fcntl
 import getpass
 import json
 import logging
-import logging.handlers
 import os
 import signal
 import socket
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
 
@@ -29,13 +28,11 @@ from hishamos.records.workspaces import ServerInfo
 from hishamos.security import redact, runtime_folder
 from hishamos.server.application import Application
 from hishamos.server.host import Host
-from hishamos.settings import Keys
+from hishamos.server.logs import hide, to_file
 
 IDLE_S = 900.0
 CHECK_S = 2.0
 GRACE_S = 5
-LOG_BYTES = 5_000_000
-LOGS = 3
 log = logging.getLogger("hishamos.server")
 
 
@@ -59,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BlockingIOError:
         say(elsewhere=True)
         return 0
-    _log_to(places.log)
+    to_file(places.log)
     return _own(places, say, lock, stay=options.stay)
 
 
@@ -75,7 +72,7 @@ def _own(places: Places, say: _Speaker, lock: IO[str], *, stay: bool) -> int:
     info = _info(address, composed)
     host = Host(composed, info)
     composed.machinery.server = lambda: info
-    _hide_in_log(composed.keys)
+    hide(composed.keys)
     try:
         asyncio.run(_serve(places, host, address, _listen(address), say, stay=stay))
     finally:
@@ -167,31 +164,6 @@ def _write(places: Places, info: ServerInfo) -> None:
     draft.write_text(info.model_dump_json(indent=2) + "\n", encoding="utf-8")
     draft.chmod(0o600)
     draft.replace(places.info)
-
-
-def _log_to(file: Path) -> None:
-    most = int(os.environ.get("HISHAMOS_LOG_BYTES") or LOG_BYTES)
-    handler = logging.handlers.RotatingFileHandler(file, maxBytes=most, backupCount=LOGS, encoding="utf-8")
-    handler.setFormatter(_Redacting(list))
-    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
-    for noisy in ("LiteLLM", "httpx", "uvicorn", "asyncio"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
-
-
-def _hide_in_log(keys: Keys) -> None:
-    for handler in logging.getLogger().handlers:
-        handler.setFormatter(_Redacting(keys.secrets))
-
-
-class _Redacting(logging.Formatter):
-    """Writes no key, neither in a message nor in the trace of an error."""
-
-    def __init__(self, secrets: Callable[[], Iterable[str]]) -> None:
-        super().__init__("%(asctime)s %(levelname)s %(name)s %(message)s")
-        self._secrets = secrets
-
-    def format(self, record: logging.LogRecord) -> str:
-        return redact(super().format(record), self._secrets())
 
 
 class _Speaker:

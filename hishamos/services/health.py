@@ -12,8 +12,10 @@ from hishamos.errors import InvalidInput, StoreError
 from hishamos.records.record import now
 from hishamos.records.runs import RunState
 from hishamos.records.spans import span_of
+from hishamos.records.workers import Workforce
 from hishamos.records.workspaces import Health, Pong
 from hishamos.services.service import Service, implements
+from hishamos.services.workforce import workforce
 from hishamos.store.vitals import runs_by_state, spend_since
 
 _BEGUN = time.monotonic()
@@ -47,6 +49,10 @@ class HealthService(Service):
             month_cost_nanos=month,
             month_unpriced=unpriced,
         )
+
+    def workers(self) -> Workforce:
+        """See the contract."""
+        return workforce(self.machinery)
 
     def backup(self, file: str) -> str:
         """See the contract."""

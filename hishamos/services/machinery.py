@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from hishamos.store.journal import StoreJournal
     from hishamos.store.ledger import StoreLedger
     from hishamos.store.work import StoreWork
+    from hishamos.store.workforce import Workforce
     from hishamos.workspace import Workspace
 
 
@@ -42,7 +43,9 @@ class Machinery:
     """The same gateway, as the port that callers need."""
     runner: Runner
     dispatcher: Dispatcher
-    """Who works on runs: ``ThreadsDispatcher(runner.begin)`` in a server."""
+    """Who works on runs: this process where it is the only one, else the workers."""
+    workforce: Workforce
+    """Which processes there are, and what waits for them."""
     catalog: Catalog
     """Commands, agents and workflows of the workspace and the library."""
     server: Callable[[], ServerInfo | None]

@@ -14,6 +14,7 @@ from hishamos.records.record import now
 from hishamos.records.workspaces import Finding, ProviderStatus
 from hishamos.services.questions import ask
 from hishamos.services.service import Service, implements
+from hishamos.services.workforce import findings as work_findings
 from hishamos.store import schedules
 from hishamos.store import spend as questions
 
@@ -71,6 +72,7 @@ class ProvidersService(Service):
             if broken
             else Finding(subject="hishamos.toml", state="ok" if settings.file else "note", found=settings.file or "none; defaults are in use"),
         ]
+        findings += work_findings(self.machinery)
         statuses = self.machinery.gateway.providers()
         reached = {finding.subject: finding for finding in (self.machinery.gateway.reach() if network else ())}
         known = [_finding(status) for status in statuses]

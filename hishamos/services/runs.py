@@ -163,6 +163,7 @@ class RunsService(Service):
             files=facts,
             steps=kept,
             told=f"forked from run {old.id} at step {from_step}",
+            priority=old.priority,
         )
 
     def _pinned(self, old: Run, before: Pinned, wanted: Any) -> Pinned:

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from hishamos.services.machinery import Machinery
     from hishamos.store.connectors import Transaction
 
+NORMAL = 5
+PRIORITIES = range(10)
+LONGEST_S = 10 * 366 * 86_400.0
+
 
 def start_run(
     service: Service,
@@ -38,16 +42,23 @@ def start_run(
     files: Mapping[str, Any] | None = None,
     steps: Sequence[StepRow] = (),
     told: str = "",
+    priority: int = NORMAL,
+    deadline_s: float | None = None,
 ) -> Run:
     """Insert a queued run, once per client-made id, and have it worked on.
 
     ``identity``: the run's id, where it has to be known before; ``version``: what the run shows, else the workflow's; ``pinned``: the
     definitions it keeps, else those that the workflow names now; ``rows``: a map's inputs; ``files``: hash and size of file inputs;
-    ``steps``: those that it has not to do, with what they gave; ``told``: what its first event says.
+    ``steps``: those that it has not to do, with what they gave; ``told``: what its first event says; ``priority``: 0 to 9; ``deadline_s``: how
+    many seconds it may take, the time in line included.
     """
-    machinery = service.machinery
+    machinery, acting = service.machinery, acting_run.get()
+    if priority not in PRIORITIES:
+        raise InvalidInput(what=f"{priority!r} is no priority", where="priority", next=f"Give a whole number from 0 to 9; {NORMAL} is usual, 9 is first.")
     if model is not None:
         machinery.models.check(model)
+    if deadline_s is not None and not 0 < deadline_s < LONGEST_S:
+        raise InvalidInput(what=f"{deadline_s!r} is no deadline", where="deadline_s", next="Give seconds, more than 0 and at most ten years.")
     kept = pinned or machinery.catalog.pin(workflow)
     run = drafted(
         service.actor,
@@ -60,13 +71,20 @@ def start_run(
         project=project,
         budget_nanos=budget_nanos(budget_usd),
         leaves=len(rows) or len(workflow.steps),
+        priority=priority,
     )
 
     def insert(transaction: Transaction) -> Run:
-        return machinery.journal.insert(transaction, run, kept, options=options, rows=rows, files=files, steps=steps, told=told)
+        inside_of = acting.run_id if acting else None
+        return machinery.journal.insert(
+            transaction, run, kept, options=options, rows=rows, files=files, steps=steps, told=told, inside_of=inside_of, deadline_s=deadline_s
+        )
 
     made = service.change(verb, Run, insert)
-    machinery.dispatcher.dispatch(made.id)
+    if acting:  # the step that starts it may wait for it: it is worked on beside that step's run
+        machinery.runner.begin(made.id)
+    else:
+        machinery.dispatcher.dispatch(made.id)
     return made
 
 
@@ -82,6 +100,7 @@ def drafted(
     project: str | None = None,
     budget_nanos: int | None = None,
     leaves: int | None = None,
+    priority: int = NORMAL,
 ) -> Run:
     """Return a queued run that nothing has been done for yet; started by a step of a run, it belongs to that run's project."""
     acting = acting_run.get()
@@ -98,6 +117,7 @@ def drafted(
         key_prefix=actor.key_prefix,
         steps_total=leaves or len(workflow.steps),
         budget_nanos=budget_nanos,
+        priority=priority,
         created_at=now(),
     )
 

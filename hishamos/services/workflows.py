@@ -15,7 +15,7 @@ from hishamos.records.runs import Run
 from hishamos.services.graphs import workflow_graph
 from hishamos.services.saving import may_code, save
 from hishamos.services.service import Service, implements
-from hishamos.services.starting import prepared, start_run
+from hishamos.services.starting import NORMAL, prepared, start_run
 
 
 @implements(Workflows)
@@ -38,6 +38,8 @@ class WorkflowsService(Service):
         model: str | None = None,
         project: str | None = None,
         budget_usd: str | None = None,
+        priority: int = NORMAL,
+        deadline_s: float | None = None,
     ) -> Run:
         """See the contract. Raises before anything is stored: unknown name or parameter, wrong value, unknown model, no provider."""
         workflow, pinned = self._pinned(name)
@@ -52,6 +54,8 @@ class WorkflowsService(Service):
             budget_usd=budget_usd,
             pinned=ready.pinned,
             files=ready.files,
+            priority=priority,
+            deadline_s=deadline_s,
         )
 
     def check(self, text: str | WorkflowDefinition, *, file: str = "<text>") -> WorkflowDefinition:

@@ -156,7 +156,7 @@ def event_of(row: Row) -> RunEvent:
 
 _PLAIN = (
     "id", "kind", "name", "version", "state", "model", "project", "user_name", "waiting_for", "steps_total", "steps_done",
-    "budget_nanos", "key_prefix", "created_at", "started_at", "finished_at",
+    "budget_nanos", "priority", "key_prefix", "created_at", "started_at", "finished_at",
 )  # fmt: skip
 
 

@@ -35,6 +35,7 @@ from hishamos.records.runs import RUN_CHANGES, RUN_ENDED, STEP_ENDED, Run, RunEv
 from hishamos.records.turns import AgentEvent
 from hishamos.store.history import RunHistory, event_of, run_of
 from hishamos.store.journal_columns import json_text, parsed, row_columns, step_columns, step_row
+from hishamos.store.line import Line, deadline, deaths_by
 from hishamos.store.new_keys import unless_known
 from hishamos.store.statements import statements
 from hishamos.store.waiting_runs import RESUMABLE, WaitingRuns
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
 
 SQL = statements("journal")
 INPUTS_AT_ONCE = 5_000
+PLAIN = {"id", "name", "version", "model", "project", "user_name", "key_prefix", "steps_total", "budget_nanos", "created_at", "priority"}
 FEW = 3
 """Up to so many rows are written one by one: DuckDB takes longer to unpack a list than to insert a row or two."""
 _EVENT_NUMBERS: WeakKeyDictionary[Connector, Iterator[int]] = WeakKeyDictionary()
@@ -63,7 +65,7 @@ class _Renewed:
     signals: Signals
 
 
-class StoreJournal(WaitingRuns):
+class StoreJournal(WaitingRuns, Line):
     """:class:`hishamos.contracts.journal.Journal` on a connector, and what the services of runs need beside it.
 
     ``clock``: the present time; leases are compared by it.
@@ -93,7 +95,9 @@ class StoreJournal(WaitingRuns):
                 raise RunHeld(run=run, holder=found["lease_owner"])
             if found["state"] not in {RunState.QUEUED, RunState.RUNNING}:
                 raise WrongState(run=run, state=found["state"], verb="work", needed="queued", next=f"See: hishamos show {run}")
+            deaths = deaths_by(found)
             values = {"id": run, "owner": owner, "until": moment + timedelta(seconds=seconds), "moment": moment}
+            values |= {"deaths": deaths, "deaths_done": found["steps_done"]}
             claimed = transaction.fetch(SQL["claim_run"], values)[0]
             self._record(transaction, run, [EventDraft("run", "running", moment)])
             pinned = Pinned.model_validate_json(claimed["definition"])
@@ -108,6 +112,8 @@ class StoreJournal(WaitingRuns):
                 steps=[step_row(step) for step in steps],
                 signals=Signals(claimed["wish"], int(claimed["decisions"])),
                 jumps={row["path"]: int(row["times"]) for row in jumps},
+                deaths=deaths,
+                deadline=claimed["deadline_at"],
             )
 
         return self._store.transaction(work)
@@ -185,12 +191,6 @@ class StoreJournal(WaitingRuns):
 
         return unless_known(self._store, work, again).result()
 
-    def abandoned(self, owner: str, *, queued: bool) -> Sequence[str]:
-        """See the port."""
-        values = {"moment": self._clock(), "exclusive": self.exclusive, "owner": owner, "queued": queued}
-        rows = self._store.fetch(SQL["unattended"], values)
-        return [row["id"] for row in rows]
-
     # what services do with runs
 
     def insert(
@@ -204,14 +204,22 @@ class StoreJournal(WaitingRuns):
         files: Mapping[str, Any] | None = None,
         steps: Sequence[StepRow] = (),
         told: str = "",
+        inside_of: str | None = None,
+        deadline_s: float | None = None,
+        by: datetime | None = None,
     ) -> Run:
         """Insert a queued run with the definitions it keeps.
 
         ``options``: how a map was asked for, or whose child it is; ``rows``: a map's inputs; ``files``: hash and size of its file inputs;
-        ``steps``: what it need not do; ``told``: its first event's words.
+        ``steps``: what it need not do; ``told``: its first event's words; ``inside_of``: the run whose step starts it; ``deadline_s``: how many
+        seconds from now it may take, instead of what its workflow says; ``by``: when it has to have ended all the same.
         """
+        limit = deadline_s or pinned.workflow.deadline_s
         values = {
-            **run.model_dump(include={"id", "name", "version", "model", "project", "user_name", "key_prefix", "steps_total", "budget_nanos", "created_at"}),
+            **run.model_dump(include=PLAIN),
+            "inside_of": inside_of or run.parent,
+            "deadline_s": limit,
+            "deadline_at": deadline(run.created_at, limit, by),
             "kind": run.kind.value,
             "state": run.state.value,
             "place": run.where,
@@ -279,6 +287,8 @@ class StoreJournal(WaitingRuns):
         if undone and STEP_ENDED.issuperset(undone):
             told, following = f"{state.value}, and what had succeeded was compensated", f"Start it anew: hishamos run {found['name']}"
             raise WrongState(run=run, state=told, verb="resume", needed="paused, failed or cancelled, and not compensated", next=following)
+        if found["deadline_s"] is not None and state in RUN_ENDED:  # who resumes it gives it as long once more
+            transaction.execute(SQL["set_deadline"], {"run": run, "deadline_at": deadline(moment, found["deadline_s"])})
         self._settle(transaction, run, RunState.QUEUED, moment)
 
     def decide(self, transaction: Transaction, run: str, path: str, decided: Decided) -> bool:

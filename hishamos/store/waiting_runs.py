@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from hishamos.contracts.journal import TIMED, ChildOf, EventDraft, Pinned, Signal
 from hishamos.errors import WrongState
 from hishamos.records.runs import RUN_ENDED, Run, RunState
+from hishamos.store.line import deadline
 from hishamos.store.statements import statements
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ class WaitingRuns:
 
     if TYPE_CHECKING:
 
-        def insert(self, transaction: Transaction, run: Run, pinned: Pinned, *, options: Any = None) -> Run: ...
+        def insert(self, transaction: Transaction, run: Run, pinned: Pinned, *, options: Any = None, by: datetime | None = None) -> Run: ...
         def wish(self, transaction: Transaction, run: str, wish: str) -> bool: ...
         def _locked(self, transaction: Transaction, run: str) -> Row: ...
         def _settle(self, transaction: Transaction, run: str, state: RunState, moment: datetime) -> None: ...
@@ -57,11 +58,13 @@ class WaitingRuns:
             transaction.lock(f"run:{run.id}")
             found = transaction.fetch_one(SQL["run_for_change"], {"id": run.id})
             if found is None:
-                self.insert(transaction, run, pinned, options=of)
+                self.insert(transaction, run, pinned, options=of, by=parent["deadline_at"])
                 return True
             later = ChildOf.model_validate_json(found["options"]).attempt < of.attempt
             if (later and found["state"] in RESUMABLE) or (entered and found["state"] == RunState.PAUSED):
                 transaction.execute(SQL["change_options"], {"run": run.id, "options": of.model_dump_json()})
+                ends = deadline(self._clock(), found["deadline_s"], parent["deadline_at"])
+                transaction.execute(SQL["set_deadline"], {"run": run.id, "deadline_at": ends})
                 self._settle(transaction, run.id, RunState.QUEUED, self._clock())
             return True
 
@@ -77,9 +80,11 @@ class WaitingRuns:
         return told
 
     def timed_waits(self) -> dict[str, datetime]:
-        """Return when each run is due that nobody works on because it waits for a time."""
-        rows = self._store.fetch(SQL["timed_waits"])
-        return {row["id"]: datetime.strptime(row["due"], TIMED).replace(tzinfo=UTC) for row in rows}
+        """Return when each run is due that nobody works on because it waits for a time, or that has a deadline while it waits."""
+        due = {row["id"]: datetime.strptime(row["due"], TIMED).replace(tzinfo=UTC) for row in self._store.fetch(SQL["timed_waits"])}
+        for row in self._store.fetch(SQL["deadlines_of_waiting"]):
+            due[row["id"]] = min(row["deadline_at"], due.get(row["id"], row["deadline_at"]))
+        return due
 
     def set_signal(self, transaction: Transaction, run: str, signal: Signal) -> bool:
         """Keep that an event was set. Returns whether the run was queued, else its runner has to be told."""

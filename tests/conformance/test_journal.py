@@ -114,9 +114,9 @@ def test_a_live_lease_is_respected_and_a_dead_one_is_not(bench):
         shared.claim(identity, "two", 15)
     with pytest.raises(RunHeld):
         bench.store.transaction(lambda transaction: shared.queue(transaction, identity, "two"))
-    assert shared.abandoned("two", queued=True) == []
+    assert shared.line("two") == []
     late = SharedJournal(bench.store, clock=lambda: now() + timedelta(seconds=16))
-    assert late.abandoned("two", queued=False) == [identity]
+    assert [one.run for one in late.line("two", queued=False)] == [identity]
     assert late.claim(identity, "two", 15).lease.number == 2
 
 
@@ -125,8 +125,8 @@ def test_the_owner_of_the_file_knows_that_others_are_dead(bench):
     waiting = bench.insert(STEPS)
     bench.journal.claim(identity, "dead", 15)
     expected = [identity] if bench.journal.exclusive else []
-    assert bench.journal.abandoned("alive", queued=False) == expected
-    assert bench.journal.abandoned("alive", queued=True) == [*expected, waiting]
+    assert [one.run for one in bench.journal.line("alive", queued=False)] == expected
+    assert [one.run for one in bench.journal.line("alive")] == [*expected, waiting]
     assert bench.journal.exclusive is (bench.store.dialect == "duckdb")
 
 

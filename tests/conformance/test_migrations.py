@@ -25,6 +25,8 @@ ONE_ROW = {
     6: "insert into cache_entries (key, attempt_id, made_at) values ('kept', 'a', current_timestamp)",
     7: "insert into audit_entries (id, request_id, actor, action, subject, happened_at) values ('kept', 'r', 'o', 'a', 's', current_timestamp)",
     4: "insert into requests (id, verb, answer, made_at) values ('kept', 'v', 'a', current_timestamp)",
+    8: "insert into schedule_times (schedule_id, due_at, outcome, note, decided_at) values ('kept', current_timestamp, 'o', 'n', current_timestamp)",
+    9: "insert into worker_places (owner, kind, host, pid, places, started_at, seen_at) values ('kept', 'k', 'h', 1, 1, current_timestamp, current_timestamp)",
 }
 KEPT = {
     1: "ledger_owners where owner",
@@ -34,6 +36,8 @@ KEPT = {
     5: "ledger_calls where id",
     6: "cache_entries where key",
     7: "audit_entries where id",
+    8: "schedule_times where schedule_id",
+    9: "worker_places where owner",
 }
 
 

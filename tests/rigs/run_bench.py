@@ -144,7 +144,7 @@ class Bench:
         self.store.close()
 
     def _insert(self, pinned: Pinned, inputs: dict[str, Any], **fields: Any) -> str:
-        extra = {name: fields.pop(name) for name in ("rows", "options") if name in fields}
+        extra = {name: fields.pop(name) for name in ("rows", "options", "deadline_s") if name in fields}
         run = Run(id=new_id(), name=pinned.workflow.name, version=pinned.workflow.version, state=RunState.QUEUED, inputs=inputs, created_at=now(), **fields)
         self.store.transaction(lambda transaction: self.journal.insert(transaction, run, pinned, **extra))
         return run.id

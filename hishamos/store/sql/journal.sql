@@ -1,10 +1,10 @@
 -- name: insert_run
 insert into journal_runs (
     id, kind, name, version, state, definition, options, inputs, files, model, project, user_name, place, steps_total, steps_done,
-    budget_nanos, decisions, lease_number, created_at, key_prefix
+    budget_nanos, decisions, lease_number, created_at, key_prefix, priority, inside_of, deadline_s, deadline_at
 ) values (
     $id, $kind, $name, $version, $state, $definition, $options, $inputs, $files, $model, $project, $user_name, $place, $steps_total, 0,
-    $budget_nanos, 0, 0, $created_at, $key_prefix
+    $budget_nanos, 0, 0, $created_at, $key_prefix, $priority, $inside_of, $deadline_s, $deadline_at
 );
 
 -- name: insert_inputs
@@ -12,12 +12,15 @@ insert into map_inputs (run_id, item, inputs)
 select $run, unnest(cast($items as bigint[])), unnest(cast($inputs as text[]));
 
 -- name: run_for_change
-select id, name, kind, state, wish, options, decisions, lease_number, lease_owner, lease_until from journal_runs where id = $id;
+select
+    id, name, kind, state, wish, options, decisions, lease_number, lease_owner, lease_until, steps_done, deaths, deaths_done, deadline_s,
+    deadline_at
+from journal_runs where id = $id;
 
 -- name: claim_run
 update journal_runs
 set state = 'running', lease_number = lease_number + 1, lease_owner = $owner, lease_until = $until, waiting_for = null, error = null,
-    finished_at = null, started_at = coalesce(started_at, $moment)
+    finished_at = null, started_at = coalesce(started_at, $moment), claimed_at = $moment, deaths = $deaths, deaths_done = $deaths_done
 where id = $id
 returning *;
 
@@ -39,7 +42,7 @@ update journal_runs set wish = $wish where id = $run;
 
 -- name: set_state
 update journal_runs
-set state = $state, wish = null, waiting_for = $waiting_for, finished_at = $finished_at,
+set state = $state, wish = null, waiting_for = $waiting_for, finished_at = $finished_at, deaths = 0,
     lease_number = lease_number + 1, lease_owner = null, lease_until = null
 where id = $run;
 
@@ -188,6 +191,12 @@ from journal_runs r join journal_steps s on s.run_id = r.id
 where r.state = 'waiting' and r.waiting_for like '%until %' and s.latest and s.state = 'waiting' and s.type = 'wait' and s.waiting_for like 'until %'
 group by r.id;
 
+-- name: deadlines_of_waiting
+select id, deadline_at from journal_runs where state = 'waiting' and deadline_at is not null;
+
+-- name: set_deadline
+update journal_runs set deadline_at = $deadline_at where id = $run;
+
 -- name: waits_for_ended_run
 select distinct r.id
 from journal_runs r join journal_steps s on s.run_id = r.id join journal_runs c on s.waiting_for = 'run ' || c.id
@@ -204,10 +213,27 @@ update journal_runs set options = $options where id = $run;
 -- name: signal_of_run
 select data from journal_events where run_id = $run and kind = 'signal' and message = $name order by seq desc limit 1;
 
--- name: unattended
-select id, lease_owner from journal_runs
-where (($queued and state = 'queued') or (state = 'running' and (lease_owner is null or lease_until < $moment or ($exclusive and lease_owner <> $owner))))
-order by created_at;
+-- name: line
+select q.id, q.inside_of is not null as beside
+from (
+    select
+        id, inside_of, priority, created_at, coalesce(user_name, '') as who,
+        row_number() over (partition by priority, coalesce(user_name, '') order by created_at, id) as place
+    from journal_runs
+    where (state = 'queued' and ($queued or inside_of is not null)) or (state = 'running' and (lease_owner is null or lease_until < $moment or ($exclusive and lease_owner <> $owner)))
+) q
+left join (
+    select coalesce(user_name, '') as who, count(*) as at_work
+    from journal_runs
+    where state = 'running' and lease_until >= $moment and inside_of is null
+    group by coalesce(user_name, '')
+) w on w.who = q.who
+left join (
+    select coalesce(user_name, '') as who, max(claimed_at) as served_at from journal_runs where claimed_at > $lately group by coalesce(user_name, '')
+) s on s.who = q.who
+order by
+    case when q.inside_of is null then 1 else 0 end, q.priority desc, q.place + coalesce(w.at_work, 0), s.served_at nulls first, q.created_at, q.id
+limit $limit;
 
 -- name: kept
 select answer from requests where id = $id;

@@ -517,7 +517,7 @@ class TestLeases:
         work = runner.begin(identity)
         until(lambda: bench.models.open_keys)
         bench.store.transaction(lambda t: t.execute("update journal_runs set lease_until = created_at"))
-        assert bench.journal.abandoned(runner.owner, queued=False) in ([identity], [])
+        assert [one.run for one in bench.journal.line(runner.owner, queued=False)] in ([identity], [])
         assert runner.recover() == []
         bench.models.release()
         assert work.result(10) is RunState.SUCCEEDED
