@@ -19,7 +19,7 @@ from hishamos.contracts.journal import InLine
 from hishamos.contracts.services import CONTRACTS
 from hishamos.contracts.shapes import as_model, as_schema
 from hishamos.contracts.verbs import Verb, verbs
-from hishamos.dispatch.celery import TASK, CeleryDispatcher, Taker, application
+from hishamos.dispatch.celery import TASK, CeleryDispatcher, Taker, application, prefix
 from hishamos.dispatch.dispatcher import Dispatcher
 from hishamos.dispatch.threads import ThreadsDispatcher
 from hishamos.engine.outside import Outside
@@ -28,6 +28,7 @@ from hishamos.errors import StoreError
 from hishamos.frames.mapping import map_frame
 from hishamos.gateway.destinations import lent
 from hishamos.gateway.gateway import Gateway
+from hishamos.gateway.shared_state import SharedState
 from hishamos.kernels.code_pool import CodePool
 from hishamos.kernels.execution import NotebookExecutor
 from hishamos.kernels.programs import Programs
@@ -233,7 +234,8 @@ def _assemble(root: Path, settings: SettingsSource, keys: Keys, connector: Any, 
     def workspace_for(run: Run, path: str) -> Workspace:
         return _acting(holder[0], run, path)
 
-    gateway = Gateway(ledger, settings, keys.resolve, owner="", cache=StoreCache(connector))
+    shared = SharedState(settings().workspace.broker, prefix(journal.identity())) if scaled else None
+    gateway = Gateway(ledger, settings, keys.resolve, owner="", cache=StoreCache(connector), shared=shared)
     runner = Runner(
         journal,
         gateway,

@@ -114,7 +114,11 @@ class Circuits:
         """Return a model's circuit."""
         return self._circuits.setdefault(target.reference, Circuit(target.reference))
 
-    def note(self, circuit: Circuit, caller: object, cause: str | None) -> None:
+    async def admit(self, circuit: Circuit, caller: object) -> bool:
+        """Return whether a call may be sent; the first one after the pause is the probe."""
+        return circuit.admit(caller)
+
+    async def note(self, circuit: Circuit, caller: object, cause: str | None) -> None:
         """Take what a call came to, and wake those who wait for the circuit."""
         was_open = circuit.open
         if circuit.note(caller, cause):
@@ -149,7 +153,7 @@ class Breaker:
     async def climb(self, trip: Trip, target: Target) -> Tried:
         """Return what the attempt came to; raises :class:`CircuitOpen` where none is made."""
         circuit = self._circuits.of(target)
-        if not circuit.admit(trip):
+        if not await self._circuits.admit(circuit, trip):
             trip.passed_over[target.reference] = str(circuit)
             raise CircuitOpen
         cause: str | None = causes.CANCELLED.name  # whatever ends the call here says nothing of the model
@@ -159,4 +163,4 @@ class Breaker:
             trip.passed_over.clear()
             return tried
         finally:
-            self._circuits.note(circuit, trip, cause)
+            await self._circuits.note(circuit, trip, cause)

@@ -25,6 +25,9 @@ from hishamos.gateway.prices import PriceBook, bundled
 from hishamos.gateway.probing import ollama_nearby, probe
 from hishamos.gateway.readiness import statuses
 from hishamos.gateway.routes import Plan, Target
+from hishamos.gateway.shared_circuits import SharedCircuits
+from hishamos.gateway.shared_limits import SharedStanding
+from hishamos.gateway.shared_state import SharedState
 from hishamos.gateway.standing import Standing
 from hishamos.gateway.tool_calls import check_tools
 from hishamos.gateway.trips import Trip
@@ -44,7 +47,7 @@ class Gateway:
 
     ``ledger``: where calls and money are kept; ``settings``: the configuration in force; ``keys``: resolves a key's reference
     (``env:NAME``); ``owner``: this process, a name that no other process ever has; ``adapters``: further kinds of providers;
-    ``cache``: where answers that may be given again are looked for.
+    ``cache``: where answers that may be given again are looked for; ``shared``: where limits and circuits are kept with other processes.
     """
 
     def __init__(
@@ -55,11 +58,13 @@ class Gateway:
         owner: str,
         adapters: dict[str, AdapterFactory] | None = None,
         cache: Cache | None = None,
+        shared: SharedState | None = None,
     ) -> None:
         self._ledger, self._settings, self._keys, self.owner = ledger, settings, keys, owner
         self.prices = PriceBook(settings)
-        self.standing = Standing()
-        self.circuits = Circuits()
+        self._shared = shared
+        self.standing = Standing() if shared is None else SharedStanding(shared)
+        self.circuits = Circuits() if shared is None else SharedCircuits(shared)
         self._choice = Choice(self.prices, ledger, self._larger)
         self._adapters = Adapters(adapters)
         self._calls: dict[str, SharedCall] = {}
@@ -248,6 +253,8 @@ class Gateway:
         if self._serving:
             await asyncio.wait(self._serving, timeout=GRACE_S)
         await self._adapters.close()
+        if self._shared is not None:
+            await self._shared.close()
         if self._ledger.shared:
             await answered(self._ledger.leave(self.owner))
         rest = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]  # litellm's own among them

@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import time
 from collections import deque
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -55,7 +56,7 @@ class Standing:
         """Return what a provider, or one of its models, was sent in the last minute."""
         return self._paces.setdefault(name, Pace())
 
-    def places(self, name: str, concurrency: int) -> asyncio.Semaphore:
+    def places(self, name: str, concurrency: int) -> AbstractAsyncContextManager[object]:
         """Return the places for calls under way at a provider, or at one of its models."""
         known = self._places.get(name)
         if known is None or known[0] != concurrency:
