@@ -233,6 +233,10 @@ class AdapterBroken(GatewayError):
     """The adapter {kind!r} of the package {package} can't be used: {problem}. {next}"""
 
 
+class FileChanged(GatewayError):
+    """The file {path} {change} since it was handed in, so this call can't be sent. Put it back as it was, or call again with the file as it is now."""
+
+
 class UnpricedModel(GatewayError):
     """{model} has no price, and the hard budget {budget!r} needs one. {hint}Add to hishamos.toml: [prices."{model}"] input = "…" output = "…"  (or price = "free")"""
 

@@ -28,11 +28,12 @@ from hishamos.contracts.verbs import Verb
 from hishamos.flows.flow import Flow
 from hishamos.records.invoices import InvoiceText
 from hishamos.records.runs import Run
-from hishamos.text.files import read_text
+from hishamos.text.files import absolute, read_text
 
 if TYPE_CHECKING:
     import pandas
 
+LONGEST_PATH = 4096
 Watch = Callable[["Workspace", str, float | None], Run]
 """How a face waits for a run: the workspace, the run's id, a time limit in seconds or None."""
 
@@ -164,24 +165,28 @@ def with_files(workspace: Workspace, verb: Verb, arguments: dict[str, Any]) -> d
     Only the caller knows its folder. A path that is found in neither stays as it is, for the service to refuse.
     """
     arguments = {name: value.definition() if isinstance(value, Flow) else value for name, value in arguments.items()}
+    root = Path(workspace.root)
     if (verb.service, verb.name) == ("ledger", "reconcile"):
-        return {**arguments, "invoice": _invoice(arguments["invoice"], Path(workspace.root))}
+        return {**arguments, "invoice": _invoice(arguments["invoice"], root)}
+    if arguments.get("files"):
+        given = arguments["files"]
+        return {**arguments, "files": [absolute(one, root) for one in ([given] if isinstance(given, (str, os.PathLike)) else given)]}
     inputs = arguments.get("inputs")
-    named = WITH_INPUTS.get((verb.service, verb.name))
-    if not inputs or named is None:
+    if not inputs:
         return arguments
-    found, started = dict(inputs), arguments[named]
-    workflow = workspace.workflows.get(started) if isinstance(started, str) else started
-    for name, parameter in workflow.inputs.items():
-        value = found.get(name)
-        if parameter.type == "file" and isinstance(value, (str, os.PathLike)):
-            found[name] = _absolute(Path(value).expanduser(), Path(workspace.root))
-    return {**arguments, "inputs": found}
+    if (verb.service, verb.name) in WITH_INPUTS:
+        started = arguments[WITH_INPUTS[verb.service, verb.name]]
+        declared = (workspace.workflows.get(started) if isinstance(started, str) else started).inputs
+    elif verb.service == "commands" and any(_may_be_file(value, root) for value in inputs.values()):  # else the command needs not be asked for
+        declared = workspace.commands.get(arguments["name"]).parameters
+    else:
+        return arguments
+    files = {name for name, parameter in declared.items() if parameter.type == "file" and isinstance(inputs.get(name), (str, os.PathLike))}
+    return {**arguments, "inputs": {name: absolute(value, root) if name in files else value for name, value in inputs.items()}}
 
 
-def _absolute(path: Path, root: Path) -> str:
-    candidates = [folder / path for folder in (Path.cwd(), root)]
-    return str(next((candidate.absolute() for candidate in candidates if candidate.exists()), candidates[0].absolute()))
+def _may_be_file(value: Any, root: Path) -> bool:
+    return isinstance(value, os.PathLike) or (isinstance(value, str) and len(value) < LONGEST_PATH and os.path.isfile(absolute(value, root)))
 
 
 def _invoice(invoice: Any, root: Path) -> Any:
@@ -189,5 +194,5 @@ def _invoice(invoice: Any, root: Path) -> Any:
     if hasattr(invoice, "to_csv"):
         return InvoiceText(name="the DataFrame", text=invoice.to_csv(index=False))
     if isinstance(invoice, (str, os.PathLike)):
-        return InvoiceText(name=os.fspath(invoice), text=read_text(Path(_absolute(Path(invoice).expanduser(), root))))
+        return InvoiceText(name=os.fspath(invoice), text=read_text(Path(absolute(invoice, root))))
     return invoice

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hishamos.cli.face import Face, FinishedWith, pass_face
-from hishamos.cli.values import inputs_option, parse_inputs
+from hishamos.cli.values import find_file, inputs_option, parse_inputs
 from hishamos.cli.verbs import Verb
 
 if TYPE_CHECKING:
@@ -22,20 +22,22 @@ if TYPE_CHECKING:
 @click.option("--model", metavar="NAME", help="A model, route or policy instead of the agent's own.")
 @click.option("--project", metavar="KEY", help="The project that the call belongs to.")
 @click.option("--key", metavar="TEXT", help="Names this task: asked again under the same key, it goes on or is found, and is not paid again.")
+@click.option("--file", "files", multiple=True, metavar="FILE", help="An image, PDF or text that goes with the task; any number of times.")
 @pass_face
-def ask_verb(face: Face, *, agent: str, text: str, model: str | None, project: str | None, key: str | None) -> None:
+def ask_verb(face: Face, *, agent: str, text: str, model: str | None, project: str | None, key: str | None, files: tuple[str, ...]) -> None:
     """Give an agent one task. TEXT - reads the task from standard input. On a terminal the answer is shown as it comes. Ctrl-C cancels the task."""
     from hishamos.cli.listening import listen, streams
     from hishamos.cli.watching import waiting
 
     task = sys.stdin.read() if text == "-" else text
     with face.open() as workspace:
+        found = [find_file(file, workspace.root, "--file") for file in files]
         if streams(face):
-            answer = listen(face, workspace.agents.stream(agent, task, model=model, project=project, key=key))
+            answer = listen(face, workspace.agents.stream(agent, task, model=model, project=project, key=key, files=found))
             show_answer(face, answer, shown=isinstance(answer.output, str))
             return
         with waiting(face, f"{agent} is working"):
-            answer = workspace.agents.ask(agent, task, model=model, project=project, key=key)
+            answer = workspace.agents.ask(agent, task, model=model, project=project, key=key, files=found)
         show_answer(face, answer)
 
 

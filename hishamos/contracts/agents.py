@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from builtins import list as List  # noqa: N812 - every contract has a verb named list
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Protocol
 
 from hishamos.contracts.shapes import Shape
@@ -58,9 +59,11 @@ class Agents(Protocol):
         key: str | None = None,
         project: str | None = None,
         output: Shape | None = None,
+        files: Sequence[str | Path] = (),
     ) -> CommandResult:
         """Give an agent one task and return its answer. ``data`` is plain data, shown to the agent as JSON.
 
+        ``files``: paths of images, PDFs and texts that go with the task.
         ``output``: the answer's shape instead of the agent's own: a JSON Schema, or a pydantic model whose instance is then the output.
         The tools that the agent used are in the answer's ``tools``; they act as the caller. Raises :class:`AgentStopped` when one of the agent's
         limits ends it, and what :meth:`Commands.run` raises.
@@ -77,6 +80,7 @@ class Agents(Protocol):
         model: str | None = None,
         key: str | None = None,
         project: str | None = None,
+        files: Sequence[str | Path] = (),
     ) -> Iterator[AgentEvent]:
         """Give an agent one task and stream its work: the text of each turn, its tools and their results, what it cost so far, the answer, its end.
 

@@ -307,7 +307,7 @@ class Execution:
 
     def _rows(self) -> RowBook:
         if self._book is None:
-            self._book = book_of(self.claim, self._tools.journal, self._tools.settings().route)
+            self._book = book_of(self.claim, self._tools)
         return self._book
 
     # the end

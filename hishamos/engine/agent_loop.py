@@ -29,6 +29,7 @@ from hishamos.errors import (
     StoreError,
     UnpricedModel,
 )
+from hishamos.records.attachments import Attachment
 from hishamos.records.calls import CallStatus, Message, ModelRequest, Outcome, ToolCalled, summed
 from hishamos.records.definitions import AgentDefinition, CommandDefinition
 from hishamos.records.record import NANOS_PER_USD
@@ -76,6 +77,8 @@ class Task:
     """JSON Schema of the answer, before the agent's own."""
     model: str | None = None
     """A model, route or policy, before the agent's own."""
+    files: tuple[Attachment, ...] = ()
+    """What goes with the task."""
 
 
 def work(task: Task, library: Definitions, desk: Desk) -> Done | Waiting:
@@ -139,7 +142,7 @@ class _Loop:
     def _request(self, can: dict[str, Ability]) -> ModelRequest:
         task = self.task
         target = self.desk.target(task.model, task.agent.model)
-        request = agent_request(task.agent, task.text, task.data, task.output, target)
+        request = agent_request(task.agent, task.text, task.data, task.output, target, task.files)
         if not can:
             return request
         system, *rest = request.messages

@@ -48,6 +48,12 @@ def command_problems(command: CommandDefinition, library: Library) -> list[Probl
         wrong = schema_problem(command.output)
         if wrong:
             problems.append(Problem(("output",), wrong))
+    for number, name in enumerate(command.attach):
+        if name not in command.parameters:
+            hint = nearest_hint(name, list(command.parameters))
+            problems.append(Problem(("attach", number), f"unknown parameter {name!r}{hint}", f"Its parameters: {', '.join(command.parameters) or 'none'}."))
+        elif command.parameters[name].type != "file":
+            problems.append(Problem(("attach", number), f"the parameter {name!r} is no file", f"Write: {name}: {{type: file}}"))
     if command.agent is not None:
         try:
             library.agent(command.agent)

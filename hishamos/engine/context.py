@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from hishamos.contracts.journal import ChildOf, Claim, Decided, RowState, Signal
+from hishamos.engine.attaching import check_files_of
 from hishamos.engine.inputs import validated
 from hishamos.engine.rows import RowBook
 from hishamos.engine.steptype import Answer, ChildEnd, Interrupted
@@ -140,7 +141,10 @@ class NodeContext:
         if self._held:
             raise Held
         definition = self.pinned.workflows[workflow]
-        values = validated(definition.inputs, inputs, f"workflow {workflow}", Path(self.outside.settings().root))
+        root = Path(self.outside.settings().root)
+        values = validated(definition.inputs, inputs, f"workflow {workflow}", root)
+        files = [values[name] for name, parameter in definition.inputs.items() if parameter.type == "file" and values[name] is not None]
+        check_files_of(self.run, self.pinned.workflow, files, root, f"workflow {workflow}")
         run = Run(
             id=derived_id(f"{self.run.id}/{self.path}"),
             name=definition.name,

@@ -5,14 +5,19 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from hishamos.contracts.journal import Claim, Journal, MapOptions, Pinned, RowState
+from hishamos.engine.attaching import command_files
 from hishamos.engine.conversation import command_request
 from hishamos.engine.inputs import validated
 from hishamos.errors import HishamosError
 from hishamos.records.calls import ModelRequest
 from hishamos.records.record import content_hash
+
+if TYPE_CHECKING:
+    from hishamos.engine.tools import Tools
 
 AHEAD = 256
 """Rows that are read, rendered and looked up at once."""
@@ -39,15 +44,16 @@ class PlannedRow:
 
 
 class RowBook:
-    """Plans a map's rows some hundred at a time. ``target``: the model, route or policy by name."""
+    """Plans a map's rows some hundred at a time. ``target``: the model, route or policy by name; ``root``: the workspace's folder."""
 
-    def __init__(self, run: str, journal: Journal, pinned: Pinned, options: MapOptions, target: str) -> None:
+    def __init__(self, run: str, journal: Journal, pinned: Pinned, options: MapOptions, target: str, root: Path) -> None:
         self._run = run
         self._journal = journal
         self.command = pinned.commands[options.command]
         self._agent = pinned.agents[self.command.agent] if self.command.agent else None
         self._options = options
         self._target = target
+        self._root = root
         self._planned: dict[int, PlannedRow] = {}
         self._begun: dict[str, int] = {}
         self._numbers: dict[str, int] = {}
@@ -55,7 +61,9 @@ class RowBook:
         self._lock = threading.Lock()
 
     def take(self, index: int) -> PlannedRow:
-        """Return a row's plan and forget it."""
+        """Return a row's plan and forget it. One whose files are read is planned by itself, and blocks as long as that takes."""
+        if self.command.attach:
+            return self._rows_from(index, 1)[index]
         with self._lock:
             if index not in self._planned:
                 self._plan(index)
@@ -85,29 +93,33 @@ class RowBook:
         return False
 
     def _plan(self, start: int) -> None:
-        rows = self._journal.inputs_of_rows(self._run, start, AHEAD)
+        self._planned.update({index: row for index, row in self._rows_from(start, AHEAD).items() if index not in self._planned})
+
+    def _rows_from(self, start: int, count: int) -> dict[int, PlannedRow]:
+        rows = self._journal.inputs_of_rows(self._run, start, count)
         planned = {start + offset: self._prepared(inputs) for offset, inputs in enumerate(rows)}
         known = self._journal.states_of_rows([row.key for row in planned.values() if row.key])
         for row in planned.values():
             row.known = known.get(row.key)
-        self._planned.update({index: row for index, row in planned.items() if index not in self._planned})
+        return planned
 
     def _prepared(self, inputs: Mapping[str, Any]) -> PlannedRow:
         command = self.command
         try:
-            values = validated(command.parameters, inputs, f"command {command.name}")
-            request = command_request(command, self._agent, values, self._target)
+            values = validated(command.parameters, inputs, f"command {command.name}", self._root)
+            request = command_request(command, self._agent, values, self._target, command_files(command, values))
         except HishamosError as error:
             return PlannedRow(error=error)
         identity = [command.version, request.identity(), command.repairs, self._options.key, self._options.nonce]
         return PlannedRow(key=content_hash(identity, 40), request=request)
 
 
-def book_of(claim: Claim, journal: Journal, route: str) -> RowBook:
-    """Return the rows of a claimed map; ``route``: asked where neither run, command nor agent names a model."""
+def book_of(claim: Claim, tools: Tools) -> RowBook:
+    """Return the rows of a claimed map. Where neither run, command nor agent names a model, the workspace's route is asked."""
     options = claim.options
     assert options is not None
     command = claim.pinned.commands[options.command]
     agent = claim.pinned.agents[command.agent] if command.agent else None
-    wanted = (claim.run.model, command.model, agent.model if agent else None)
-    return RowBook(claim.run.id, journal, claim.pinned, options, next((name for name in wanted if name), route))
+    wanted = (claim.run.model, command.model, agent.model if agent else None, tools.settings().route)
+    target = next(name for name in wanted if name)
+    return RowBook(claim.run.id, tools.journal, claim.pinned, options, target, Path(tools.outside.settings().root))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hishamos.errors import InvalidInput, UnknownName, nearest_hint
@@ -11,6 +13,7 @@ from hishamos.records.definitions import CommandDefinition
 from hishamos.records.record import usd
 from hishamos.records.runs import Run
 from hishamos.records.workspaces import MapRow
+from hishamos.text.files import absolute
 
 if TYPE_CHECKING:
     import pandas
@@ -42,7 +45,7 @@ def map_frame(
     _no_clash(frame, added, prefix)
     if not len(frame):
         return frame.assign(**dict.fromkeys(added))
-    rows = list(_rows(frame, chosen, inputs or {}))
+    rows = [_with_paths(row, definition, Path(workspace.root)) for row in _rows(frame, chosen, inputs or {})]
     run = workspace.commands.start_map(definition.name, rows, model=model, concurrency=concurrency, budget_usd=budget_usd, fresh=fresh, key=key)
     ended = _wait(workspace, run)
     return _with_columns(workspace, frame, definition, ended, prefix)
@@ -99,6 +102,12 @@ def _rows(frame: pandas.DataFrame, chosen: Mapping[str, str], inputs: Mapping[st
     for index in range(len(frame)):
         row = {parameter: column[index] for parameter, column in values.items() if column[index] is not None}
         yield {**inputs, **row}
+
+
+def _with_paths(row: dict[str, Any], definition: CommandDefinition, root: Path) -> dict[str, Any]:
+    """Make relative paths absolute: only the caller knows its folder."""
+    files = [name for name, parameter in definition.parameters.items() if parameter.type == "file" and isinstance(row.get(name), (str, os.PathLike))]
+    return row | {name: absolute(row[name], root) for name in files}
 
 
 def _plain(value: Any) -> Any:

@@ -16,6 +16,7 @@ from hishamos.gateway.lengths import Length, counted_exactly, measure
 from hishamos.gateway.models import input_limit, other_use, without_tools
 from hishamos.gateway.prices import PriceBook
 from hishamos.gateway.routes import Plan, Target
+from hishamos.gateway.sight import file_tokens, unreadable
 from hishamos.records.calls import ModelRequest, Usage
 from hishamos.records.record import now, usd
 
@@ -43,6 +44,8 @@ class Choice:
         plan = _that_answer(plan)
         if request.tools:
             plan = _that_call_tools(plan)
+        if request.files:
+            plan = _that_read_files(plan, request)
         plan = await self._that_take_it(plan, request)
         how = plan.route.choose
         if how == "order" or len(plan.targets) < 2:
@@ -66,7 +69,8 @@ class Choice:
         if price is None:
             return (1.0, 0.0), "unpriced"
         answer = request.max_output_tokens or plan.route.max_output_tokens
-        nanos = cost(price, Usage(input=estimate(request, "").input, output=answer))
+        files = file_tokens(request.files, target.provider.kind, target.model)
+        nanos = cost(price, Usage(input=estimate(request, "", files).input, output=answer))
         return (0.0, float(nanos)), f"{usd(nanos):f} USD"
 
     def _by_speed(self, target: Target) -> Ranked:
@@ -134,9 +138,21 @@ def _that_call_tools(plan: Plan) -> Plan:
     raise InvalidInput(what="no model here can use tools", where=f"route {plan.route.name}: {'; '.join(passed)}", next=advice)
 
 
+def _that_read_files(plan: Plan, request: ModelRequest) -> Plan:
+    """Leave out the models that certainly can't be given the request's images and PDFs."""
+    unable = {target.reference: why for target in plan.targets if (why := unreadable(request.files, target.model, target.provider)) is not None}
+    passed = tuple(f"{reference} {why}" for reference, why in unable.items())
+    if len(unable) < len(plan.targets):
+        return replace(plan, targets=tuple(target for target in plan.targets if target.reference not in unable), passed_over=(*plan.passed_over, *passed))
+    advice = "Name a model that reads these files, or make them smaller. Nothing was sent."
+    raise InvalidInput(what="no model here can be given these files", where=f"route {plan.route.name}: {'; '.join(passed)}", next=advice)
+
+
 def suits(target: Target, request: ModelRequest) -> bool:
-    """Return whether a model may be asked, its input's length aside: it answers questions, and uses tools where there are some."""
-    return other_use(target.model, target.provider) is None and not (request.tools and without_tools(target.model, target.provider))
+    """Return whether a model may be asked, its input's length aside: it answers questions, and uses tools and files where there are some."""
+    if other_use(target.model, target.provider) is not None or unreadable(request.files, target.model, target.provider) is not None:
+        return False
+    return not (request.tools and without_tools(target.model, target.provider))
 
 
 async def _long_enough(targets: tuple[Target, ...], request: ModelRequest) -> tuple[tuple[Target, ...], dict[str, str]]:

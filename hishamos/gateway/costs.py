@@ -45,9 +45,9 @@ def bound(price: Price, input_tokens: int, output_tokens: int) -> int:
     return int(total.to_integral_value(rounding=ROUND_CEILING))
 
 
-def input_bound(request: ModelRequest) -> int:
-    """Return more tokens than the request's input can have: its UTF-8 bytes plus framing."""
-    size = FRAMING_TOKENS + sum(len(message.content.encode()) + MESSAGE_TOKENS for message in request.messages)
+def input_bound(request: ModelRequest, files: int = 0) -> int:
+    """Return more tokens than the request's input can have: its UTF-8 bytes plus framing; ``files``: those of its images and PDFs at most."""
+    size = files + FRAMING_TOKENS + sum(len(message.content.encode()) + MESSAGE_TOKENS for message in request.messages)
     if request.output_schema is not None:
         size += len(canonical(request.output_schema).encode()) * 2 + SCHEMA_TOKENS
     told = request.tool_bytes()
@@ -56,10 +56,10 @@ def input_bound(request: ModelRequest) -> int:
     return size
 
 
-def estimate(request: ModelRequest, text: str) -> Usage:
-    """Return the usage of an answer that was cut off: three bytes a token, in English and Arabic alike on the high side."""
+def estimate(request: ModelRequest, text: str, files: int = 0) -> Usage:
+    """Return the usage of an answer that was cut off: three bytes a token, in English and Arabic alike on the high side; ``files``: as above."""
     size = sum(len(message.content.encode()) + MESSAGE_TOKENS for message in request.messages) + request.tool_bytes()
-    return Usage(input=-(-size // 3), output=-(-len(text.encode()) // 3), source="estimated")
+    return Usage(input=files - (-size // 3), output=-(-len(text.encode()) // 3), source="estimated")
 
 
 def _rates(price: Price, input_tokens: int) -> Price | PriceTier:

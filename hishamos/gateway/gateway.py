@@ -18,6 +18,7 @@ from hishamos.gateway.answers import check_schema
 from hishamos.gateway.cache import Cached
 from hishamos.gateway.choice import Choice, suits
 from hishamos.gateway.circuit import Breaker, Circuits
+from hishamos.gateway.handed_in import with_texts
 from hishamos.gateway.ladder import Fallback, Limits, Retry
 from hishamos.gateway.meter import Meter, answered
 from hishamos.gateway.pending import SharedCall
@@ -195,7 +196,9 @@ class Gateway:
 
     async def _answer(self, call: SharedCall, intent: CallIntent, request: ModelRequest, tags: Tags, stream: bool) -> Outcome:
         began = self._loop.time()
+        files = request.files
         try:
+            request = await with_texts(request) if files else request
             plan = await self._plan(request, call.key)
         except HishamosError:  # of no weight where the call has ended before
             stored = await answered(self._ledger.find(call.key, call.request_hash))
@@ -210,6 +213,7 @@ class Gateway:
             stream=stream,
             publish=call.publish,
             deadline=began + plan.route.deadline_s,
+            files=files,
         )
         self._trips[call] = trip
         if call.cancelled:
@@ -229,7 +233,7 @@ class Gateway:
 
     def _chain(self, trip: Trip, models: tuple[str, ...]) -> tuple[Target, ...]:
         found = routes.usable(models, self._settings(), self._keys, trip.intent.target)[0]
-        return tuple(target for target in found if suits(target, trip.request)) if trip.request.tools else found
+        return tuple(target for target in found if suits(target, trip.request)) if trip.request.tools or trip.request.files else found
 
     def _larger(self, plan: Plan) -> tuple[Target, ...]:
         return routes.usable(plan.route.on_context_overflow, self._settings(), self._keys, plan.route.name)[0]

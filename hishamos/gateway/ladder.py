@@ -17,6 +17,7 @@ from hishamos.gateway.costs import estimate
 from hishamos.gateway.meter import Meter
 from hishamos.gateway.models import did_you_mean
 from hishamos.gateway.routes import Target
+from hishamos.gateway.sight import file_tokens
 from hishamos.gateway.standing import RECHECK_S, Standing
 from hishamos.gateway.trips import Ended, Rung, Tried, Trip, output_limit
 from hishamos.records.calls import CallStatus, Outcome
@@ -47,7 +48,8 @@ class Limits:
                     if rule.concurrency:
                         await held.enter_async_context(self._standing.places(name, rule.concurrency))
             if any(rule.rpm or rule.tpm for _, rule in rules):
-                tokens = estimate(trip.request, "").input + output_limit(trip)
+                files = file_tokens(trip.request.files, target.provider.kind, target.model)
+                tokens = estimate(trip.request, "", files).input + output_limit(trip)
                 async with trip.scope():
                     for name, rule in rules:
                         await self._standing.pace(name).wait(rule, tokens)

@@ -8,10 +8,10 @@ import time
 from collections.abc import Awaitable
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from hishamos.contracts.ledger import Abandoned, Elsewhere, Full, Known, Ledger, Refused, Reserve, Sent
-from hishamos.errors import BudgetRefused, HishamosError, OrphanedCall, OutputInvalid, ServerClosing, UnpricedModel
+from hishamos.errors import BudgetRefused, FileChanged, HishamosError, OrphanedCall, OutputInvalid, ServerClosing, UnpricedModel
 from hishamos.gateway import causes
 from hishamos.gateway.adapters.plug import AdapterEvent, AdapterRequest, CallPiece, Fault, Finish, Text, Used
 from hishamos.gateway.adapters.registry import Adapters
@@ -19,9 +19,11 @@ from hishamos.gateway.answers import parse
 from hishamos.gateway.budget_line import BudgetLine
 from hishamos.gateway.causes import Cause, classify
 from hishamos.gateway.costs import bound, cost, estimate, input_bound
+from hishamos.gateway.handed_in import bytes_of
 from hishamos.gateway.models import did_you_mean
 from hishamos.gateway.prices import PriceBook
 from hishamos.gateway.routes import OFFLINE, Target
+from hishamos.gateway.sight import file_tokens
 from hishamos.gateway.tool_calls import Called, judged
 from hishamos.gateway.trips import Ended, Tried, Trip, failure, output_limit
 from hishamos.gateway.veil import Veil, unveiled, veiled
@@ -74,10 +76,11 @@ class Meter:
         await self._adapters.ready(target.provider.kind)
         if trip.request.tools:
             self._adapters.check_tools(target.provider.kind)
+        await self._load(trip, target)
         # In a thread: a long prompt takes a while to look through.
         sent, veil = await asyncio.to_thread(veiled, trip.request, target.provider.hide) if target.provider.hide else (trip.request, None)
         trip.hidden = veil.summary if veil else None
-        ask = Reserve(None if price is None else bound(price, input_bound(sent), limit), price)
+        ask = Reserve(None if price is None else bound(price, input_bound(sent, trip.file_tokens), limit), price)
         if trip.cancelled:
             raise TimeoutError
         if target.provider.kind == OFFLINE.kind and not trip.held:
@@ -89,6 +92,18 @@ class Meter:
         tried = await self._attempted(trip, target, attempt, ask, limit, sent, veil)
         await self._settle(trip, tried, ask)
         return tried
+
+    async def _load(self, trip: Trip, target: Target) -> None:
+        """Read the request's images and PDFs; ends the call where they are no longer what was handed in."""
+        asked = trip.request.files
+        if not asked:
+            return
+        self._adapters.check_files(target.provider.kind)
+        trip.file_tokens = file_tokens(asked, target.provider.kind, target.model)
+        try:
+            trip.file_bytes = await bytes_of(asked)
+        except FileChanged as changed:
+            raise Ended(await self.end(trip, trip.outcome(CallStatus.FAILED, error=changed))) from None
 
     async def _at_once(self, trip: Trip, target: Target, ask: Reserve, limit: int) -> Tried | None:
         """Answer before anything is written, then write all in one commit: nothing is paid, and a repeat is answered the same.
@@ -112,6 +127,7 @@ class Meter:
         trip.publish(AttemptBegan(model=target.reference))
         reading, started = _Reading(), time.perf_counter()
         cause, fault = await self._read(trip, target, limit, reading, sent, veil)
+        trip.file_bytes = {}
         attempt = _completed(trip, attempt, target, reading, cause, fault, ask, limit, started)
         return _tried(trip, target, attempt, reading, cause, fault)
 
@@ -179,6 +195,7 @@ class Meter:
             stream=trip.stream,
             timeout_s=min(until, trip.deadline) - loop.time(),
             tools=sent.tools,
+            files=trip.file_bytes,
         )
         try:
             async with trip.scope(until), contextlib.aclosing(self._adapters.of(provider.kind).stream(ask)) as told:  # type: ignore[type-var]
@@ -315,12 +332,13 @@ def attempt_of(trip: Trip, target: Target) -> Attempt:
     )
 
 
-def _chosen(trip: Trip) -> dict[str, str]:
-    """Return why this model is asked, and why others of its route are not."""
+def _chosen(trip: Trip) -> dict[str, Any]:
+    """Return why this model is asked, why others of its route are not, and which files it is given."""
     passed_over = (*trip.plan.passed_over, *trip.passed_over.values())
     chosen = {} if trip.plan.reason is None else {"choice": trip.plan.reason}
     hidden = {} if trip.hidden is None else {"hidden": trip.hidden}
-    return {**chosen, **hidden, "passed_over": "; ".join(passed_over)} if passed_over else {**chosen, **hidden}
+    files = {"files": [file.facts() for file in trip.files]} if trip.files else {}
+    return {**chosen, **hidden, **files, **({"passed_over": "; ".join(passed_over)} if passed_over else {})}
 
 
 def _completed(
@@ -360,9 +378,9 @@ def _status(reading: _Reading, cause: Cause | None) -> AttemptStatus:
 def _bill(trip: Trip, reading: _Reading, cause: Cause | None, ask: Reserve, limit: int) -> tuple[Usage | None, int | None]:
     """Return usage and cost. What the provider may have billed without telling is estimated: by the part that came, else at the reservation."""
     if reading.finish is not None:
-        usage = reading.usage or estimate(trip.request, reading.text + reading.called.text)
+        usage = reading.usage or estimate(trip.request, reading.text + reading.called.text, trip.file_tokens)
     elif reading.begun:
-        usage = estimate(trip.request, reading.text + reading.called.text)
+        usage = estimate(trip.request, reading.text + reading.called.text, trip.file_tokens)
         usage = usage.model_copy(update={"output": min(usage.output, limit)})
     elif cause is None or cause.billed:
         return None, ask.bound_nanos

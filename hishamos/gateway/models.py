@@ -20,7 +20,7 @@ NEAR, MOST = 0.6, 3
 
 def input_limit(model: str, provider: ProviderSettings) -> int | None:
     """Return the most input tokens that a model takes; None where nobody says."""
-    if _own(provider):
+    if own(provider):
         return None
     found = (entry_of(provider.kind, model) or {}).get("max_input_tokens")
     return found if isinstance(found, int) else None
@@ -28,7 +28,7 @@ def input_limit(model: str, provider: ProviderSettings) -> int | None:
 
 def other_use(model: str, provider: ProviderSettings) -> str | None:
     """Return what a model is made for if it certainly does not answer questions; None where it does, or nobody says."""
-    if _own(provider):
+    if own(provider):
         return None
     entry = entry_of(provider.kind, model) or {}
     mode = str(entry.get("mode"))
@@ -39,7 +39,7 @@ def without_tools(model: str, provider: ProviderSettings) -> str | None:
     """Return why a model certainly can't use tools, to be read after its name; None where it can, or nobody says."""
     if provider.kind == "offline":
         return "is the offline model, which can't use tools"
-    if _own(provider) or (entry_of(provider.kind, model) or {}).get("supports_function_calling") is not False:
+    if own(provider) or (entry_of(provider.kind, model) or {}).get("supports_function_calling") is not False:
         return None
     return "can't use tools, says litellm's map"
 
@@ -57,6 +57,6 @@ def did_you_mean(name: str, provider: str, kind: str) -> str:
     return f"Did you mean {' or '.join(found)}? " if found else ""
 
 
-def _own(provider: ProviderSettings) -> bool:
+def own(provider: ProviderSettings) -> bool:
     """Whether it is a server of one's own, whose models are not those that carry the same names elsewhere."""
     return provider.kind in FREE_KINDS or provider.api_base is not None

@@ -11,6 +11,7 @@ from hishamos.contracts.ledger import CallIntent
 from hishamos.errors import HishamosError, to_wire
 from hishamos.gateway.causes import Cause
 from hishamos.gateway.routes import Plan, Target
+from hishamos.records.attachments import Attachment
 from hishamos.records.calls import Attempt, CallStatus, ModelRequest, Outcome, StreamEvent, Tags
 from hishamos.records.money import BudgetWarning
 from hishamos.records.record import Failure
@@ -72,6 +73,12 @@ class Trip:
     """Models that were not asked since the last attempt, and why."""
     hidden: str | None = None
     """How much personal data the present target is not sent, by kind."""
+    files: tuple[Attachment, ...] = ()
+    """All that were handed in; those that are texts stand in the request's words by now."""
+    file_tokens: int = 0
+    """What the request's images and PDFs are at most at the present target."""
+    file_bytes: dict[str, bytes] = field(default_factory=dict)
+    """Those of the images and PDFs by their hash, while an attempt is made."""
     texted: bool = False
     cancelled: bool = False
     closing: bool = False

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from hishamos.records.attachments import Attachment
 from hishamos.records.money import BudgetWarning
 from hishamos.records.record import Failure, Record, canonical, usd
 from hishamos.records.tools import Tool, ToolCall, ToolUse
@@ -28,6 +29,8 @@ class Message(Record):
     """The tools that the assistant asked for."""
     answers: str | None = None
     """Of a tool's result: the ``id`` of the call that it answers."""
+    files: tuple[Attachment, ...] = ()
+    """Of a user's message: what goes before its words."""
 
 
 class Tags(Record):
@@ -72,11 +75,17 @@ class ModelRequest(Record):
         asked = self.model_dump(mode="json", exclude={"cache", "refresh"} | ({"sample"} if self.sample == 1 else set()))
         if not self.tools:
             del asked["tools"]  # a request without tools has the hash that it had before there were any
-        for message in asked["messages"]:
-            for name in ("calls", "answers"):
+        for message, given in zip(asked["messages"], self.messages, strict=True):
+            message["files"] = [file.identity() for file in given.files]
+            for name in ("calls", "answers", "files"):
                 if not message[name]:
                     del message[name]
         return asked
+
+    @property
+    def files(self) -> tuple[Attachment, ...]:
+        """All files that go with its messages."""
+        return tuple(file for message in self.messages for file in message.files)
 
     def texts(self) -> list[str]:
         """Return the texts that a model certainly reads: what was said, what was called, what the tools are for."""

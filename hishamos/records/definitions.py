@@ -89,6 +89,8 @@ class CommandDefinition(Definition):
     model: str | None = None
     max_output_tokens: int | None = Field(None, gt=0)
     parameters: dict[str, Parameter] = {}
+    attach: tuple[str, ...] = ()
+    """Parameters of type ``file`` whose files go to the model with the prompt: images, PDFs, texts. In templates they are the files' names."""
     output: dict[str, Any] | None = None
     """JSON Schema of the answer; its strings are templates. None for plain text."""
     cache: CachePolicy = "never"

@@ -11,6 +11,7 @@ from typing import Any
 from hishamos.contracts.agents import Agents
 from hishamos.contracts.feeds import Feed
 from hishamos.engine.agent_loop import Task
+from hishamos.engine.attaching import task_files
 from hishamos.errors import InvalidInput
 from hishamos.records.calls import CommandResult
 from hishamos.records.definitions import AgentDefinition
@@ -65,9 +66,10 @@ class AgentsService(Service):
         key: str | None = None,
         project: str | None = None,
         output: dict[str, Any] | None = None,
+        files: Sequence[str] = (),
     ) -> CommandResult:
         """See the contract."""
-        return self.ask_later(name, task, data=data, model=model, key=key, project=project, output=output).result()
+        return self.ask_later(name, task, data=data, model=model, key=key, project=project, output=output, files=files).result()
 
     def ask_later(
         self,
@@ -79,9 +81,11 @@ class AgentsService(Service):
         key: str | None = None,
         project: str | None = None,
         output: dict[str, Any] | None = None,
+        files: Sequence[str] = (),
     ) -> Future[CommandResult]:
         """The answer of :meth:`ask`, at once as a future; cancelling it cancels the call."""
-        return give(self, Task(self.get(name), task, data, output, model), key=key, project=project)
+        agent = self.get(name)
+        return give(self, Task(agent, task, data, output, model, task_files(files, self.root, name)), key=key, project=project)
 
     def stream(
         self,
@@ -92,7 +96,8 @@ class AgentsService(Service):
         model: str | None = None,
         key: str | None = None,
         project: str | None = None,
+        files: Sequence[str] = (),
     ) -> Feed[AgentEvent]:
         """See the contract."""
-        given = Task(self.get(name), task, data, None, model)
+        given = Task(self.get(name), task, data, None, model, task_files(files, self.root, name))
         return streamed(lambda tell: give(self, given, key=key, project=project, tell=tell))

@@ -9,6 +9,7 @@ from typing import Any
 
 from hishamos.contracts.journal import MapOptions, Pinned
 from hishamos.contracts.services import Commands
+from hishamos.engine.attaching import command_files
 from hishamos.engine.conversation import command_request
 from hishamos.engine.inputs import validated
 from hishamos.errors import InvalidInput
@@ -48,7 +49,8 @@ class CommandsService(Service):
     def preview(self, name: str, inputs: Mapping[str, Any]) -> str:
         """See the contract."""
         request = self._request(self.get(name), inputs, None)[0]
-        return "\n\n".join(message.content for message in request.messages)
+        files = [f"Attached: {file.name} ({file.word}, {file.size:,} bytes)" for file in request.files]
+        return "\n\n".join((*(message.content for message in request.messages), *files))
 
     def run(
         self,
@@ -131,8 +133,8 @@ class CommandsService(Service):
 
     def _request(self, command: CommandDefinition, inputs: Mapping[str, Any], model: str | None) -> tuple[ModelRequest, AgentDefinition | None]:
         agent = self.machinery.catalog.agent(command.agent) if command.agent else None
-        values = validated(command.parameters, inputs, f"command {command.name}")
-        return command_request(command, agent, values, self._target(command, agent, model)), agent
+        values = validated(command.parameters, inputs, f"command {command.name}", self.root)
+        return command_request(command, agent, values, self._target(command, agent, model), command_files(command, values)), agent
 
     def _target(self, command: CommandDefinition, agent: AgentDefinition | None, model: str | None) -> str:
         wanted = (model, command.model, agent.model if agent else None)

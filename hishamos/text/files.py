@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from hishamos.errors import InvalidInput
@@ -28,6 +29,15 @@ def read_text(path: Path) -> str:
         line = data.count(b"\n", 0, error.start) + 1
         what = f"The file is not UTF-8: byte 0x{data[error.start]:02x} in line {line}"
         raise InvalidInput(what=what, where=str(path), next=f"Save it as UTF-8, or: iconv -f WINDOWS-1252 -t UTF-8 {path.name} > utf8.csv") from None
+
+
+def absolute(path: str | os.PathLike[str], root: Path) -> str:
+    """Return a path as its caller means it: from his own folder, else from the workspace's ``root``. One that is found in neither is from his own."""
+    try:
+        candidates = [folder / Path(path).expanduser() for folder in (Path.cwd(), root)]
+        return str(next((candidate.absolute() for candidate in candidates if os.path.exists(candidate)), candidates[0].absolute()))
+    except (RuntimeError, ValueError):  # nobody's home, or no path at all: for the service to refuse
+        return os.fspath(path)
 
 
 def nearest_file(path: Path) -> str:

@@ -78,7 +78,7 @@ class ScriptedModels:
         self, request: ModelRequest, *, key: str, tags: Tags, run_budget_nanos: int | None = None, stream: bool = False, fresh: bool = False
     ) -> ScriptedCall:
         with self._lock:
-            if key in self.requests and content_hash(self.requests[key].model_dump(mode="json")) != content_hash(request.model_dump(mode="json")):
+            if key in self.requests and content_hash(self.requests[key].identity()) != content_hash(request.identity()):
                 raise KeyReused(key=key)
             stored = self._stored.get(key)
             if stored is not None:

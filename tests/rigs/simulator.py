@@ -10,13 +10,15 @@ Run it (``python tests/rigs/simulator.py --port 0`` prints one JSON line with it
 An act may hold ``status, code, message, retry_after, retry_delay, headers, delay_s, hang, drop, garbled, html, empty, text, finish,
 no_finish, blocked, cut_after, stall_after, malformed_after, error_after, told, chunk_s, usage, no_usage, calls, echo``. Times are seconds; what ends
 in ``_after`` counts chunks of a stream; ``told`` is the status of an error that a stream tells. ``calls: [{"name": …, "arguments": {…}}, …]`` has the
-model ask for tools; arguments that are a string go out as they are. The book keeps the tools that were ``offered`` and the ``results`` that came back.
+model ask for tools; arguments that are a string go out as they are. The book keeps the tools that were ``offered`` and the ``results`` that came back,
+and of each image and PDF (``files``) its type, hash and size; each is billed by :data:`FILE_TOKENS`, and one that is not what it says is refused.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import base64
 import hashlib
 import json
 import subprocess
@@ -30,6 +32,9 @@ from typing import Any, ClassVar, Self
 CHUNK_WORDS = 3
 CALL_PIECES = 2
 """Into so many a stream cuts a tool call's arguments."""
+FILE_TOKENS = {"openai": 765, "anthropic": 1_500, "gemini": 258}
+"""What each image and PDF is billed."""
+MAGIC = {"image/png": b"\x89PNG", "image/jpeg": b"\xff\xd8\xff", "image/gif": b"GIF8", "image/webp": b"RIFF", "application/pdf": b"%PDF-"}
 LISTS = {"/v1/models": ("data", "id", ""), "/v1beta/models": ("models", "name", "models/"), "/api/tags": ("models", "name", "")}
 """Where a list of models stands in the answer, and how its names are written."""
 LISTED = ["gpt-4.1-mini", "gpt-4.1-nano", "claude-haiku-4-5-20251001", "gemini-2.5-flash", "llama3.2:latest"]
@@ -53,6 +58,7 @@ class Entry:
     offered: list[str] = field(default_factory=list)
     results: list[str] = field(default_factory=list)
     """What the tools of this conversation gave so far."""
+    files: list[dict[str, Any]] = field(default_factory=list)
     status: int | None = None
     billed: dict[str, int] | None = None
     finished: float | None = None
@@ -130,6 +136,10 @@ class Dialect:
         """Return the names of the tools that are offered, and what tools gave so far."""
         raise NotImplementedError
 
+    def files(self, body: dict[str, Any]) -> list[tuple[str, str]]:
+        """Return type and base64 of each image and PDF, in order."""
+        raise NotImplementedError
+
 
 def _event(data: Any, name: str | None = None) -> str:
     head = f"event: {name}\n" if name else ""
@@ -174,6 +184,11 @@ class OpenAI(Dialect):
     def tools(self, body: dict[str, Any]) -> tuple[list[str], list[str]]:
         results = [message["content"] for message in body["messages"] if message["role"] == "tool"]
         return [tool["function"]["name"] for tool in body.get("tools") or ()], results
+
+    def files(self, body: dict[str, Any]) -> list[tuple[str, str]]:
+        parts = [part for message in body["messages"] if isinstance(message.get("content"), list) for part in message["content"]]
+        addresses = [part["image_url"]["url"] if part["type"] == "image_url" else part["file"]["file_data"] for part in parts if part["type"] != "text"]
+        return [_data_url(address) for address in addresses]
 
     @staticmethod
     def _call(place: int, call: dict[str, Any], arguments: str) -> dict[str, Any]:
@@ -236,6 +251,13 @@ class Anthropic(Dialect):
         results = [block["content"] for block in blocks if block["type"] == "tool_result"]
         said = [one if isinstance(one, str) else "".join(part["text"] for part in one) for one in results]
         return [tool["name"] for tool in body.get("tools") or ()], said
+
+    def files(self, body: dict[str, Any]) -> list[tuple[str, str]]:
+        blocks = [block for message in body["messages"] if isinstance(message["content"], list) for block in message["content"]]
+        sources = {"image": "image/", "document": "application/pdf"}
+        found = [(block["source"], sources[block["type"]]) for block in blocks if block["type"] in sources]
+        assert all(source["type"] == "base64" and source["media_type"].startswith(kind) for source, kind in found), found
+        return [(source["media_type"], source["data"]) for source, _ in found]
 
     @staticmethod
     def _by_tool(body: dict[str, Any]) -> bool:
@@ -307,6 +329,10 @@ class Gemini(Dialect):
         results = [part.get("functionResponse") or part.get("function_response") for part in parts]
         return [one["name"] for one in declared], [json.dumps(one["response"]) for one in results if one]
 
+    def files(self, body: dict[str, Any]) -> list[tuple[str, str]]:
+        parts = [part.get("inlineData") or part.get("inline_data") for content in body["contents"] for part in content["parts"]]
+        return [(part.get("mimeType") or part["mime_type"], part["data"]) for part in parts if part]
+
     def error(self, status: int, act: dict[str, Any]) -> dict[str, Any]:
         error = {"code": status, "message": act.get("message", f"simulated {status}"), "status": act.get("code", "SIMULATED")}
         if "retry_delay" in act:
@@ -320,6 +346,13 @@ DIALECTS = {"/v1/chat/completions": OpenAI(), "/v1/messages": Anthropic()}
 def _last(messages: list[dict[str, Any]]) -> str:
     content = next(message["content"] for message in reversed(messages) if message["role"] == "user")
     return content if isinstance(content, str) else "".join(part.get("text", "") for part in content)
+
+
+def _data_url(address: str) -> tuple[str, str]:
+    head, _, data = address.partition(",")
+    media = head.removeprefix("data:").removesuffix(";base64")
+    assert head == f"data:{media};base64", head
+    return media, data
 
 
 def _raw(call: dict[str, Any]) -> str:
@@ -403,8 +436,12 @@ class Server:
         entry = Entry(len(self.book.entries), dialect.name, model, marker(message), key, time.time(), stream, limit)
         entry.said = message[:2000]
         entry.offered, entry.results = dialect.tools(body)
+        files = [(media, base64.b64decode(data, validate=True)) for media, data in dialect.files(body)]
+        entry.files = [{"media": media, "sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)} for media, data in files]
         self.book.entries.append(entry)
         act = self.book.next_act(model)
+        if any(media not in MAGIC or not data.startswith(MAGIC[media]) for media, data in files):
+            act = {"status": 400, "code": "invalid_request_error", "message": "unsupported image"}
         if act.get("drop"):
             return False
         entry.status = act.get("status", 200)
@@ -414,7 +451,9 @@ class Server:
         text = (
             act.get("text", "") if calls else act.get("text") or (json.dumps(instance(schema)) if schema is not None else f"simulated answer to {entry.marker}")
         )
-        usage = _usage(message, " ".join((text, *map(_raw, calls)))) | act.get("usage", {})
+        usage = _usage(message, " ".join((text, *map(_raw, calls))))
+        usage["input"] += FILE_TOKENS[dialect.name] * len(files)
+        usage |= act.get("usage", {})
         if entry.status == 200 and not act.get("hang"):
             entry.billed = usage
         await asyncio.sleep(act.get("delay_s", 0))

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
+from pathlib import Path
 from typing import Any
 
+from pydantic import Field
+
 from hishamos.engine.agent_loop import Task, work
-from hishamos.engine.steptype import Answer, Library, Problem, Reference, Result, StepContext, StepInputs, StepType
+from hishamos.engine.attaching import check_chosen, kept_files, read_back, task_files
+from hishamos.engine.steptype import Answer, Library, Problem, Reference, Result, StepContext, StepInputs, StepType, Waiting
 from hishamos.engine.toolbox import PinnedLibrary
 from hishamos.errors import UnknownName
+from hishamos.records.attachments import Attachment
 from hishamos.records.calls import ModelRequest, Outcome
 from hishamos.records.turns import AgentEvent
 from hishamos.schemas.validation import schema_problem
@@ -28,6 +33,8 @@ class AgentInputs(StepInputs):
     """JSON Schema of the answer; left out: the agent's own, else text."""
     model: str | None = None
     """A model, route or policy, before the agent's own."""
+    files: list[str] = Field(default=[])
+    """Images, PDFs and texts that go with the task: inputs of the run, or files inside the workspace."""
 
 
 class AgentStep(StepType[AgentInputs]):
@@ -40,7 +47,16 @@ class AgentStep(StepType[AgentInputs]):
     def run(self, context: StepContext, inputs: AgentInputs) -> Result:
         """See the plug."""
         agent = context.pinned.agents[inputs.agent]
-        return work(Task(agent, inputs.task, inputs.data, inputs.output, inputs.model), PinnedLibrary(context.pinned), _StepDesk(context))
+        files: list[tuple[str, Attachment]] = []
+        if inputs.files:
+            check_chosen(context, inputs.files, f"agent {agent.name}")
+            root = Path(context.outside.settings().root)
+            kept = kept_files(context, lambda: [(file.name, file) for file in task_files(inputs.files, root, agent.name)])
+            if not kept.ready:
+                return Waiting([kept])
+            files = read_back(kept.value)
+        task = Task(agent, inputs.task, inputs.data, inputs.output, inputs.model, tuple(file for _, file in files))
+        return work(task, PinnedLibrary(context.pinned), _StepDesk(context))
 
     def check(self, raw: Mapping[str, Any], library: Library) -> list[Problem]:
         """See the plug: the agent exists; the schema is one."""

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from pydantic import Field
 
+from hishamos.engine.attaching import check_chosen, command_files, kept_files, read_back
 from hishamos.engine.conversation import command_request, converse
 from hishamos.engine.inputs import validated
-from hishamos.engine.steptype import Library, Problem, Reference, Result, StepContext, StepInputs, StepType
+from hishamos.engine.steptype import Library, Problem, Reference, Result, StepContext, StepInputs, StepType, Waiting
 from hishamos.errors import UnknownName, nearest_hint
+from hishamos.records.attachments import Attachment
 
 
 class CommandInputs(StepInputs):
@@ -38,10 +41,18 @@ class CommandStep(StepType[CommandInputs]):
         command = context.pinned.commands[inputs.command]
         chosen = inputs.agent or command.agent
         agent = context.pinned.agents[chosen] if chosen else None
-        values = validated(command.parameters, inputs.inputs, f"command {command.name}")
+        what = f"command {command.name}"
+        values = validated(command.parameters, inputs.inputs, what, Path(context.outside.settings().root))
+        files: dict[str, Attachment] = {}
+        if command.attach:
+            check_chosen(context, [values[name] for name in command.attach if values[name] is not None], what)
+            kept = kept_files(context, lambda: command_files(command, values).items())
+            if not kept.ready:
+                return Waiting([kept])
+            files = dict(read_back(kept.value))
         target = context.target(inputs.model, command.model, agent.model if agent else None)
-        request = command_request(command, agent, values, target)
-        return converse(request, lambda one: context.submit(one, command=command.reference, agent=chosen), command.repairs, f"command {command.name}")
+        request = command_request(command, agent, values, target, files)
+        return converse(request, lambda one: context.submit(one, command=command.reference, agent=chosen), command.repairs, what)
 
     def check(self, raw: Mapping[str, Any], library: Library) -> list[Problem]:
         """See the plug: the command, its agent and its parameters exist."""

@@ -51,8 +51,16 @@ class RowStep(StepType[RowInputs]):
     def run(self, context: StepContext, inputs: RowInputs) -> Result:  # noqa: ARG002 - the row's number says all
         """See the plug."""
         book = context.rows()
-        plan: PlannedRow = context.memory.get("plan") or book.take(context.item or 0)
-        context.memory["plan"] = plan
+        plan: PlannedRow | None = context.memory.get("plan")
+        if plan is None:
+            if book.command.attach:  # its files are read: that is not for the runner's threads
+                planned = context.background(lambda: book.take(context.item or 0))
+                if not planned.ready:
+                    return Waiting([planned])
+                plan = planned.value
+            else:
+                plan = book.take(context.item or 0)
+            context.memory["plan"] = plan
         if plan.error is not None:
             raise plan.error
         if plan.known is not None and plan.known.state == "succeeded":

@@ -17,7 +17,12 @@ MODEL = "extractive"
 
 
 class ExtractiveAdapter:
-    """Answers by selecting and classifying what is in the prompt. Work is done on one thread, off the event loop."""
+    """Answers by selecting and classifying what is in the prompt. Work is done on one thread, off the event loop.
+
+    It sees no images and reads no PDFs: their names stand among what it did not judge.
+    """
+
+    takes_files = True
 
     def __init__(self) -> None:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="hishamos-offline")
@@ -30,7 +35,8 @@ class ExtractiveAdapter:
         yield Text(done.text)
         words = sum(len(message.content.split()) for message in request.messages)
         yield Used(Usage(input=words, output=len(done.text.split()), source="estimated"))
-        yield Finish("stop", tuple(done.not_judged))
+        unseen = [file.name for message in request.messages for file in message.files]
+        yield Finish("stop", (*done.not_judged, *unseen))
 
     def warm(self) -> None:
         """See the plug."""

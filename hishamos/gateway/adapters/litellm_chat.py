@@ -44,6 +44,7 @@ class LitellmAdapter:
     """Serves every kind of provider that litellm knows, and OpenAI-compatible servers."""
 
     calls_tools = True
+    takes_files = True
 
     def __init__(self) -> None:
         self._import = threading.Lock()
@@ -113,7 +114,7 @@ class LitellmAdapter:
         provider = request.provider
         kind = PREFIXES.get(provider.kind, provider.kind)
         gemini = speaks_gemini(kind, request.model)
-        messages = [wire_message(message, gemini=gemini) for message in request.messages]
+        messages = [wire_message(message, gemini=gemini, files=request.files) for message in request.messages]
         arguments: dict[str, Any] = {
             "model": f"{kind}/{request.model}",
             "messages": messages,

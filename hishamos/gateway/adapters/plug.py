@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from hishamos.records.calls import Message, Usage
@@ -31,6 +31,8 @@ class AdapterRequest:
     """What is left for this attempt, seconds; the ladder ends it then whatever the adapter does."""
     tools: tuple[Tool, ...] = ()
     """What the model may call; only given to an adapter that has ``calls_tools = True``."""
+    files: Mapping[str, bytes] = field(default_factory=dict)
+    """The bytes of the messages' images and PDFs by their SHA-256; only given to an adapter that has ``takes_files = True``."""
 
 
 @dataclass(frozen=True, slots=True)

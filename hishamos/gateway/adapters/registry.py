@@ -78,9 +78,16 @@ class Adapters:
     def check_tools(self, kind: str) -> None:
         """Raise :class:`AdapterBroken` unless the kind's adapter says that it tells models of tools: else they would be left out without a word."""
         if not getattr(self.of(kind), "calls_tools", False):
-            package = ", ".join(sorted(_package(point) for point in self._offered.get(kind, []))) or "this program"
-            advice = "Ask a model of another provider, or leave the tools out."
-            raise AdapterBroken(kind=kind, package=package, problem="it does not tell models of tools", next=advice)
+            raise self._lacking(kind, "it does not tell models of tools", "leave the tools out")
+
+    def check_files(self, kind: str) -> None:
+        """Raise :class:`AdapterBroken` unless the kind's adapter says that it sends images and PDFs: else they would be left out without a word."""
+        if not getattr(self.of(kind), "takes_files", False):
+            raise self._lacking(kind, "it sends no images or PDFs", "leave the files out")
+
+    def _lacking(self, kind: str, problem: str, otherwise: str) -> AdapterBroken:
+        package = ", ".join(sorted(_package(point) for point in self._offered.get(kind, []))) or "this program"
+        return AdapterBroken(kind=kind, package=package, problem=problem, next=f"Ask a model of another provider, or {otherwise}.")
 
     async def ready(self, kind: str) -> None:
         """Wait until what the adapter needs is imported; done once, in a thread."""

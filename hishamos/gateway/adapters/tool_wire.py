@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from hishamos.gateway.adapters.file_wire import wire_content
 from hishamos.gateway.adapters.plug import CallPiece
 from hishamos.records.calls import Message
 from hishamos.records.tools import Tool, ToolCall
@@ -21,9 +22,9 @@ def wire_tools(tools: Sequence[Tool]) -> list[dict[str, Any]]:
     return [{"type": "function", "function": tool.model_dump(mode="json")} for tool in tools]
 
 
-def wire_message(message: Message, *, gemini: bool) -> dict[str, Any]:
-    """Return a message, with the tools that were called in it or the result that it is."""
-    told: dict[str, Any] = {"role": message.role, "content": message.content}
+def wire_message(message: Message, *, gemini: bool, files: Mapping[str, bytes]) -> dict[str, Any]:
+    """Return a message with its files, and with the tools that were called in it or the result that it is."""
+    told: dict[str, Any] = {"role": message.role, "content": wire_content(message.content, message.files, files)}
     if message.answers is not None:
         told["tool_call_id"] = _id(message.answers, gemini=gemini)
     if message.calls:
