@@ -15,8 +15,8 @@ from hishamos.gateway.costs import cost, estimate
 from hishamos.gateway.lengths import Length, counted_exactly, measure
 from hishamos.gateway.models import input_limit, other_use, without_tools
 from hishamos.gateway.prices import PriceBook
+from hishamos.gateway.readable import file_tokens, unreadable
 from hishamos.gateway.routes import Plan, Target
-from hishamos.gateway.sight import file_tokens, unreadable
 from hishamos.records.calls import ModelRequest, Usage
 from hishamos.records.record import now, usd
 

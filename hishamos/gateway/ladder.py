@@ -16,8 +16,8 @@ from hishamos.gateway.circuit import CircuitOpen, Circuits
 from hishamos.gateway.costs import estimate
 from hishamos.gateway.meter import Meter
 from hishamos.gateway.models import did_you_mean
+from hishamos.gateway.readable import file_tokens
 from hishamos.gateway.routes import Target
-from hishamos.gateway.sight import file_tokens
 from hishamos.gateway.standing import RECHECK_S, Standing
 from hishamos.gateway.trips import Ended, Rung, Tried, Trip, output_limit
 from hishamos.records.calls import CallStatus, Outcome

@@ -22,8 +22,8 @@ from hishamos.gateway.costs import bound, cost, estimate, input_bound
 from hishamos.gateway.handed_in import bytes_of
 from hishamos.gateway.models import did_you_mean
 from hishamos.gateway.prices import PriceBook
+from hishamos.gateway.readable import file_tokens
 from hishamos.gateway.routes import OFFLINE, Target
-from hishamos.gateway.sight import file_tokens
 from hishamos.gateway.tool_calls import Called, judged
 from hishamos.gateway.trips import Ended, Tried, Trip, failure, output_limit
 from hishamos.gateway.veil import Veil, unveiled, veiled

@@ -53,7 +53,7 @@ def files(tmp_path: Path) -> list[Attachment]:
 def ask(house: House, files: list[Attachment], *, text: str = "What is it?", key: str = "k", stream: bool = False, **changes: object) -> Outcome:
     message = Message(role="user", content=text, files=tuple(files))
     request = ModelRequest(**{"target": "default", "messages": (Message(role="system", content="Be brief."), message), **changes})
-    return house.gateway.submit(request, key=key, tags=Tags(), stream=stream).outcome.result(30)
+    return house.gateway.submit(request, key=key, tags=Tags(), stream=stream).outcome.result(120)
 
 
 @both
@@ -113,7 +113,7 @@ def test_the_reservation_is_above_the_bill(opened: Open, simulator: Simulator, t
         house.settings = house.settings.model_copy(update={"budgets": {"b": budget}})
         house.gateway.reconfigure(house.settings)
         request = ModelRequest(target="default", messages=(Message(role="user", content="What is it?", files=(photo,)),), max_output_tokens=5)
-        return house.gateway.submit(request, key=f"k{limit_nanos}", tags=Tags(run=f"r{limit_nanos}")).outcome.result(30)
+        return house.gateway.submit(request, key=f"k{limit_nanos}", tags=Tags(run=f"r{limit_nanos}")).outcome.result(120)
 
     bound = nanos(within(1).error.facts["bound_usd"])
     assert within(bound - 1).status is CallStatus.REFUSED

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hishamos.gateway.sight import DEAREST, file_tokens, unreadable
+from hishamos.gateway.readable import DEAREST, file_tokens, unreadable
 from hishamos.records.attachments import Attachment
 from hishamos.records.configuration import ProviderSettings
 
