@@ -6,6 +6,7 @@ server is the same typed error in the client (:func:`to_wire`, :func:`from_wire`
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
@@ -286,9 +287,14 @@ def _tree(cls: type[HishamosError]) -> dict[str, type[HishamosError]]:
     return found
 
 
+def sentences(text: str) -> str:
+    """Return put-together sentences with one mark at the end of each: what was put in may have brought its own."""
+    return re.sub(r"(?<=[?!…])\.(?=\s|$)|(?<=[^.]\.)\.(?=\s|$)", "", text).strip()
+
+
 def _message(cls: type[HishamosError], facts: dict[str, Any]) -> str:
     template = " ".join((cls.__doc__ or "").split())
     try:
-        return template.format(**facts).replace("?.", "?").strip()
+        return sentences(template.format(**facts))
     except (KeyError, IndexError, ValueError):
         return f"{cls.__name__}: {facts}"

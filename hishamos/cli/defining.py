@@ -12,7 +12,7 @@ import click
 
 from hishamos.cli.face import Face, FinishedWith, pass_face
 from hishamos.cli.verbs import Verb
-from hishamos.errors import InvalidInput
+from hishamos.errors import InvalidInput, sentences
 
 if TYPE_CHECKING:
     from hishamos.records.checks import CheckedDefinition, DefinitionKind, DefinitionText
@@ -106,7 +106,7 @@ def _short(path: Path) -> str:
 def _tell(face: Face, found: list[CheckedDefinition]) -> None:
     lines = []
     for one in found:
-        lines += [f"✕ {mistake.where}\n  {mistake.problem}. {mistake.next}" for mistake in one.mistakes]
+        lines += [f"✕ {mistake.where}\n  {sentences(f'{mistake.problem}. {mistake.next}')}" for mistake in one.mistakes]
     wrong, mistakes = sum(1 for one in found if one.mistakes), sum(len(one.mistakes) for one in found)
     if not found:
         lines.append("Nothing to check: there are no definitions here. Begin one: hishamos new workflow NAME")
