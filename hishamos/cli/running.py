@@ -129,15 +129,16 @@ def follow_verb(face: Face, *, run: str) -> None:
 
 @click.command("resume", cls=Verb)
 @click.argument("run")
+@click.option("--from", "from_step", metavar="STEP", help="Do this step and what comes after it again, though they have ended.")
 @wait_option
 @pass_face
-def resume_verb(face: Face, *, run: str, wait: bool) -> None:
+def resume_verb(face: Face, *, run: str, from_step: str | None, wait: bool) -> None:
     """Go on with a run that is paused, failed, cancelled or lost its server; finished steps are not repeated."""
     from hishamos.records.record import now
 
     with face.open() as workspace:
         since = now()
-        current = workspace.runs.resume(run)
+        current = workspace.runs.resume(run, from_step=from_step)
         if wait:
             current = watched(face, workspace, current, since=since)
         finish(face, workspace, current)

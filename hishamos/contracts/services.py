@@ -220,8 +220,12 @@ class Runs(Protocol):
         ...
 
     @verb("runs.write", kind="change")
-    def resume(self, run: str) -> Run:
-        """Go on with a paused, failed or cancelled run, or one whose server died; finished steps are not repeated."""
+    def resume(self, run: str, *, from_step: str | None = None) -> Run:
+        """Go on with a paused, failed or cancelled run, or one whose server died; finished steps are not repeated.
+
+        ``from_step``: do this step and what comes after it again in this run, though they have ended; what they ask is paid again. Raises
+        ``InvalidInput`` where that would do a map, loop, switch or child run again: for these there is :meth:`fork`.
+        """
         ...
 
     @verb("runs.write", kind="change")

@@ -16,6 +16,10 @@ Place = tuple[str | int, ...]
 GLOBALS = frozenset({"range", "dict", "namespace", "cycler", "joiner"})
 RUN = frozenset({"id", "name"})
 ROOTS = frozenset({"inputs", "steps", "run"})
+PIPED = {"len": "length", "str": "string", "sorted": "sort", "reversed": "reverse"} | {
+    name: name for name in ("int", "float", "abs", "round", "sum", "min", "max", "list")
+}
+"""What Python calls as a function and templates write as a filter."""
 
 
 class Sight:
@@ -41,7 +45,7 @@ class Sight:
         allowed = {*ROOTS, *self.names}
         found = []
         for name in sorted(meta.find_undeclared_variables(parsed) - GLOBALS - allowed):
-            hint = nearest_hint(name, sorted(allowed | {f"inputs.{one}" for one in self.workflow.inputs}))
+            hint = _hint(name, sorted(allowed | {f"inputs.{one}" for one in self.workflow.inputs}))
             found.append(Problem(place, f"{name!r} is not known here{hint}", f"Known: {', '.join(sorted(allowed))}.", _line(parsed, name)))
         for root, name, line in members(parsed):
             found += self._member(root, name, place, line)
@@ -73,7 +77,7 @@ def text_problems(text: str, place: Place, names: frozenset[str], where: str, kn
         yield Problem(place, _syntax(error), "Correct the template.", error.line)
         return
     for name in sorted(meta.find_undeclared_variables(parsed) - GLOBALS - names):
-        hint = nearest_hint(name, sorted(names))
+        hint = _hint(name, sorted(names))
         yield Problem(place, f"{name!r} is no parameter{hint}", f"{known_as}: {', '.join(sorted(names)) or 'none'}.", _line(parsed, name))
 
 
@@ -115,6 +119,10 @@ def templated(text: str) -> bool:
 def told(place: Place) -> str:
     """Return a place in words: ``steps[2].with.command``."""
     return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place).lstrip(".")
+
+
+def _hint(name: str, known: list[str]) -> str:
+    return f"; write it as a filter: VALUE | {PIPED[name]}" if name in PIPED else nearest_hint(name, known)
 
 
 def _syntax(error: TemplateFailed) -> str:

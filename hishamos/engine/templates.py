@@ -14,6 +14,8 @@ from hishamos.errors import TemplateFailed
 
 Scope = Mapping[str, Any]
 
+BRACES = "a condition is an expression without braces"
+
 _environment = Sandbox()
 
 
@@ -64,7 +66,6 @@ def tree(text: str, where: str, *, bare: bool = False) -> nodes.Template:
     """Parse a template (``bare``: an expression without braces) and return its syntax tree; raises :class:`TemplateFailed`."""
     try:
         if bare:
-            _refuse_braces(text)
             _expression(text)
             return _environment.parse("{{ " + text + " }}")
         _text(text)
@@ -99,8 +100,14 @@ def _lone(text: str) -> jinja2.Template | None:
 
 @functools.lru_cache(maxsize=2048)
 def _expression(text: str) -> jinja2.Template:
-    _refuse_braces(text)
-    body = _environment.parse("{{ " + text + " }}").body
+    if text.strip()[:2] in {"{{", "{%"}:
+        raise jinja2.TemplateSyntaxError(BRACES, 1)
+    try:
+        body = _environment.parse("{{ " + text + " }}").body
+    except jinja2.TemplateSyntaxError as error:
+        if "{{" in text or "{%" in text:
+            raise jinja2.TemplateSyntaxError(BRACES, error.lineno) from None
+        raise
     if len(body) != 1 or not isinstance(body[0], nodes.Output) or len(body[0].nodes) != 1:
         raise jinja2.TemplateSyntaxError("it is not one expression", 1)
     return _assigned(body[0].nodes[0])
@@ -111,11 +118,6 @@ def _assigned(expression: nodes.Expr) -> jinja2.Template:
     whole = nodes.Template([nodes.Assign(nodes.Name("result", "store"), expression, lineno=1)], lineno=1)
     whole.set_environment(_environment)
     return _environment.from_string(whole)
-
-
-def _refuse_braces(text: str) -> None:
-    if "{{" in text or "{%" in text or "}}" in text:
-        raise jinja2.TemplateSyntaxError("a condition is an expression without braces", 1)
 
 
 def _failed(error: Exception, text: str, where: str) -> TemplateFailed:

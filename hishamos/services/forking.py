@@ -51,6 +51,25 @@ def kept_rows(run: str, before: Pinned, now: Pinned, rows: Sequence[StepRow], ch
     return list(kept.values())
 
 
+def redone(run: str, pinned: Pinned, rows: Sequence[StepRow], from_step: str) -> list[str]:
+    """Return the steps that are done again when a run is resumed from one: it, and what comes after it, in order.
+
+    Raises :class:`UnknownName` for a step that there is not, :class:`InvalidInput` where a step with items or a run of its own would be done
+    again: what these have finished stays finished in their run.
+    """
+    steps, begun = {step.id: step for step in pinned.workflow.steps}, {row.path for row in rows}
+    if from_step not in steps:
+        raise UnknownName.among("step", from_step, list(steps), f"Steps: {', '.join(steps)}.")
+    order = TopologicalSorter({step.id: step.after for step in pinned.workflow.steps}).static_order()
+    found = [name for name in order if name == from_step or from_step in _before(name, steps)]
+    for name in found:
+        kind = steps[name].type
+        if name in begun and (step_type(kind).composite or kind == "workflow"):
+            what = f"resuming from {from_step!r} would do {name!r} again, a {kind}"
+            raise InvalidInput(what=what, where=f"resume of {run}", next=f"Do it in a run of its own: hishamos fork {run} --from {from_step}")
+    return found
+
+
 def _misfits(name: str, before: Pinned, now: Pinned, found: Mapping[str, StepRow], changed: set[str]) -> Iterator[str]:
     """Say why a step's old output can't be kept."""
     old, new, row = _step(before, name), _step(now, name), found.get(name)

@@ -20,7 +20,7 @@ from hishamos.records.calls import Attempt
 from hishamos.records.pictures import Ground, Picture, PictureFormat
 from hishamos.records.record import usd
 from hishamos.records.runs import EVENT_NAME, RUN_ENDED, Approval, Run, RunEvent, RunKind, RunState, Step, StepState
-from hishamos.services.forking import kept_rows
+from hishamos.services.forking import kept_rows, redone
 from hishamos.services.graphs import run_graph
 from hishamos.services.outlook import with_outlook
 from hishamos.services.service import Service, implements
@@ -124,10 +124,11 @@ class RunsService(Service):
         """See the contract."""
         return self._wish(run, "cancel")
 
-    def resume(self, run: str) -> Run:
+    def resume(self, run: str, *, from_step: str | None = None) -> Run:
         """See the contract. Raises ``RunHeld`` when somebody works on it, ``WrongState`` when there is nothing to resume."""
         identity, journal = self._id(run), self.machinery.journal
-        self.change("runs.resume", type(None), lambda transaction: journal.queue(transaction, identity, self.machinery.runner.owner))
+        again = [] if from_step is None else redone(identity, *journal.to_fork(identity)[:2], from_step)
+        self.change("runs.resume", type(None), lambda transaction: journal.queue(transaction, identity, self.machinery.runner.owner, again=again))
         self.machinery.dispatcher.dispatch(identity)
         return self.get(identity)
 

@@ -37,6 +37,7 @@ from hishamos.store.history import RunHistory, event_of, run_of
 from hishamos.store.journal_columns import json_text, parsed, row_columns, step_columns, step_row
 from hishamos.store.line import Line, deadline, deaths_by
 from hishamos.store.new_keys import unless_known
+from hishamos.store.reopening import reopened
 from hishamos.store.statements import statements
 from hishamos.store.waiting_runs import RESUMABLE, WaitingRuns
 from hishamos.store.watchers import Watchers
@@ -268,8 +269,10 @@ class StoreJournal(WaitingRuns, Line):
         self._settle(transaction, run, target, moment)
         return False
 
-    def queue(self, transaction: Transaction, run: str, owner: str) -> None:
+    def queue(self, transaction: Transaction, run: str, owner: str, *, again: Sequence[str] = ()) -> None:
         """Queue a run again that is paused, failed, cancelled, or was left running by a dead owner.
+
+        ``again``: steps that are then done anew though they have ended, those without items, the first of them first.
 
         Raises ``RunHeld`` when it is queued or being worked on, ``WrongState`` when it succeeded or waits for a person.
         """
@@ -283,13 +286,18 @@ class StoreJournal(WaitingRuns, Line):
         if state not in RESUMABLE | {RunState.RUNNING}:
             following = f"Decide: hishamos approve {run} STEP" if state == RunState.WAITING else f"See: hishamos show {run}"
             raise WrongState(run=run, state=state.value, verb="resume", needed="paused, failed or cancelled", next=following)
-        undone = [row["state"] for row in transaction.fetch(SQL["top_steps"], {"run": run}) if row["path"].endswith(UNDO)] if state in RUN_ENDED else []
-        if undone and STEP_ENDED.issuperset(undone):
+        compensated = state in RUN_ENDED or bool(again)
+        undone = [row["state"] for row in transaction.fetch(SQL["top_steps"], {"run": run}) if row["path"].endswith(UNDO)] if compensated else []
+        if undone and (again or STEP_ENDED.issuperset(undone)):
             told, following = f"{state.value}, and what had succeeded was compensated", f"Start it anew: hishamos run {found['name']}"
             raise WrongState(run=run, state=told, verb="resume", needed="paused, failed or cancelled, and not compensated", next=following)
         if found["deadline_s"] is not None and state in RUN_ENDED:  # who resumes it gives it as long once more
             transaction.execute(SQL["set_deadline"], {"run": run, "deadline_at": deadline(moment, found["deadline_s"])})
         self._settle(transaction, run, RunState.QUEUED, moment)
+        if again:
+            rows = [step_row(row) for row in transaction.fetch(SQL["rows_to_fork"], {"run": run}) if row["path"] in again]
+            self._write_steps(transaction, run, reopened(rows, again[0], moment))
+            self._record(transaction, run, [EventDraft("note", "again", moment, again[0], f"done again, and after it: {', '.join(again[1:]) or 'nothing'}")])
 
     def decide(self, transaction: Transaction, run: str, path: str, decided: Decided) -> bool:
         """Store a person's decision on a waiting step. Returns whether the run was queued, else its runner has to be told."""

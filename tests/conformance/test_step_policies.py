@@ -155,3 +155,34 @@ def test_a_compensation_goes_on_where_its_process_died(bench, ending):
     run = bench.get(identity)
     assert run.error.facts["compensated"] == ["c", "b", "a"]
     assert (run.state, run.error.type) == (ending, "RunFailed" if ending == "failed" else "RunCancelled")
+
+
+def test_steps_done_again_from_one_of_them_are_new_attempts_in_one_commit(bench):
+    steps = [python("a"), python("b", after=["a"]), {"id": "ok", "type": "approval", "after": ["b"], "with": {"message": "?"}}, python("c", after=["ok"])]
+    identity = bench.insert(steps)
+    assert bench.work(identity).state is RunState.WAITING
+    bench.wish(identity, "pause")
+    bench.store.transaction(lambda transaction: bench.journal.queue(transaction, identity, "nobody", again=["b", "ok", "c"]))
+    assert bench.states(identity) == {"a": "succeeded", "b": "pending", "ok": "pending"}
+    assert bench.work(identity).state is RunState.WAITING
+    assert {path: step.attempt for path, step in bench.steps(identity).items()} == {"a": 1, "b": 2, "ok": 2}
+    bench.decide(identity, "ok")
+    assert bench.work(identity).state is RunState.SUCCEEDED
+    assert (bench.get(identity).steps_done, bench.get(identity).steps_total) == (4, 4)
+
+
+def test_a_wait_for_approval_survives_two_restarts_and_repeats_nothing(bench):
+    steps = [python("a", value="a"), {"id": "ok", "type": "approval", "after": ["a"], "with": {"message": "?"}}, python("b", value="b", after=["ok"])]
+    identity = bench.insert(steps)
+    first = bench.process()
+    first.begin(identity).result(30)
+    for _ in range(2):
+        die(first)
+        first = bench.process()
+        first.recover(lambda run, runner=first: runner.begin(run))
+        assert bench.get(identity).state is RunState.WAITING
+    assert step_functions.calls == ["a"]
+    bench.decide(identity, "ok")
+    assert bench.work(identity, first).state is RunState.SUCCEEDED
+    assert step_functions.calls == ["a", "b"]
+    assert {step.attempt for step in bench.steps(identity).values()} == {1}

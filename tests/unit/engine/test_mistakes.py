@@ -84,6 +84,10 @@ WORKFLOWS = {
         "unexpected",
     ),
     "an unknown filter": (steps("- id: b", "  type: approval", "  with:", "    #!", "    message: '{{ 5 | sqare }}'"), "No filter named 'sqare'"),
+    "a function of Python": (
+        steps("- id: b", "  type: wait", "  after: [a]", "  #!", "  when: len(steps.a.output) > 2", "  with: {seconds: 1}"),
+        "write it as a filter: VALUE | length",
+    ),
     "an unknown command": (steps("- id: b", "  type: command", "  with:", "    #!", "    command: ekho"), "did you mean 'echo'"),
     "an unknown parameter": (steps("- id: b", "  type: command", "  with:", "    command: echo", "    inputs:", "      text: x", "      #!", "      txet: y"), "no parameter 'txet'"),
     "a parameter left out": (steps("- id: b", "  type: command", "  with:", "    command: echo", "    #!", "    inputs: {}"), "needs the parameter 'text'"),
