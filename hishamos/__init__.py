@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from hishamos.opening import open as open  # noqa: A004 - the public verb is hishamos.open
     from hishamos.opening import sample as sample
     from hishamos.proof.proving import prove as prove
+    from hishamos.records.callbacks import step as step
     from hishamos.records.definitions import AgentDefinition as Agent
     from hishamos.records.definitions import CommandDefinition as Command
     from hishamos.records.definitions import WorkflowDefinition as Workflow
@@ -33,11 +34,12 @@ _FACE = {
     "open": ("hishamos.opening", "open"),
     "prove": ("hishamos.proof.proving", "prove"),
     "sample": ("hishamos.opening", "sample"),
+    "step": ("hishamos.records.callbacks", "step"),
     "tool": ("hishamos.records.tools", "tool"),
     "workflow": ("hishamos.flows.flow", "workflow"),
 }
 
-__all__ = ["Agent", "Command", "HishamosError", "Workflow", "Workspace", "errors", "open", "prove", "sample", "tool", "workflow"]
+__all__ = ["Agent", "Command", "HishamosError", "Workflow", "Workspace", "errors", "open", "prove", "sample", "step", "tool", "workflow"]
 
 
 def __getattr__(name: str) -> Any:

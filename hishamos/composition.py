@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from hishamos.contracts.journal import InLine
+from hishamos.callbacks import with_functions
 from hishamos.contracts.services import CONTRACTS
 from hishamos.contracts.shapes import as_model, as_schema
 from hishamos.contracts.verbs import Verb, verbs
@@ -30,6 +31,7 @@ from hishamos.gateway.destinations import lent
 from hishamos.gateway.gateway import Gateway
 from hishamos.gateway.shared_state import SharedState
 from hishamos.kernels.code_pool import CodePool
+from hishamos.kernels.desks import Desks
 from hishamos.kernels.execution import NotebookExecutor
 from hishamos.kernels.programs import Programs
 from hishamos.records.actors import Actor
@@ -42,6 +44,7 @@ from hishamos.services.budgets import BudgetsService
 from hishamos.services.catalog import Catalog
 from hishamos.services.commands import CommandsService
 from hishamos.services.definitions import DefinitionsService
+from hishamos.services.functions import FunctionsService
 from hishamos.services.health import HealthService
 from hishamos.services.issues import IssuesService
 from hishamos.services.ledger import LedgerService
@@ -68,6 +71,8 @@ from hishamos.store.work import StoreWork
 from hishamos.store.workforce import BEAT_S, Workforce
 from hishamos.workspace import Workspace, bind, with_files
 
+PIPED = "hishamos.remote.piped:workspace"
+"""What makes the workspace in a child process; by name, for nothing of it is loaded here."""
 OWNER = Actor(name="owner")
 DRAIN_S = 10.0
 log = logging.getLogger(__name__)
@@ -91,6 +96,7 @@ SERVICES: dict[str, type[Service]] = {
     "providers": ProvidersService,
     "health": HealthService,
     "queries": SqlService,
+    "functions": FunctionsService,
 }
 
 
@@ -186,6 +192,7 @@ class Composed:
         self.notebooks.close()
         self.programs.close()
         self.code.close()
+        self.machinery.desks.close()
         self.machinery.runner.drain(DRAIN_S)
         self.machinery.dispatcher.close()
         self.machinery.runner.close()
@@ -229,7 +236,8 @@ def _assemble(root: Path, settings: SettingsSource, keys: Keys, connector: Any, 
     journal = StoreJournal(connector)
     holder: list[Machinery] = []
     notebooks, programs = NotebookExecutor(root), Programs()
-    code = CodePool(root, lambda: settings().workspace.step_memory_mb, "hishamos.remote.piped:workspace")
+    code = CodePool(root, lambda: settings().workspace.step_memory_mb, PIPED)
+    desks = Desks()
 
     def workspace_for(run: Run, path: str) -> Workspace:
         return _acting(holder[0], run, path)
@@ -242,7 +250,7 @@ def _assemble(root: Path, settings: SettingsSource, keys: Keys, connector: Any, 
         settings=lambda: settings().workspace,
         workspace_for=workspace_for,
         notebook=notebooks.execute,
-        outside=Outside(settings, partial(lent, keys=keys.resolve), programs.prepare, code.prepare),
+        outside=Outside(settings, partial(lent, keys=keys.resolve), programs.prepare, code.prepare, desks.prepare),
     )
     gateway.owner = runner.owner
     runner.works = worker or not scaled
@@ -261,6 +269,7 @@ def _assemble(root: Path, settings: SettingsSource, keys: Keys, connector: Any, 
         runner=runner,
         dispatcher=dispatcher,
         workforce=Workforce(connector),
+        desks=desks,
         catalog=Catalog(root),
         server=lambda: None,
         schema_version=version,
@@ -319,7 +328,9 @@ class _Local:
         arguments = dict(bound.arguments)
         arguments.pop("self")
         arguments, shape = as_schema(verb, with_files(self._workspace, verb, arguments))
-        return as_model(bind(self._workspace, getattr(self._service, verb.name)(**arguments)), shape)
+        arguments, desk = with_functions(self._workspace, verb, arguments)
+        answer = bind(self._workspace, getattr(self._service, verb.name)(**arguments))
+        return as_model(answer if desk is None else desk.serve(answer), shape)
 
 
 def _acting(machinery: Machinery, run: Run, path: str) -> Workspace:

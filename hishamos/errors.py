@@ -150,6 +150,10 @@ class RunHeld(RunError):
     """Run {run} is already being worked on by {holder}. Follow it instead: hishamos follow {run}"""
 
 
+class NeedsKernel(RunError):
+    """{workflow} calls functions of a notebook or script, {names}: {problem}. {next}"""
+
+
 class LeaseLost(RunError):
     """Another process took over run {run} (lease {held}, now {current}); this one has stopped writing to it."""
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from hishamos.contracts.agents import Agents
 from hishamos.contracts.definitions import DefinitionsService
+from hishamos.contracts.functions import Functions
 from hishamos.contracts.money import Audit, Budgets, LedgerService
 from hishamos.contracts.schedules import Schedules
 from hishamos.contracts.services import (
@@ -90,6 +91,7 @@ class Workspace:
     providers: Providers
     health: HealthService
     queries: Sql
+    functions: Functions
     frame_map: FrameMap
     closer: Callable[[], None]
     watch: Watch = field(default=plain_watch)

@@ -74,6 +74,7 @@ def _run_parts(run: Run, steps: list[Step], calls: list[Any], results: list[Any]
                 ("Run", run.id),
                 (run.kind.value.capitalize(), f"{run.name}@{run.version[:12]}"),
                 ("State", run_state(run)),
+                ("Where", "kernel: it calls functions of the notebook or script that started it" if run.where == "kernel" else None),
                 ("Error", run.error.message if run.error else None),
                 ("Spend", spend(run.cost_nanos, run.unpriced, offline=run.offline)),
                 ("Answers", state("offline") if run.offline else None),

@@ -32,8 +32,10 @@ def state(word: str) -> Text:
 
 
 def run_state(run: Run) -> str:
-    """Return a run's state as sign and words; one that waits says for what."""
+    """Return a run's state as sign and words; one that waits says for what, one that paused by itself says why."""
     label = state_label(run.state)
+    if run.state == "paused" and run.waiting_for:
+        return f"{label}: {run.waiting_for}"
     return f"{label.partition(' ')[0]} waiting for {run.waiting_for}" if run.state == "waiting" and run.waiting_for else label
 
 

@@ -30,11 +30,12 @@ class CodeCall:
 
 @dataclass(frozen=True, slots=True)
 class CodeEnd:
-    """How a call ended: with what the function returned, with an error, or ``stopped`` by us."""
+    """How a call ended: with what the function returned, with an error, ``stopped`` by us, or not begun: ``parked`` says why nobody can make it."""
 
     value: Any = None
     error: HishamosError | None = None
     stopped: bool = False
+    parked: str | None = None
 
 
 class PreparedCode(Protocol):
@@ -54,4 +55,12 @@ class PrepareCode(Protocol):
 
     def __call__(self, call: CodeCall, workspace: Callable[[], Any]) -> PreparedCode:
         """Return a call. ``workspace``: makes the run's workspace, for a function that wants one."""
+        ...
+
+
+class PrepareCallBack(Protocol):
+    """Prepares calls in the process that registered a function (``hishamos.kernels``)."""
+
+    def __call__(self, run: str, desk: str, call: CodeCall, workspace: Callable[[], Any]) -> PreparedCode:
+        """Return a call. ``desk``: where the run was started."""
         ...

@@ -21,6 +21,14 @@ UNDO = "/compensate"
 """What the path of a compensation has after that of its step."""
 
 
+class KernelUse(Record):
+    """The functions of a notebook or script that a run calls back, and where it was started."""
+
+    desk: str
+    sources: dict[str, str]
+    """Hash of the source by name."""
+
+
 class Pinned(Record):
     """The definitions that a run started with. Editing them later does not change the run."""
 
@@ -29,6 +37,8 @@ class Pinned(Record):
     agents: dict[str, AgentDefinition] = {}
     workflows: dict[str, WorkflowDefinition] = {}
     """Those that steps start as runs of their own; what these name stands beside them."""
+    kernel: KernelUse | None = None
+    """What it calls back, if anything: then it runs where it was started."""
 
 
 class ChildOf(Record):

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from hishamos.contracts.agents import Agents
 from hishamos.contracts.definitions import DefinitionsService
+from hishamos.contracts.functions import Functions
 from hishamos.contracts.money import Audit, Budgets, LedgerService
 from hishamos.contracts.schedules import Schedules
 from hishamos.contracts.shapes import Shape
 from hishamos.contracts.verbs import verb
+from hishamos.records.callbacks import Offer
 from hishamos.records.calls import Attempt, CommandResult
 from hishamos.records.definitions import CommandDefinition, WorkflowDefinition
 from hishamos.records.pictures import Ground, Picture, PictureFormat
@@ -120,6 +122,7 @@ class Workflows(Protocol):
         budget_usd: str | None = None,
         priority: int = 5,
         deadline_s: float | None = None,
+        functions: Offer | None = None,
     ) -> Run:
         """Start a run and return at once; ``run.wait()`` or ``ws.runs.follow(run.id)`` next.
 
@@ -128,6 +131,8 @@ class Workflows(Protocol):
         ``model`` overrides what the definitions say; ``budget_usd``: a hard limit on this run, a decimal string. ``priority``: 0 to 9; of the runs
         that wait for a place those of a higher one are taken first, and among equals the users take turns. ``deadline_s``: how many seconds it may
         take from now, waiting included, instead of what the workflow says; then it fails, as a step's failure would have it.
+        ``functions``: those that ``@hishamos.step`` registered in this process; the client fills it in. Raises :class:`NeedsKernel` where the
+        workflow names others.
         """
         ...
 
@@ -220,11 +225,13 @@ class Runs(Protocol):
         ...
 
     @verb("runs.write", kind="change")
-    def resume(self, run: str, *, from_step: str | None = None) -> Run:
+    def resume(self, run: str, *, from_step: str | None = None, accept_changes: bool = False, functions: Offer | None = None) -> Run:
         """Go on with a paused, failed or cancelled run, or one whose server died; finished steps are not repeated.
 
         ``from_step``: do this step and what comes after it again in this run, though they have ended; what they ask is paid again. Raises
-        ``InvalidInput`` where that would do a map, loop, switch or child run again: for these there is :meth:`fork`.
+        ``InvalidInput`` where that would do a map, loop, switch or child run again: for these there is :meth:`fork`. A run that calls functions of a notebook goes on only where functions of
+        the same names and source are registered, with ``accept_changes`` also where their source has changed; raises :class:`NeedsKernel`
+        elsewhere. ``functions``: the client fills it in.
         """
         ...
 
@@ -234,7 +241,7 @@ class Runs(Protocol):
         ...
 
     @verb("runs.write", kind="change")
-    def fork(self, run: str, from_step: str, changes: Mapping[str, Any] | None = None) -> Run:
+    def fork(self, run: str, from_step: str, changes: Mapping[str, Any] | None = None, *, functions: Offer | None = None) -> Run:
         """Start a new run that goes on from a step with what the old run's earlier steps gave; these are neither done nor paid again.
 
         ``changes``: any of ``inputs`` (values by name, the others stay), ``model`` (a model, route or policy), ``budget_usd`` (each run's own), and
@@ -428,5 +435,6 @@ CONTRACTS: dict[str, type] = {
     "providers": Providers,
     "health": HealthService,
     "queries": Sql,
+    "functions": Functions,
 }
 """Every service by the name it has on the workspace."""

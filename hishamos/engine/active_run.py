@@ -18,7 +18,7 @@ from hishamos.engine.overdue import Deadline, dies_of_undoing, why_over
 from hishamos.engine.rows import RowBook, book_of
 from hishamos.engine.scribe import Scribe
 from hishamos.engine.setbacks import Setbacks
-from hishamos.engine.steptype import Children, Done, Interrupted, Result, Skipped, Waiting
+from hishamos.engine.steptype import Children, Done, Interrupted, Parked, Result, Skipped, Waiting
 from hishamos.engine.templates import condition
 from hishamos.engine.time_limits import Limits
 from hishamos.engine.tools import Tools
@@ -41,6 +41,8 @@ class Execution:
         self._todo: deque[tuple[Node, int]] = deque()
         self._undo: Undoing | None = None
         self._wish: str | None = claim.signals.wish
+        self._parked: str | None = None
+        """Why a step had the run pause."""
         self._book: RowBook | None = None
         self._scribe = Scribe(tools, claim.lease, self._graph, claim.signals.decisions, post=self.post, heard=self._heard, ended=self._told)
         self._holding = Holding(tools, self._scribe, post=self.post, go=self._go)
@@ -128,8 +130,7 @@ class Execution:
         elif self._graph.complete:
             self._finish()
         elif self._wish is not None:
-            state = RunState.QUEUED if self._wish == "leave" else RunState.PAUSED
-            self._scribe.conclude(RunChange(state, moment))
+            self._scribe.conclude(self._halted(self._wish))
         elif self._holding.told and not self._holding.at_work:
             self._scribe.conclude(RunChange(RunState.WAITING, moment, waiting_for=self._holding.told))
 
@@ -154,9 +155,14 @@ class Execution:
         if node is None:
             self._scribe.conclude(RunChange(undo.state, moment, error=undo.error(), finished_at=moment))
         elif self._wish is not None:
-            self._scribe.conclude(RunChange(RunState.QUEUED if self._wish == "leave" else RunState.PAUSED, moment))
+            self._scribe.conclude(self._halted(self._wish))
         else:
             self._scribe.after_commit(lambda: self._go([node]))
+
+    def _halted(self, wish: str) -> RunChange:
+        """Return the change with which the run stops for a while: for the next process, or until it is resumed."""
+        moment = self._tools.clock()
+        return RunChange(RunState.QUEUED, moment) if wish == "leave" else RunChange(RunState.PAUSED, moment, waiting_for=self._parked)
 
     def _late(self, reason: HishamosError) -> None:
         if self._undo is None:
@@ -181,7 +187,9 @@ class Execution:
             return
         try:
             result = self._prepared(node) or node.kind.run(self._context(node), node.inputs)
-        except Interrupted:
+        except Interrupted as interrupted:
+            if isinstance(interrupted, Parked) and self._wish is None:
+                self._wish, self._parked = "pause", interrupted.reason
             return
         except Exception as error:  # noqa: BLE001 - whatever a step raises is its failure
             self._setbacks.fail(node, error)

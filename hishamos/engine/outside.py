@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from hishamos.contracts.code import CodeCall, PrepareCode
+from hishamos.contracts.code import CodeCall, PrepareCallBack, PrepareCode
 from hishamos.contracts.programs import PreparePrograms
 from hishamos.errors import InvalidInput, NotOnList
 from hishamos.records.configuration import AllowSettings, Settings, is_local, origin
@@ -22,16 +22,23 @@ def no_code(call: CodeCall, workspace: Callable[[], Any]) -> Any:  # noqa: ARG00
     raise InvalidInput(what=f"no child processes are at hand, and {call.function} needs one", where=call.step, next="Run it in a workspace.")
 
 
+def nobody(run: str, desk: str, call: CodeCall, workspace: Callable[[], Any]) -> Any:  # noqa: ARG001 - nothing is called
+    """Refuse to call a function back."""
+    return no_code(call, workspace)
+
+
 @dataclass(frozen=True)
 class Outside:
     """The port to what lies outside. ``settings``: those in force. ``variable``: a variable's value, None without one; raises where it is withheld.
-    ``program``: prepares a program; ``code``: a call of a function that is not the library's.
+    ``program``: prepares a program; ``code``: a call of a function that is not the library's; ``call_back``: of one in the process that started
+    the run.
     """
 
     settings: Callable[[], Settings]
     variable: Callable[[str], str | None]
     program: PreparePrograms
     code: PrepareCode = no_code
+    call_back: PrepareCallBack = nobody
 
     @property
     def allow(self) -> AllowSettings:

@@ -149,6 +149,14 @@ class Interrupted(Exception):
     """Raised by a step whose work was ended because the process leaves: the step did not end, and is entered anew in the next one."""
 
 
+class Parked(Interrupted):
+    """Raised by a step that can't go on until somebody comes: the run pauses, and says why."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
 class ExecuteNotebook(Protocol):
     """Executes a notebook in a process of its own (``hishamos.kernels``)."""
 

@@ -33,6 +33,8 @@ def run_card(run: Run, steps: Sequence[Step] = (), spend: pandas.DataFrame | Non
     if not run.ended and run.steps_total:
         body += markup.progress(run.steps_done, run.steps_total, run.progress)
         body += f'<div style="opacity:.8">{markup.text(outlook(run.progress, run.left_s, run.left_nanos))}</div>'
+    if run.where == "kernel":
+        body += "<div>where: kernel</div>"
     if run.waiting_for:
         body += f"<div>{markup.text(run.waiting_for)}</div>"
     if graph is not None:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from hishamos.dispatch.dispatcher import Dispatcher
     from hishamos.engine.runner import Runner
     from hishamos.gateway.gateway import Gateway
+    from hishamos.kernels.desks import Desks
     from hishamos.records.actors import Actor
     from hishamos.services.catalog import Catalog
     from hishamos.services.service import ActingRun
@@ -42,6 +43,8 @@ class Machinery:
     models: ModelGateway
     """The same gateway, as the port that callers need."""
     runner: Runner
+    desks: Desks
+    """Where runs call functions of notebooks and scripts back."""
     dispatcher: Dispatcher
     """Who works on runs: this process where it is the only one, else the workers."""
     workforce: Workforce

@@ -16,6 +16,7 @@ from hishamos.contracts.services import Decision, Runs
 from hishamos.engine.inputs import file_facts, validated
 from hishamos.engine.timers import Timer
 from hishamos.errors import InvalidInput, UnknownName, nearest_hint
+from hishamos.records.callbacks import Offer
 from hishamos.records.calls import Attempt
 from hishamos.records.pictures import Ground, Picture, PictureFormat
 from hishamos.records.record import usd
@@ -23,6 +24,7 @@ from hishamos.records.runs import EVENT_NAME, RUN_ENDED, Approval, Run, RunEvent
 from hishamos.services.forking import kept_rows, redone
 from hishamos.services.graphs import run_graph
 from hishamos.services.outlook import with_outlook
+from hishamos.services.kernel_functions import bound, checked_again
 from hishamos.services.service import Service, implements
 from hishamos.services.starting import start_run
 from hishamos.store.progress import children
@@ -124,15 +126,20 @@ class RunsService(Service):
         """See the contract."""
         return self._wish(run, "cancel")
 
-    def resume(self, run: str, *, from_step: str | None = None) -> Run:
+    def resume(self, run: str, *, from_step: str | None = None, accept_changes: bool = False, functions: Offer | None = None) -> Run:
         """See the contract. Raises ``RunHeld`` when somebody works on it, ``WrongState`` when there is nothing to resume."""
         identity, journal = self._id(run), self.machinery.journal
+        desk = checked_again(identity, journal.history.pinned(identity), functions, accept_changes=accept_changes)
         again = [] if from_step is None else redone(identity, *journal.to_fork(identity)[:2], from_step)
         self.change("runs.resume", type(None), lambda transaction: journal.queue(transaction, identity, self.machinery.runner.owner, again=again))
-        self.machinery.dispatcher.dispatch(identity)
+        if desk is None:
+            self.machinery.dispatcher.dispatch(identity)
+        else:
+            self.machinery.desks.seat(identity, desk)
+            self.machinery.runner.begin(identity)
         return self.get(identity)
 
-    def fork(self, run: str, from_step: str, changes: Mapping[str, Any] | None = None) -> Run:
+    def fork(self, run: str, from_step: str, changes: Mapping[str, Any] | None = None, *, functions: Offer | None = None) -> Run:
         """See the contract."""
         wanted = dict(changes or {})
         for name in wanted:
@@ -144,7 +151,7 @@ class RunsService(Service):
                 what=f"a {old.kind.value} has no steps to go on from", where=f"fork of {old.id}", next="Start it again: finished rows are reused."
             )
         before, rows, files = self.machinery.journal.to_fork(old.id)
-        now = self._pinned(old, before, wanted.get("definition"))
+        now = bound(self._pinned(old, before, wanted.get("definition")), functions)
         declared = now.workflow.inputs
         given = {name: value for name, value in old.inputs.items() if name in declared} | dict(wanted.get("inputs") or {})
         values = validated(declared, given, f"workflow {old.name}", self.root)

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from hishamos.contracts.journal import MapOptions, Pinned, StepRow
 from hishamos.engine.inputs import file_facts, validated
 from hishamos.errors import InvalidInput
 from hishamos.records.actors import Actor
+from hishamos.records.callbacks import Offer
 from hishamos.records.definitions import WorkflowDefinition
 from hishamos.records.record import nanos, new_id, now
 from hishamos.records.runs import Run, RunKind, RunState
+from hishamos.services.kernel_functions import bound
 from hishamos.services.service import Service, acting_run
 
 if TYPE_CHECKING:
@@ -72,6 +74,7 @@ def start_run(
         budget_nanos=budget_nanos(budget_usd),
         leaves=len(rows) or len(workflow.steps),
         priority=priority,
+        where="kernel" if kept.kernel else "server",
     )
 
     def insert(transaction: Transaction) -> Run:
@@ -81,7 +84,7 @@ def start_run(
         )
 
     made = service.change(verb, Run, insert)
-    if acting:  # the step that starts it may wait for it: it is worked on beside that step's run
+    if acting or kept.kernel:  # the step that starts it may wait for it, or its notebook asks this process for what to call
         machinery.runner.begin(made.id)
     else:
         machinery.dispatcher.dispatch(made.id)
@@ -101,6 +104,7 @@ def drafted(
     budget_nanos: int | None = None,
     leaves: int | None = None,
     priority: int = NORMAL,
+    where: Literal["server", "kernel"] = "server",
 ) -> Run:
     """Return a queued run that nothing has been done for yet; started by a step of a run, it belongs to that run's project."""
     acting = acting_run.get()
@@ -113,6 +117,7 @@ def drafted(
         inputs=dict(inputs),
         model=model,
         project=acting.project_for(project) if acting else project,
+        where=where,
         user_name=actor.name,
         key_prefix=actor.key_prefix,
         steps_total=leaves or len(workflow.steps),
@@ -141,10 +146,11 @@ def prepared(
     pinned: Pinned | None = None,
     model: str | None = None,
     project: str | None = None,
+    functions: Offer | None = None,
 ) -> Prepared:
-    """Look at everything that a start may be refused for; raises: unknown parameter, wrong value, unknown model, no provider."""
+    """Look at everything that a start may be refused for; raises: unknown parameter, wrong value, unknown model, no provider, no such function."""
     values = validated(workflow.inputs, inputs or {}, f"workflow {workflow.name}", machinery.root)
-    pinned = pinned or machinery.catalog.pin(workflow)
+    pinned = bound(pinned or machinery.catalog.pin(workflow), functions)
     route = machinery.settings().workspace.route
     targets = {one.model or route for one in pinned.commands.values()} | {one.model or route for one in pinned.agents.values()}
     for target in sorted(targets) if model is None else [model]:

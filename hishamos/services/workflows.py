@@ -9,6 +9,7 @@ from typing import Any
 from hishamos.charts.pictures import graph_picture
 from hishamos.contracts.journal import Pinned
 from hishamos.contracts.services import Workflows
+from hishamos.records.callbacks import Offer
 from hishamos.records.definitions import WorkflowDefinition
 from hishamos.records.pictures import Ground, Picture, PictureFormat
 from hishamos.records.runs import Run
@@ -40,10 +41,11 @@ class WorkflowsService(Service):
         budget_usd: str | None = None,
         priority: int = NORMAL,
         deadline_s: float | None = None,
+        functions: Offer | None = None,
     ) -> Run:
         """See the contract. Raises before anything is stored: unknown name or parameter, wrong value, unknown model, no provider."""
         workflow, pinned = self._pinned(name)
-        ready = prepared(self.machinery, workflow, inputs, pinned=pinned, model=model, project=project)
+        ready = prepared(self.machinery, workflow, inputs, pinned=pinned, model=model, project=project, functions=functions)
         return start_run(
             self,
             ready.workflow,
