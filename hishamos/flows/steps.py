@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, Generic, Literal, TypedDict, TypeVar, Unpack
 
 from hishamos.flows.expressions import Expression, bare, filled
+from hishamos.records.callbacks import MARK
 from hishamos.records.definitions import Goto, Retry
 
 M = TypeVar("M")
@@ -243,7 +244,7 @@ class Steps(Generic[M]):
 
 def named(function: Callable[..., Any]) -> str:
     """Return the name by which a step calls a function: what it was registered as, else where it stands."""
-    registered = getattr(function, "__hishamos_step__", None)
+    registered = getattr(function, MARK, None)
     return registered if isinstance(registered, str) else f"{function.__module__}:{function.__qualname__}"
 
 

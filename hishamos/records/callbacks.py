@@ -12,6 +12,8 @@ from hishamos.records.record import Record
 F = TypeVar("F", bound=Callable[..., Any])
 KERNEL = "kernel:"
 """What stands before a function's name in a definition when it runs where the run was started."""
+MARK = "__hishamos_step__"
+"""Where a function keeps how a definition names it."""
 registered: dict[str, Callable[..., Any]] = {}
 """The functions of this process that :func:`step` marked, by name; the latest one of a name wins."""
 
@@ -24,6 +26,8 @@ def step(function: F) -> F:
     workspace. In ``steps/*.py`` the mark changes nothing: what stands there runs in the server's child processes.
     """
     registered[function.__name__] = function
+    own = (function.__module__ or "").startswith("steps.")
+    setattr(function, MARK, f"{function.__module__}:{function.__qualname__}" if own else f"{KERNEL}{function.__name__}")
     return function
 
 

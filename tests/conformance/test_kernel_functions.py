@@ -69,6 +69,19 @@ def test_a_function_of_this_process_is_called_here_and_the_run_says_so(ws):
     assert double(1) == 2
 
 
+def test_the_builder_takes_the_function_itself(ws):
+    @hishamos.step
+    def double(number):
+        return number * 2
+
+    flow = hishamos.workflow("doubled", "Doubles.")
+    number = flow.input("number", "integer")
+    flow.python("twice", function=double, arguments={"number": number})
+    made = flow.definition()
+    assert made.steps[0].with_["function"] == "kernel:double"
+    assert ws.workflows.start(made, {"number": 4}).wait(60).state is RunState.SUCCEEDED
+
+
 def test_many_calls_and_what_they_raise(ws):
     @hishamos.step
     def square(n):
