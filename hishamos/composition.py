@@ -15,8 +15,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from hishamos.contracts.journal import InLine
 from hishamos.callbacks import with_functions
+from hishamos.contracts.journal import InLine
 from hishamos.contracts.services import CONTRACTS
 from hishamos.contracts.shapes import as_model, as_schema
 from hishamos.contracts.verbs import Verb, verbs

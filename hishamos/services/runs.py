@@ -23,8 +23,8 @@ from hishamos.records.record import usd
 from hishamos.records.runs import EVENT_NAME, RUN_ENDED, Approval, Run, RunEvent, RunKind, RunState, Step, StepState
 from hishamos.services.forking import kept_rows, redone
 from hishamos.services.graphs import run_graph
-from hishamos.services.outlook import with_outlook
 from hishamos.services.kernel_functions import bound, checked_again
+from hishamos.services.outlook import with_outlook
 from hishamos.services.service import Service, implements
 from hishamos.services.starting import start_run
 from hishamos.store.progress import children
