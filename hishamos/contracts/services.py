@@ -229,9 +229,9 @@ class Runs(Protocol):
         """Go on with a paused, failed or cancelled run, or one whose server died; finished steps are not repeated.
 
         ``from_step``: do this step and what comes after it again in this run, though they have ended; what they ask is paid again. Raises
-        ``InvalidInput`` where that would do a map, loop, switch or child run again: for these there is :meth:`fork`. A run that calls functions of a notebook goes on only where functions of
-        the same names and source are registered, with ``accept_changes`` also where their source has changed; raises :class:`NeedsKernel`
-        elsewhere. ``functions``: the client fills it in.
+        ``InvalidInput`` where that would do a map, loop, switch or child run again: for these there is :meth:`fork`. A run that calls
+        functions of a notebook goes on only where functions of the same names and source are registered, with ``accept_changes`` also where
+        their source has changed; raises ``NeedsKernel`` elsewhere. ``functions``: the client fills it in.
         """
         ...
 
