@@ -43,6 +43,7 @@ from hishamos.services.batch import BatchService
 from hishamos.services.budgets import BudgetsService
 from hishamos.services.catalog import Catalog
 from hishamos.services.commands import CommandsService
+from hishamos.services.conversations import ConversationsService
 from hishamos.services.definitions import DefinitionsService
 from hishamos.services.functions import FunctionsService
 from hishamos.services.health import HealthService
@@ -82,6 +83,7 @@ WORK = TASK
 SERVICES: dict[str, type[Service]] = {
     "commands": CommandsService,
     "agents": AgentsService,
+    "conversations": ConversationsService,
     "workflows": WorkflowsService,
     "definitions": DefinitionsService,
     "runs": RunsService,

@@ -74,6 +74,10 @@ class StaleWrite(HishamosError):
     """{kind} {name} was changed meanwhile (you have version {yours}, it is now {current}). Read it again, then repeat the change."""
 
 
+class ConversationBusy(HishamosError):
+    """In conversation {conversation} message {number} still waits for its answer. Say yours when that has come: hishamos chats {conversation}"""
+
+
 class StoreError(HishamosError):
     """The store failed: {problem} ({where}). {next}"""
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from hishamos.contracts.agents import Agents
+from hishamos.contracts.conversations import Conversations
 from hishamos.contracts.definitions import DefinitionsService
 from hishamos.contracts.functions import Functions
 from hishamos.contracts.money import Audit, Budgets, LedgerService
@@ -27,6 +28,7 @@ from hishamos.contracts.services import (
 )
 from hishamos.contracts.verbs import Verb
 from hishamos.flows.flow import Flow
+from hishamos.records.conversations import Conversation
 from hishamos.records.invoices import InvoiceText
 from hishamos.records.runs import Run
 from hishamos.text.files import absolute, read_text
@@ -77,6 +79,7 @@ class Workspace:
     """The workspace's folder, absolute."""
     commands: Commands
     agents: Agents
+    conversations: Conversations
     workflows: Workflows
     definitions: DefinitionsService
     runs: Runs
@@ -150,8 +153,10 @@ class Workspace:
 
 
 def bind(workspace: Workspace, answer: Any) -> Any:
-    """Let the runs in an answer wait through the workspace's watch: a card in a notebook, nothing elsewhere."""
+    """Let the runs in an answer wait through the workspace's watch (a card in a notebook, nothing elsewhere), and conversations speak through it."""
     for run in answer if isinstance(answer, list) else [answer]:
+        if isinstance(run, Conversation):
+            run.bound_to(lambda: workspace.conversations)
         if isinstance(run, Run):
             run._waiter = lambda identity, timeout_s: workspace.watch(workspace, identity, timeout_s)
     return answer

@@ -14,6 +14,7 @@ from hishamos.cli.verbs import Verb
 
 if TYPE_CHECKING:
     from hishamos.records.calls import CommandResult
+    from hishamos.workspace import Workspace
 
 
 @click.command("ask", cls=Verb)
@@ -23,14 +24,22 @@ if TYPE_CHECKING:
 @click.option("--project", metavar="KEY", help="The project that the call belongs to.")
 @click.option("--key", metavar="TEXT", help="Names this task: asked again under the same key, it goes on or is found, and is not paid again.")
 @click.option("--file", "files", multiple=True, metavar="FILE", help="An image, PDF or text that goes with the task; any number of times.")
+@click.option("--conversation", metavar="ID", help="Say it in this conversation, which the agent remembers; see: hishamos chats.")
 @pass_face
-def ask_verb(face: Face, *, agent: str, text: str, model: str | None, project: str | None, key: str | None, files: tuple[str, ...]) -> None:
+def ask_verb(
+    face: Face, *, agent: str, text: str, model: str | None, project: str | None, key: str | None, files: tuple[str, ...], conversation: str | None
+) -> None:
     """Give an agent one task. TEXT - reads the task from standard input. On a terminal the answer is shown as it comes. Ctrl-C cancels the task."""
     from hishamos.cli.listening import listen, streams
     from hishamos.cli.watching import waiting
 
     task = sys.stdin.read() if text == "-" else text
     with face.open() as workspace:
+        if conversation is not None:
+            if key is not None or project is not None or files:
+                raise click.UsageError("A message has its conversation's project and an id of its own, and takes no files: leave --key, --project, --file out.")
+            say(face, workspace, conversation, task, agent=agent, model=model)
+            return
         found = [find_file(file, workspace.root, "--file") for file in files]
         if streams(face):
             answer = listen(face, workspace.agents.stream(agent, task, model=model, project=project, key=key, files=found))
@@ -39,6 +48,26 @@ def ask_verb(face: Face, *, agent: str, text: str, model: str | None, project: s
         with waiting(face, f"{agent} is working"):
             answer = workspace.agents.ask(agent, task, model=model, project=project, key=key, files=found)
         show_answer(face, answer)
+
+
+def say(face: Face, workspace: Workspace, conversation: str, text: str, *, agent: str, model: str | None) -> None:
+    """Say one thing and show the answer; sent again once, under the same id, where the connection was lost."""
+    from hishamos.cli.listening import listen, streams
+    from hishamos.cli.watching import waiting
+    from hishamos.errors import ConnectionLost
+    from hishamos.records.record import new_id
+
+    message = new_id(20)
+    if streams(face):
+        try:
+            answer = listen(face, workspace.conversations.stream(conversation, text, model=model, message=message, agent=agent))
+        except ConnectionLost:
+            answer = listen(face, workspace.conversations.stream(conversation, text, model=model, message=message, agent=agent))
+        show_answer(face, answer, shown=isinstance(answer.output, str))
+        return
+    with waiting(face, f"{agent} is working"):
+        answer = workspace.conversations.say(conversation, text, model=model, message=message, agent=agent)
+    show_answer(face, answer)
 
 
 @click.command("command", cls=Verb)

@@ -36,6 +36,7 @@ SECTIONS: dict[str, dict[str, Line]] = {
     "Work": {
         "run": Line("running", "Start a workflow and watch it."),
         "ask": Line("asking", "Give an agent one task."),
+        "chat": Line("talking", "Talk with an agent that remembers."),
         "pick": Line("picking", "Say which agent fits a task best, and why."),
         "command": Line("asking", "Run a command once."),
         "map": Line("mapping", "Run a command on each row of a CSV file."),
@@ -56,6 +57,7 @@ SECTIONS: dict[str, dict[str, Line]] = {
     "Look": {
         "commands": Line("catalogue", "List commands, or show one."),
         "agents": Line("catalogue", "List agents, or show one."),
+        "chats": Line("talking", "List conversations with agents, show or delete one."),
         "workflows": Line("catalogue", "List workflows, or show one."),
         "results": Line("catalogue", "List results, or show one."),
         "projects": Line("catalogue", "List projects."),

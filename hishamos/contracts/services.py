@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from hishamos.contracts.agents import Agents
+from hishamos.contracts.conversations import Conversations
 from hishamos.contracts.definitions import DefinitionsService
 from hishamos.contracts.functions import Functions
 from hishamos.contracts.money import Audit, Budgets, LedgerService
@@ -421,6 +422,7 @@ class Sql(Protocol):
 CONTRACTS: dict[str, type] = {
     "commands": Commands,
     "agents": Agents,
+    "conversations": Conversations,
     "workflows": Workflows,
     "definitions": DefinitionsService,
     "runs": Runs,

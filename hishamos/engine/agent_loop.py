@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 from hishamos.engine.conversation import REPAIR, agent_request, command_request, converse, failure_of
 from hishamos.engine.inputs import validated
+from hishamos.engine.remembering import Past, recalled
 from hishamos.engine.schemas import read_answer
 from hishamos.engine.steptype import Answer, Definitions, Done, Waiting
 from hishamos.engine.toolbox import Ability, abilities, call_function, is_refusal, refused, told
@@ -79,6 +80,8 @@ class Task:
     """A model, route or policy, before the agent's own."""
     files: tuple[Attachment, ...] = ()
     """What goes with the task."""
+    past: Past | None = None
+    """The conversation that it goes on with."""
 
 
 def work(task: Task, library: Definitions, desk: Desk) -> Done | Waiting:
@@ -106,7 +109,10 @@ class _Loop:
     def run(self) -> Done | Waiting:
         agent, limits = self.task.agent, self.task.agent.limits
         can = abilities(agent, self.library)
-        request = self._request(can)
+        past = self._past()
+        if isinstance(past, Waiting):
+            return past
+        request = self._request(can, past)
         repair: tuple[Message, ...] = ()
         invalid = 0
         for turn in range(limits.turns):
@@ -139,10 +145,19 @@ class _Loop:
             repair = (Message(role="assistant", content=outcome.text), Message(role="user", content=REPAIR.format(problem=problem)))
         raise _stopped(agent, "turns")
 
-    def _request(self, can: dict[str, Ability]) -> ModelRequest:
+    def _past(self) -> tuple[Message, ...] | Waiting:
+        task = self.task
+        if task.past is None:
+            return ()
+        return recalled(task.past, lambda place, request: self._ask(place, request, None, task.agent.name), self.desk.target(task.model, task.agent.model))
+
+    def _request(self, can: dict[str, Ability], past: tuple[Message, ...]) -> ModelRequest:
         task = self.task
         target = self.desk.target(task.model, task.agent.model)
         request = agent_request(task.agent, task.text, task.data, task.output, target, task.files)
+        if past:
+            system, *rest = request.messages
+            request = request.model_copy(update={"messages": (system, *past, *rest)})
         if not can:
             return request
         system, *rest = request.messages

@@ -21,6 +21,7 @@ from hishamos.gateway.circuit import Breaker, Circuits
 from hishamos.gateway.handed_in import with_texts
 from hishamos.gateway.ladder import Fallback, Limits, Retry
 from hishamos.gateway.meter import Meter, answered
+from hishamos.gateway.models import input_limit
 from hishamos.gateway.pending import SharedCall
 from hishamos.gateway.prices import PriceBook, bundled
 from hishamos.gateway.probing import ollama_nearby, probe
@@ -129,6 +130,11 @@ class Gateway:
     def check(self, target: str) -> None:
         """See the contract."""
         routes.plan(target, self._settings(), self._keys)
+
+    def room(self, target: str) -> int | None:
+        """Return the fewest input tokens that any model of ``target`` takes; None where nobody says. Raises as :meth:`check`."""
+        found = routes.plan(target, self._settings(), self._keys).targets
+        return min((limit for one in found if (limit := input_limit(one.model, one.provider)) is not None), default=None)
 
     def targets(self) -> Sequence[str]:
         """See the contract."""

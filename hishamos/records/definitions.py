@@ -107,6 +107,15 @@ class AgentLimits(Record):
     seconds: float = Field(300, gt=0, allow_inf_nan=False)
 
 
+class AgentMemory(Record):
+    """What an agent is given of a conversation's earlier messages."""
+
+    window: int = Field(8_000, ge=0, le=1_000_000)
+    """Tokens of earlier messages that are sent with each new one, estimated at four bytes each; half of the model's own limit at most."""
+    summary: bool = False
+    """Whether a model sums up what does not fit (a call, and paid); else it is left out, and the agent is told so."""
+
+
 class AgentDefinition(Definition):
     """Who works: a purpose, instructions, abilities."""
 
@@ -117,6 +126,7 @@ class AgentDefinition(Definition):
     tools: tuple[str, ...] = ()
     output: dict[str, Any] | None = None
     limits: AgentLimits = AgentLimits()
+    memory: AgentMemory = AgentMemory()
 
 
 class Retry(Record):

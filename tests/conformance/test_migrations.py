@@ -24,6 +24,7 @@ ONE_ROW = {
     5: "insert into ledger_calls (id, key, request_hash, target, owner, opened_at) values ('kept', 'k', 'h', 't', 'o', current_timestamp)",
     6: "insert into cache_entries (key, attempt_id, made_at) values ('kept', 'a', current_timestamp)",
     7: "insert into audit_entries (id, request_id, actor, action, subject, happened_at) values ('kept', 'r', 'o', 'a', 's', current_timestamp)",
+    10: "insert into conversations (id, agent, title, user_name, summed_up, created_at) values ('kept', 'a', 't', 'u', 0, current_timestamp)",
     4: "insert into requests (id, verb, answer, made_at) values ('kept', 'v', 'a', current_timestamp)",
     8: "insert into schedule_times (schedule_id, due_at, outcome, note, decided_at) values ('kept', current_timestamp, 'o', 'n', current_timestamp)",
     9: "insert into worker_places (owner, kind, host, pid, places, started_at, seen_at) values ('kept', 'k', 'h', 1, 1, current_timestamp, current_timestamp)",
@@ -38,6 +39,7 @@ KEPT = {
     7: "audit_entries where id",
     8: "schedule_times where schedule_id",
     9: "worker_places where owner",
+    10: "conversations where id",
 }
 
 

@@ -311,3 +311,20 @@ def test_pick_says_who_fits_and_why(terminal):
     assert "hishamos ask coding TEXT" in shown.stderr
     refused = terminal.type("pick", "Check", "--weight", "fast")
     assert (refused.returncode, "is no weight" in refused.stderr) == (2, True)
+
+
+def test_a_chat_goes_on_where_it_was(terminal):
+    done = terminal.type("chat", "research", "--json", *OFFLINE, stdin="The export closes the app.\n\nThe import works. What is broken?\n")
+    assert done.returncode == 0, done.stderr
+    answers = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [(answer["agent"], answer["model"], answer["cost_nanos"]) for answer in answers] == [("research", "offline/extractive", 0)] * 2
+    (talk,) = terminal.json("chats")
+    assert (talk["agent"], talk["messages"]) == ("research", 2)
+    asked = terminal.json("ask", "research", "And what works?", "--conversation", talk["id"][:6].lower())
+    assert asked["model"] == "offline/extractive"
+    said = terminal.json("chats", talk["id"])
+    assert [(one["number"], one["state"]) for one in said] == [(1, "answered"), (2, "answered"), (3, "answered")]
+    assert "you: And what works?" in terminal.type("chats", talk["id"]).stdout
+    assert "is with research, not with legal" in terminal.type("ask", "legal", "Hm?", "--conversation", talk["id"]).stderr
+    assert terminal.json("chats", talk["id"], "--delete") == {"deleted": talk["id"]}
+    assert terminal.json("chats") == []

@@ -55,6 +55,8 @@ class Entry:
     max_tokens: int | None
     said: str = ""
     """The beginning of what the user said last."""
+    messages: list[dict[str, Any]] = field(default_factory=list)
+    """All that was said, where the format lists it under that name."""
     offered: list[str] = field(default_factory=list)
     results: list[str] = field(default_factory=list)
     """What the tools of this conversation gave so far."""
@@ -435,6 +437,7 @@ class Server:
         key = _key(headers)
         entry = Entry(len(self.book.entries), dialect.name, model, marker(message), key, time.time(), stream, limit)
         entry.said = message[:2000]
+        entry.messages = body.get("messages", [])
         entry.offered, entry.results = dialect.tools(body)
         files = [(media, base64.b64decode(data, validate=True)) for media, data in dialect.files(body)]
         entry.files = [{"media": media, "sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)} for media, data in files]
