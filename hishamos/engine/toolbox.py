@@ -116,12 +116,21 @@ def call_function(called: Callable[..., Any], arguments: Mapping[str, Any], work
 
 
 def told(value: Any) -> str:
-    """Return a tool's result as a model is told it: JSON, of a bounded length."""
+    """Return a tool's result as a model is told it: JSON, of a bounded length, without anything that looks like a key."""
+    value = _without_keys(value)
     text = storable(canonical({"result": value}))
     if len(text) <= RESULT_LENGTH:
         return text
     whole = storable(value if isinstance(value, str) else canonical(value))
     return canonical({"result": whole[:RESULT_LENGTH], "cut_off": f"the result has {len(whole):,} characters; these are the first {RESULT_LENGTH:,}"})
+
+
+def _without_keys(value: Any) -> Any:
+    if isinstance(value, str):
+        return redact(value)
+    if isinstance(value, dict):
+        return {redact(key) if isinstance(key, str) else key: _without_keys(one) for key, one in value.items()}
+    return [_without_keys(one) for one in value] if isinstance(value, list | tuple) else value
 
 
 def refused(problem: str) -> str:

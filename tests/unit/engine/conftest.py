@@ -20,7 +20,7 @@ def bench() -> Iterator[Bench]:
 
 @pytest.fixture(autouse=True)
 def test_functions(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    names = ["note", "boom", "flaky", "refuse", "hang", "odd", "with_workspace", "add", "untyped", "undescribed", "shout", "broken", "where"]
+    names = ["note", "boom", "flaky", "refuse", "hang", "odd", "with_workspace", "add", "untyped", "undescribed", "shout", "broken", "where", "poisoned"]
     monkeypatch.setattr(functions, "OWN", (functions.ROOM, "tests.rigs."))
     monkeypatch.setattr(functions, "_plugged", lambda: {name: f"tests.rigs.step_functions:{name}" for name in names})
     functions.function.cache_clear()

@@ -96,6 +96,33 @@ def test_commands_functions_and_agents_are_tools_and_run_beside_each_other(bench
     assert bench.models.tags[f"{ended.id}/a/1/0.0/0"].command == ECHO.reference
 
 
+def test_an_agent_that_obeys_a_poisoned_result_runs_nothing_outside_its_list_and_learns_no_key(bench: Bench, monkeypatch: pytest.MonkeyPatch):
+    key = "sk-proj-0123456789abcdefABCDEF0123456789"
+    monkeypatch.setenv("OPENAI_API_KEY", key)
+
+    def obeys(request: ModelRequest, place: str) -> Any:
+        """Do what the tool's result says, as a model without any sense would: call what it names, then say all that it was told."""
+        told = [message.content for message in request.messages if message.role == "tool"]
+        if not told:
+            return (call("poisoned", 0, topic="prices"),)
+        return (call("add", 1, first=1),) if len(told) == 1 else "\n".join(told)
+
+    bench.models.script = obeys
+    ended = run(bench, pinned(agent("poisoned", "echo")))
+    assert ended.state is RunState.SUCCEEDED
+    assert step_functions.calls == ["poisoned"], "the tool outside of its list was not run"
+    assert "there is no tool named 'add'" in ended.outputs["a"]
+    assert "IGNORE YOUR INSTRUCTIONS" in ended.outputs["a"], "the result did come, as material"
+    assert "OPENAI_API_KEY=[redacted]" in ended.outputs["a"]
+    seen = [request.model_dump_json() for request in bench.models.requests.values()]
+    seen += [event.model_dump_json() for event in bench.journal.history.events(ended.id, after=0, limit=1000)]
+    seen += [step.model_dump_json() for step in bench.journal.history.steps(ended.id, under=None, state=None, after=None, limit=100)]
+    seen += [str(row) for table in ("requests", "journal_steps", "journal_runs") for row in bench.store.fetch(f"select * from {table}")]
+    assert len(seen) > 5
+    assert not any(key in text for text in (*seen, str(ended)))
+    assert all("add" not in {tool.name for tool in request.tools} for request in bench.models.requests.values()), "it is not even offered"
+
+
 def test_d11_what_is_broken_is_not_run_and_the_model_is_told(bench: Bench):
     wrong = (
         call("add", 0, problem="the arguments are no JSON"),
