@@ -1,4 +1,4 @@
-"""The functions that ``@hishamos.step`` registered in this process, called here for the runs that were started here."""
+"""Functions of this process that are called here for runs that were started here (``@hishamos.step``) and agents that were asked here."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import inspect
 import threading
 import time
 import traceback
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -27,33 +28,54 @@ AGAIN_S = 0.2
 TRIES = 10
 
 
-def with_functions(workspace: Workspace, verb: Verb, arguments: dict[str, Any]) -> tuple[dict[str, Any], Desk | None]:
-    """Return a verb's arguments with what this process offers to the run that it begins, and the desk at which that run's calls are made."""
-    if (verb.service, verb.name) not in OFFERED or not registered or arguments.get("functions") is not None:
-        return arguments, None
-    desk = Desk(workspace)
-    return {**arguments, "functions": desk.offer}, desk
+def called(workspace: Workspace, verb: Verb, arguments: dict[str, Any], call: Callable[[dict[str, Any]], Any]) -> Any:
+    """Return what a verb's ``call`` gives; it is told what this process offers to the run that it begins, or to the agent that it asks."""
+    if (verb.service, verb.name) in OFFERED and registered and arguments.get("functions") is None:
+        desk = Desk(workspace, dict(registered))
+        run = call({**arguments, "functions": desk.offer()})
+        if run.where == "kernel":
+            desk.open(run.id)
+        return run
+    tools = arguments.get("tools")
+    if (verb.service, verb.name) != ("agents", "ask") or not tools or isinstance(tools, Offer):
+        return call(arguments)
+    desk = Desk(workspace, {tool.__name__: tool for tool in tools})
+    offer = desk.tools()
+    desk.open(None)
+    try:
+        return call({**arguments, "tools": offer})
+    finally:
+        workspace.functions.leave(offer.desk)
 
 
 class Desk:
-    """Calls the functions for one run."""
+    """Calls functions for one run, or for one question to an agent."""
 
-    def __init__(self, workspace: Workspace) -> None:
-        self._workspace = workspace
-        self._functions = dict(registered)
-        self.offer = Offer(desk=new_id(20), functions=tuple(offered(name, function) for name, function in self._functions.items()))
+    def __init__(self, workspace: Workspace, functions: Mapping[str, Callable[..., Any]]) -> None:
+        self._workspace, self._functions = workspace, functions
+        self._name = new_id(20)
+        self._of_agent = False
 
-    def serve(self, run: Any) -> Any:
-        """Begin to make a run's calls, if it has any to make; returns the run."""
-        if run.where == "kernel":
-            threading.Thread(target=self._serve, args=(run.id,), name=f"functions of {run.id}", daemon=True).start()
-        return run
+    def offer(self) -> Offer:
+        """Return the functions as they are offered to a run."""
+        return Offer(desk=self._name, functions=tuple(offered(name, function) for name, function in self._functions.items()))
 
-    def _serve(self, run: str) -> None:
+    def tools(self) -> Offer:
+        """Return the functions as models are told of them; raises :class:`InvalidInput` for one that can't be a tool."""
+        from hishamos.engine.toolbox import described
+
+        self._of_agent = True
+        return Offer(desk=self._name, tools=tuple(described(function) for function in self._functions.values()))
+
+    def open(self, run: str | None) -> None:
+        """Begin to make the calls, in threads, until there are no more."""
+        threading.Thread(target=self._serve, args=(run,), name="functions", daemon=True).start()
+
+    def _serve(self, run: str | None) -> None:
         with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="function") as pool:
             for _ in range(TRIES):
                 try:
-                    for call in self._workspace.functions.calls(self.offer.desk, run=run):
+                    for call in self._workspace.functions.calls(self._name, run=run):
                         pool.submit(self._make, call)
                     return
                 except ServerError:  # it left or was killed: the run goes on with the next one
@@ -68,6 +90,10 @@ class Desk:
     def _end(self, call: CallBack) -> CalledBack:
         function = self._functions[call.function]
         try:
+            if self._of_agent:
+                from hishamos.engine.toolbox import call_function
+
+                return CalledBack(value=call_function(function, call.arguments, lambda: self._run_workspace(call), call.function))
             given = {"ws": self._run_workspace(call)} if "ws" in inspect.signature(function).parameters else {}
             return CalledBack(value=plain_data(function(**call.arguments, **given)))
         except HishamosError as error:

@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from hishamos.callbacks import with_functions
+from hishamos.callbacks import called
 from hishamos.contracts.journal import InLine
 from hishamos.contracts.services import CONTRACTS
 from hishamos.contracts.shapes import as_model, as_schema
@@ -330,9 +330,11 @@ class _Local:
         arguments = dict(bound.arguments)
         arguments.pop("self")
         arguments, shape = as_schema(verb, with_files(self._workspace, verb, arguments))
-        arguments, desk = with_functions(self._workspace, verb, arguments)
-        answer = bind(self._workspace, getattr(self._service, verb.name)(**arguments))
-        return as_model(answer if desk is None else desk.serve(answer), shape)
+
+        def call(given: dict[str, Any]) -> Any:
+            return as_model(bind(self._workspace, getattr(self._service, verb.name)(**given)), shape)
+
+        return called(self._workspace, verb, arguments, call)
 
 
 def _acting(machinery: Machinery, run: Run, path: str) -> Workspace:

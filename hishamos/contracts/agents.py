@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from builtins import list as List  # noqa: N812 - every contract has a verb named list
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 from hishamos.contracts.shapes import Shape
 from hishamos.contracts.verbs import verb
+from hishamos.records.callbacks import Offer
 from hishamos.records.calls import CommandResult
 from hishamos.records.definitions import AgentDefinition
 from hishamos.records.picking import Pick, TrackRecord
@@ -60,11 +61,13 @@ class Agents(Protocol):
         project: str | None = None,
         output: Shape | None = None,
         files: Sequence[str | Path] = (),
+        tools: Offer | Sequence[Callable[..., Any]] | None = None,
     ) -> CommandResult:
         """Give an agent one task and return its answer. ``data`` is plain data, shown to the agent as JSON.
 
         ``files``: paths of images, PDFs and texts that go with the task.
         ``output``: the answer's shape instead of the agent's own: a JSON Schema, or a pydantic model whose instance is then the output.
+        ``tools``: functions of yours that the agent may use beside its own tools; they are called in your process, while you wait.
         The tools that the agent used are in the answer's ``tools``; they act as the caller. Raises :class:`AgentStopped` when one of the agent's
         limits ends it, and what :meth:`Commands.run` raises.
         """

@@ -13,8 +13,13 @@ class Functions(Protocol):
     """``ws.functions``: functions of the caller's own process (``@hishamos.step``). The client asks here by itself; nobody else needs to."""
 
     @verb("runs.write", kind="stream")
-    def calls(self, desk: str, *, run: str) -> Iterator[CallBack]:
-        """Give the calls that a run asks of the process at ``desk`` until the run has ended or is paused. Who stops reading has left."""
+    def calls(self, desk: str, *, run: str | None = None) -> Iterator[CallBack]:
+        """Give the calls that are made at ``desk`` until ``run`` has ended or is paused, or the desk is left. Who stops reading has left."""
+        ...
+
+    @verb("runs.write")
+    def leave(self, desk: str) -> None:
+        """End the calls of a desk for good."""
         ...
 
     @verb("runs.write")

@@ -17,7 +17,7 @@ from hishamos.engine.inputs import validated
 from hishamos.engine.remembering import Past, recalled
 from hishamos.engine.schemas import read_answer
 from hishamos.engine.steptype import Answer, Definitions, Done, Waiting
-from hishamos.engine.toolbox import Ability, abilities, call_function, is_refusal, refused, told
+from hishamos.engine.toolbox import Ability, Elsewhere, abilities, call_function, is_refusal, refused, told
 from hishamos.errors import (
     AgentStopped,
     BudgetRefused,
@@ -82,6 +82,8 @@ class Task:
     """What goes with the task."""
     past: Past | None = None
     """The conversation that it goes on with."""
+    tools: tuple[Ability, ...] = ()
+    """What it may use beside the agent's own."""
 
 
 def work(task: Task, library: Definitions, desk: Desk) -> Done | Waiting:
@@ -108,7 +110,7 @@ class _Loop:
 
     def run(self) -> Done | Waiting:
         agent, limits = self.task.agent, self.task.agent.limits
-        can = abilities(agent, self.library)
+        can = abilities(agent, self.library, self.task.tools)
         past = self._past()
         if isinstance(past, Waiting):
             return past
@@ -243,7 +245,7 @@ class _Loop:
         return Done(data, model=last.model, not_judged=last.not_judged, reused=reused, calls=calls, tools=tuple(self.used))
 
 
-def _function(called: Callable[..., Any], given: dict[str, Any], name: str, workspace: Callable[[], Any]) -> str:
+def _function(called: Elsewhere | Callable[..., Any], given: dict[str, Any], name: str, workspace: Callable[[], Any]) -> str:
     try:
         return told(call_function(called, given, workspace, name))
     except FINAL:

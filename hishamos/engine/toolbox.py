@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -46,7 +46,14 @@ class Ability:
     """One tool of an agent: what a model is told of it, and what it stands for."""
 
     tool: Tool
-    does: CommandDefinition | AgentDefinition | Callable[..., Any]
+    does: CommandDefinition | AgentDefinition | Elsewhere | Callable[..., Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """A tool whose function stands in another process. ``call``: makes a call there, given the arguments and what makes the tool's workspace."""
+
+    call: Callable[[Mapping[str, Any], Callable[[], Any]], Any]
 
 
 class PinnedLibrary:
@@ -68,11 +75,10 @@ class PinnedLibrary:
         return self._pinned.agents[name]
 
 
-def abilities(agent: AgentDefinition, library: Definitions) -> dict[str, Ability]:
-    """Return an agent's tools by the names that a model knows them by; raises ``UnknownName`` or ``InvalidInput`` for one that can't be used."""
+def abilities(agent: AgentDefinition, library: Definitions, more: Sequence[Ability] = ()) -> dict[str, Ability]:
+    """Return an agent's tools, and ``more``, by the names that a model knows them by; raises ``UnknownName`` or ``InvalidInput`` for one that can't be used."""
     found: dict[str, Ability] = {}
-    for reference in agent.tools:
-        ability = _ability(reference, _found(reference, library))
+    for ability in (*(_ability(reference, _found(reference, library)) for reference in agent.tools), *more):
         if ability.tool.name in found:
             raise InvalidInput(what=f"two tools are named {ability.tool.name!r}", where=f"agent {agent.name}, tools", next="Leave one out.")
         found[ability.tool.name] = ability
@@ -103,8 +109,15 @@ def named_by(agent: AgentDefinition, library: Definitions) -> Iterator[CommandDe
             yield ability.does
 
 
-def call_function(called: Callable[..., Any], arguments: Mapping[str, Any], workspace: Callable[[], Any], name: str) -> Any:
+def described(function: Callable[..., Any]) -> Tool:
+    """Return what a model is told of a function; raises :class:`InvalidInput` for one that can't be a tool."""
+    return _ability(function.__name__, function).tool
+
+
+def call_function(called: Elsewhere | Callable[..., Any], arguments: Mapping[str, Any], workspace: Callable[[], Any], name: str) -> Any:
     """Call a tool's function with arguments that a model wrote; raises :class:`InvalidInput` for those that its types refuse, and what it raises."""
+    if isinstance(called, Elsewhere):
+        return called.call(arguments, workspace)
     try:
         given = _arguments(called).model_validate(arguments)
     except ValidationError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import threading
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, InvalidStateError
 from typing import Any
@@ -27,6 +28,8 @@ class Desks:
         self._news = threading.Condition(self._lock)
         self._open: dict[str, Feed[CallBack]] = {}
         self._left: set[str] = set()
+        self._ended: deque[str] = deque(maxlen=1000)
+        """The last ones: a client may come to its desk when that is over already."""
         self._of_run: dict[str, str] = {}
         self._calls: dict[str, DeskCall] = {}
         self._closed = False
@@ -40,7 +43,7 @@ class Desks:
         """Return the calls that are made at a desk; closing the feed leaves it."""
         feed = Feed[CallBack]()
         with self._news:
-            if self._closed:
+            if self._closed or desk in self._ended:
                 feed.end()
                 return feed
             self._open[desk] = feed
@@ -49,12 +52,14 @@ class Desks:
         feed.on_close(lambda _: self._leave(desk, feed))
         return feed
 
-    def over(self, run: str, desk: str) -> None:
-        """End a desk whose run has ended or is paused."""
-        with self._lock:
+    def over(self, desk: str, run: str | None = None) -> None:
+        """End a desk for good: its ``run`` has ended or is paused, or its agent has answered."""
+        with self._news:
+            self._ended.append(desk)
             feed = self._open.pop(desk, None)
-            if self._of_run.get(run) == desk:
+            if run is not None and self._of_run.get(run) == desk:
                 del self._of_run[run]
+            self._news.notify_all()
         if feed is not None:
             feed.end()
 

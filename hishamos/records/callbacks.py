@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from hishamos.records.record import Record
+from hishamos.records.tools import Tool
 
 F = TypeVar("F", bound=Callable[..., Any])
 KERNEL = "kernel:"
@@ -53,10 +54,12 @@ class OfferedFunction(Record):
 
 
 class Offer(Record):
-    """What a process offers to a run; ``desk``: the name under which it fetches what is asked of it."""
+    """What a process offers to a run, or to an agent; ``desk``: the name under which it fetches what is asked of it."""
 
     desk: str
-    functions: tuple[OfferedFunction, ...]
+    functions: tuple[OfferedFunction, ...] = ()
+    tools: tuple[Tool, ...] = ()
+    """Functions as models are told of them."""
 
 
 class CallBack(Record):

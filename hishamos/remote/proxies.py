@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
-from hishamos.callbacks import with_functions
+from hishamos.callbacks import called
 from hishamos.contracts.services import CONTRACTS
 from hishamos.contracts.shapes import as_model, as_schema
 from hishamos.contracts.verbs import Verb, verbs
@@ -78,9 +78,11 @@ def _method(verb: Verb) -> Callable[..., Any]:
         arguments, shape = as_schema(verb, with_files(workspace, verb, arguments))
         if verb.kind == "stream":
             return self._requests.stream(verb, arguments)
-        arguments, desk = with_functions(workspace, verb, arguments)
-        answer = bind(workspace, self._requests.call(verb, arguments))
-        return as_model(answer if desk is None else desk.serve(answer), shape)
+
+        def sent(given: dict[str, Any]) -> Any:
+            return as_model(bind(workspace, self._requests.call(verb, given)), shape)
+
+        return called(workspace, verb, arguments, sent)
 
     call.__name__ = verb.name
     call.__qualname__ = f"{verb.service}.{verb.name}"

@@ -13,11 +13,13 @@ from hishamos.contracts.feeds import Feed
 from hishamos.engine.agent_loop import Task
 from hishamos.engine.attaching import task_files
 from hishamos.errors import InvalidInput
+from hishamos.records.callbacks import Offer
 from hishamos.records.calls import CommandResult
 from hishamos.records.definitions import AgentDefinition
 from hishamos.records.picking import Pick, TrackRecord
 from hishamos.records.record import now
 from hishamos.records.turns import AgentEvent
+from hishamos.services.kernel_functions import offered_tools
 from hishamos.services.picking import pick, weights_of
 from hishamos.services.questions import give, streamed
 from hishamos.services.saving import save
@@ -67,9 +69,10 @@ class AgentsService(Service):
         project: str | None = None,
         output: dict[str, Any] | None = None,
         files: Sequence[str] = (),
+        tools: Offer | None = None,
     ) -> CommandResult:
         """See the contract."""
-        return self.ask_later(name, task, data=data, model=model, key=key, project=project, output=output, files=files).result()
+        return self.ask_later(name, task, data=data, model=model, key=key, project=project, output=output, files=files, tools=tools).result()
 
     def ask_later(
         self,
@@ -82,10 +85,12 @@ class AgentsService(Service):
         project: str | None = None,
         output: dict[str, Any] | None = None,
         files: Sequence[str] = (),
+        tools: Offer | None = None,
     ) -> Future[CommandResult]:
         """The answer of :meth:`ask`, at once as a future; cancelling it cancels the call."""
         agent = self.get(name)
-        return give(self, Task(agent, task, data, output, model, task_files(files, self.root, name)), key=key, project=project)
+        more = offered_tools(self.machinery.desks, tools)
+        return give(self, Task(agent, task, data, output, model, task_files(files, self.root, name), tools=more), key=key, project=project)
 
     def stream(
         self,

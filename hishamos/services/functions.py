@@ -18,18 +18,24 @@ OVER = RUN_ENDED | {RunState.PAUSED}
 class FunctionsService(Service):
     """The desks of one workspace for one actor."""
 
-    def calls(self, desk: str, *, run: str) -> Feed[CallBack]:
+    def calls(self, desk: str, *, run: str | None = None) -> Feed[CallBack]:
         """See the contract."""
         journal, feed = self.machinery.journal, self.machinery.desks.open(desk)
+        if run is None:
+            return feed
         news = journal.subscribe(run, journal.history.last_event(run), OVER)
 
         def look() -> None:
             if news.take()[1]:
-                self.machinery.desks.over(run, desk)
+                self.machinery.desks.over(desk, run)
 
         feed.on_close(lambda _: news.close())
         news.on_ready(look)
         return feed
+
+    def leave(self, desk: str) -> None:
+        """See the contract."""
+        self.machinery.desks.over(desk)
 
     def answer(self, call: str, end: CalledBack) -> bool:
         """See the contract."""

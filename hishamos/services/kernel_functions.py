@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
+from hishamos.contracts.code import CodeCall
 from hishamos.contracts.journal import KernelUse, Pinned
 from hishamos.engine.functions import argument_problems
 from hishamos.engine.steps import step_type
-from hishamos.errors import InvalidInput, NeedsKernel, nearest_hint
+from hishamos.engine.toolbox import Ability, Elsewhere
+from hishamos.errors import ConnectionLost, InvalidInput, NeedsKernel, nearest_hint
 from hishamos.records.callbacks import KERNEL, Offer
 from hishamos.records.definitions import StepDefinition, WorkflowDefinition
+from hishamos.records.tools import Tool
+
+if TYPE_CHECKING:
+    from hishamos.kernels.desks import Desks
 
 REGISTER = "Mark it with @hishamos.step in this notebook or script, then start the workflow here."
 FUNCTION = "function"
@@ -57,6 +64,23 @@ def checked_again(run: str, pinned: Pinned, offer: Offer | None, *, accept_chang
         following = f'If that is wanted: ws.runs.resume("{run}", accept_changes=True)'
         raise NeedsKernel(**told, problem=f"the source of {', '.join(changed)} is not what the run was started with", next=following)
     return offer.desk if offer else None
+
+
+def offered_tools(desks: Desks, offer: Offer | None) -> tuple[Ability, ...]:
+    """Return the tools that the asking process offers, called back there."""
+
+    def ability(tool: Tool, desk: str) -> Ability:
+        def call(arguments: Mapping[str, Any], workspace: Callable[[], Any]) -> Any:
+            end = desks.prepare("", desk, CodeCall(f"tool {tool.name}", tool.name, "", tool.name, arguments, ""), workspace).run()
+            if end.error is not None:
+                raise end.error
+            if end.parked is not None or end.stopped:
+                raise ConnectionLost(problem=end.parked or "the server is leaving", where=f"tool {tool.name}")
+            return end.value
+
+        return Ability(tool, Elsewhere(call))
+
+    return tuple(ability(tool, offer.desk) for tool in offer.tools) if offer else ()
 
 
 def _calling(workflow: WorkflowDefinition) -> Iterator[StepDefinition]:

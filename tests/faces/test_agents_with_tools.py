@@ -307,3 +307,17 @@ def test_the_shipped_librarian_can_be_asked(ws: hishamos.Workspace, simulator: S
     answer = ws.agents.ask("bug-librarian", "Is it known?")
     assert isinstance(answer, CommandResult)
     assert (answer.output, json.loads(answer.tools[0].result)) == ("Nothing fits.", {"result": []})
+
+
+def test_functions_of_the_caller_are_called_in_its_process(opened: hishamos.Workspace, simulator: Simulator):
+    seen: list[int] = []
+
+    def here(number: int) -> int:
+        """Tell the process's number, times a number."""
+        seen.append(number)
+        return os.getpid() * number
+
+    simulator.script("gpt-4.1-mini", {"calls": [{"name": "here", "arguments": {"number": 2}}]}, {"text": "Done."})
+    answer = opened.agents.ask("bug-triage", "Where are you?", tools=[here])
+    assert (answer.output, seen) == ("Done.", [2])
+    assert json.loads(answer.tools[0].result) == {"result": os.getpid() * 2}
