@@ -11,6 +11,7 @@ from hishamos.charts.formats import clock, count, duration, exact_usd, missing, 
 from hishamos.charts.palette import ACCENTS
 from hishamos.notebook import markup
 from hishamos.records.calls import Attempt, CommandResult
+from hishamos.records.conversations import Conversation
 from hishamos.records.definitions import AgentDefinition, CommandDefinition, Parameter, WorkflowDefinition
 from hishamos.records.money import Budget
 from hishamos.records.picking import Pick
@@ -161,6 +162,15 @@ def definition_card(definition: CommandDefinition | AgentDefinition | WorkflowDe
     return markup.card(markup.head(definition.name, kind), body, f"version {definition.version} · {markup.text(definition.source or 'python')}")
 
 
+def conversation_card(talk: Conversation) -> str:
+    """Return a conversation's card: with whom, how much was said, what it cost."""
+    unpriced = f" and {talk.unpriced} unpriced" if talk.unpriced else ""
+    body = markup.folded("summary of the earlier messages", talk.summary) if talk.summary else ""
+    next_act = f'<code>ws.conversations.say("{talk.id}", …)</code>'
+    head = markup.head(talk.title, talk.agent, f"{talk.messages} messages", money(talk.cost_nanos) + unpriced)
+    return markup.card(head, body, f"conversation {talk.id} · {clock(talk.changed_at)} · next: {next_act}")
+
+
 def pick_card(pick: Pick) -> str:
     """Return a pick's card: who, why, and how the first candidates were weighed."""
     criteria = ("capability", "success", "rating", "load", "cost", "speed")
@@ -222,6 +232,7 @@ CARDS: dict[type, Callable[[Any], str]] = {
     WorkflowDefinition: definition_card,
     Budget: budget_card,
     Pick: pick_card,
+    Conversation: conversation_card,
 }
 
 

@@ -161,16 +161,16 @@ class _Saying:
         return answer
 
     def _end(self, done: Future[CommandResult], answer: Future[CommandResult]) -> None:
-        error = ServerClosing() if done.cancelled() else done.exception()
-        result = None if error is not None else done.result()
+        error = None if done.cancelled() else done.exception()
+        result = None if done.cancelled() or error is not None else done.result()
         try:
             self._keep(result, error)
         except HishamosError as problem:
             error = problem
         if not answer.set_running_or_notify_cancel():
             return
-        if error is not None or result is None:
-            answer.set_exception(error or RuntimeError("no answer"))
+        if result is None or error is not None:
+            answer.set_exception(error or ServerClosing())
         else:
             answer.set_result(result)
 
@@ -201,6 +201,8 @@ def _cancel(given: Future[CommandResult]) -> None:
 
 
 def _failure(error: BaseException | None) -> Failure:
+    if error is None:
+        return Failure(type="Cancelled", message="It was cancelled.")
     if isinstance(error, HishamosError):
         wire = to_wire(error)
         return Failure(type=wire["type"], message=str(error), facts=wire["facts"])

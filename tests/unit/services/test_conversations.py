@@ -13,6 +13,7 @@ import pytest
 
 from hishamos.composition import OWNER, Composed, compose
 from hishamos.errors import CallFailed, ConversationBusy, InvalidInput, KeyReused, UnknownName
+from hishamos.notebook.cards import conversation_card
 from hishamos.records.actors import Actor
 from hishamos.records.record import now
 from tests.rigs.simulator import Simulator
@@ -89,6 +90,7 @@ def test_what_was_said_is_remembered_and_counted(house: House):
         (2, "Who am I?", "answered", "You are Amal.", second.cost_nanos),
     ]
     assert house.ws.conversations.messages(talk.id, after=1) == said[1:]
+    assert all(word in conversation_card(found) for word in ("Names", "2 messages", talk.id, "keeper"))
     assert house.ws.conversations.list(agent="clerk") == []
 
 
@@ -202,6 +204,22 @@ def test_a_failed_message_is_kept_and_not_remembered(here: House):
         ("answered", True),
     ]
     assert "Second" not in str(here.asked()[-1])
+
+
+def test_a_cancelled_message_says_so_and_is_opened_again_by_its_id(here: House):
+    here.simulator.script(MODEL, {"text": "slow", "delay_s": 30}, {"text": "quick"})
+    talk = here.ws.conversations.start("keeper")
+    stream = talk.stream("First", message="m1")
+    assert next(stream).kind == "attempt"
+    deadline = now() + timedelta(seconds=20)
+    while not here.asked():
+        assert now() < deadline
+    stream.close()
+    while here.ws.conversations.messages(talk.id)[0].state == "open":
+        assert now() < deadline
+    (said,) = here.ws.conversations.messages(talk.id)
+    assert (said.state, said.error.message) == ("failed", "It was cancelled.")
+    assert talk.say("First", message="m1").output == "quick"
 
 
 def test_tools_and_streams_work_in_a_conversation(here: House):
