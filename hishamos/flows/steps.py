@@ -69,12 +69,14 @@ class Steps(Generic[M]):
         agent: str,
         task: str | Expression,
         data: Any = None,
+        files: Sequence[Any] | Expression | None = None,
         output: dict[str, Any] | None = None,
         model: str | Expression | None = None,
         **options: Unpack[Options],
     ) -> M:
         """Give an agent one task; its output is text, or data by the schema ``output``."""
-        return self._step(id, "agent", {"agent": agent, "task": task, "data": data, "output": output, "model": model}, options)
+        own = {"agent": agent, "task": task, "data": data, "files": files, "output": output, "model": model}
+        return self._step(id, "agent", own, options)
 
     def python(
         self,
@@ -228,6 +230,18 @@ class Steps(Generic[M]):
         """Run one program of the allow-list; output ``{code, stdout, stderr}``."""
         own = {"program": program, "args": args, "folder": folder, "input": input, "ok_codes": ok_codes, "limit": limit, "memory_mb": memory_mb}
         return self._step(id, "shell", own, options)
+
+    def notebook(
+        self,
+        id: str = "",
+        *,
+        notebook: str,
+        parameters: Mapping[str, Any] | None = None,
+        output: str | Expression | None = None,
+        **options: Unpack[Options],
+    ) -> M:
+        """Execute a notebook of the workspace; output ``{output, seconds}``, ``output`` the path of the executed one."""
+        return self._step(id, "notebook", {"notebook": notebook, "parameters": parameters, "output": output}, options)
 
     def step(self, id: str = "", *, type: str, with_: Mapping[str, Any] | None = None, **options: Unpack[Options]) -> M:
         """Make a step of any type, one of another package too."""

@@ -19,7 +19,7 @@ description: Classifies a report and, if asked to, lets a person confirm it.
 inputs:                          # types: string, text, integer, number, boolean, choice, date, list, object, file
   text: {type: text, description: the report, default: "The app crashes when a file is saved, and the file is lost."}
   confirm: {type: boolean, description: whether a person looks at it, default: false}
-steps:                           # types: command, agent, python, shell, http, sql, approval, switch, map, loop, workflow, wait
+steps:                           # types: command, agent, python, notebook, shell, http, sql, approval, switch, map, loop, workflow, wait
   - id: classify
     type: command
     description: Classify the report

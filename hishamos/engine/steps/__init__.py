@@ -17,6 +17,7 @@ TABLE = {
     "http": "hishamos.engine.steps.http:HttpStep",
     "loop": "hishamos.engine.steps.loop:LoopStep",
     "map": "hishamos.engine.steps.map:MapStep",
+    "notebook": "hishamos.engine.steps.notebook:NotebookStep",
     "python": "hishamos.engine.steps.python:PythonStep",
     "shell": "hishamos.engine.steps.shell:ShellStep",
     "sql": "hishamos.engine.steps.sql:SqlStep",
@@ -24,8 +25,8 @@ TABLE = {
     "wait": "hishamos.engine.steps.wait:WaitStep",
     "workflow": "hishamos.engine.steps.workflow:WorkflowStep",
 }
-OWN = {"notebook": "hishamos.engine.steps.notebook:NotebookStep", "row": "hishamos.engine.steps.row:RowStep", "rows": "hishamos.engine.steps.row:RowsStep"}
-"""What ``ws.map`` and ``ws.batch`` are made of; not for definitions."""
+OWN = {"row": "hishamos.engine.steps.row:RowStep", "rows": "hishamos.engine.steps.row:RowsStep"}
+"""What ``ws.map`` is made of; not for definitions."""
 
 
 def known() -> list[str]:

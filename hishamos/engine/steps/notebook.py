@@ -1,31 +1,74 @@
-"""``notebook``: execute a notebook with parameters; its output is where the executed notebook is."""
+"""``notebook``: execute a notebook with parameters; output ``{output, seconds}``, ``output`` the path of the executed notebook."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from hishamos.engine.steptype import Done, Result, StepContext, StepInputs, StepType, Waiting
+from hishamos.engine.places import inside
+from hishamos.engine.steptype import Done, Library, Problem, Result, StepContext, StepInputs, StepType, Waiting
+from hishamos.errors import HishamosError, InvalidInput
+from hishamos.records.runs import RunKind
+
+SUFFIX = ".ipynb"
+KEPT = Path("data") / "local" / "notebooks"
 
 
 class NotebookInputs(StepInputs):
     """Which notebook, with what, to where."""
 
     notebook: str
-    """Its path."""
+    """Its path in the workspace."""
     parameters: dict[str, Any] = {}
     """What its parameters cell gets."""
-    output: str
-    """Where the executed notebook goes."""
+    output: str | None = None
+    """Where in the workspace the executed notebook goes; left out: ``data/local/notebooks/RUN/STEP.ipynb``."""
 
 
 class NotebookStep(StepType[NotebookInputs]):
-    """Executes the notebook in a process of its own. What a batch is made of."""
+    """Executes the notebook in a process of its own; what it asks models counts for the step. A failing cell fails the step."""
 
     name = "notebook"
     inputs = NotebookInputs
+    literal = frozenset({"notebook"})
 
     def run(self, context: StepContext, inputs: NotebookInputs) -> Result:
         """See the plug."""
-        answer = context.background(lambda: context.notebook(Path(inputs.notebook), inputs.parameters, Path(inputs.output)))
+        notebook, output = _places(context, inputs)
+        answer = context.background(lambda: context.notebook(notebook, inputs.parameters, output))
         return Done(answer.value) if answer.ready else Waiting([answer])
+
+    def check(self, raw: Mapping[str, Any], library: Library) -> list[Problem]:
+        """See the plug: the notebook is there, and both paths stay inside the workspace."""
+        found = []
+        for key in ("notebook", "output"):
+            name = raw.get(key)
+            if not isinstance(name, str) or "{{" in name or "{%" in name:
+                continue
+            try:
+                path = _ipynb(library.root, name)
+                if key == "notebook" and not path.is_file():
+                    raise InvalidInput(what=f"there is no notebook {name!r}", where=str(library.root), next="Check the path.")
+            except HishamosError as error:
+                found.append(Problem((key,), str(error)))
+        return found
+
+
+def _places(context: StepContext, inputs: NotebookInputs) -> tuple[Path, Path]:
+    """Return where the notebook is and where it goes. A batch names files of whoever started it, anywhere; a definition only those of the workspace."""
+    if context.run.kind is RunKind.BATCH and inputs.output is not None:
+        return Path(inputs.notebook), Path(inputs.output)
+    root = Path(context.outside.settings().root)
+    if inputs.output is not None:
+        return _ipynb(root, inputs.notebook), _ipynb(root, inputs.output)
+    name = re.sub(r"[^\w.-]+", "_", context.path).strip("_")
+    return _ipynb(root, inputs.notebook), (root / KEPT / context.run.id / f"{name}{SUFFIX}").resolve()
+
+
+def _ipynb(root: Path, name: str) -> Path:
+    path = inside(root, name, "a notebook step")
+    if path.suffix != SUFFIX:
+        raise InvalidInput(what=f"{name!r} does not end in {SUFFIX}", where="a notebook step", next="Name a notebook.")
+    return path

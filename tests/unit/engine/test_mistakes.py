@@ -106,6 +106,14 @@ WORKFLOWS = {
     "a folder outside": (steps("- id: b", "  type: shell", "  with:", "    program: ls", "    #!", "    folder: ../secret"), "no path inside the workspace"),
     "a file outside": (steps("- id: b", "  type: sql", "  with:", "    #!", "    file: ../x.sql"), "no path inside the workspace"),
     "a link outside": (steps("- id: b", "  type: sql", "  with:", "    #!", "    file: link.sql"), "leads out of the workspace by a symbolic link"),
+    "a notebook outside": (steps("- id: b", "  type: notebook", "  with:", "    #!", "    notebook: ../x.ipynb"), "no path inside the workspace"),
+    "a notebook linked outside": (steps("- id: b", "  type: notebook", "  with:", "    #!", "    notebook: link.ipynb"), "by a symbolic link"),
+    "a notebook that is not there": (steps("- id: b", "  type: notebook", "  with:", "    #!", "    notebook: x.ipynb"), "no notebook 'x.ipynb'"),
+    "a notebook that is none": (steps("- id: b", "  type: notebook", "  with:", "    #!", "    notebook: commands/echo.yaml"), "does not end in .ipynb"),
+    "an output outside": (
+        steps("- id: b", "  type: notebook", "  with:", "    notebook: own.ipynb", "    #!", "    output: /tmp/x.ipynb"),
+        "no path inside the workspace",
+    ),
     "a file that is not there": (steps("- id: b", "  type: sql", "  with:", "    #!", "    file: none.sql"), "no file 'none.sql'"),
     "a header with a secret": (
         steps("- id: b", "  type: http", "  with:", "    url: https://x.example/", "    headers:", "      #!", "      Authorization: Bearer abc"),
@@ -155,6 +163,8 @@ def root(tmp_path):
         (tmp_path / file).parent.mkdir(exist_ok=True)
         (tmp_path / file).write_text(text)
     (tmp_path / "link.sql").symlink_to("/etc/hostname")
+    (tmp_path / "link.ipynb").symlink_to("/etc/hostname")
+    (tmp_path / "own.ipynb").write_text("{}")
     return tmp_path
 
 
