@@ -9,7 +9,6 @@ from collections.abc import Callable
 from functools import partial
 
 from hishamos.dispatch.dispatcher import Begin, Line
-from hishamos.errors import HishamosError
 
 AGAIN_S = 1.0
 PAGE = 100
@@ -96,7 +95,7 @@ class ThreadsDispatcher:
                 ended = len(found) < wanted
             else:
                 ended = False
-        except HishamosError as error:
+        except Exception as error:  # noqa: BLE001 - whatever the store raises: the line must not stand still for it
             log.warning("who is next in line could not be read, it is tried again: %s", error)
             with self._lock:
                 self._filling = False
