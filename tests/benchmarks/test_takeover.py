@@ -38,7 +38,8 @@ def test_the_run_of_a_killed_worker_goes_on_elsewhere(postgres_server, redis_url
 
                 settle(taken, 90, "nobody took it over")
                 seconds.append((taken()[0].happened_at - killed).total_seconds())
-                assert place.ws.runs.wait(run, timeout_s=120).state == "succeeded"
+                found = place.ws.runs.wait(run, timeout_s=120)
+                assert found.state == "succeeded", found.error
                 time.sleep(1)
         finally:
             place.close()
