@@ -162,7 +162,7 @@ def bind(workspace: Workspace, answer: Any) -> Any:
     return answer
 
 
-WITH_INPUTS = {("workflows", "start"): "name", ("schedules", "create"): "workflow"}
+WITH_INPUTS = {("workflows", "start"): "name", ("workflows", "forecast"): "name", ("schedules", "create"): "workflow"}
 """The verbs that take a workflow's inputs, and which of their arguments names the workflow."""
 
 
@@ -179,7 +179,7 @@ def with_files(workspace: Workspace, verb: Verb, arguments: dict[str, Any]) -> d
         given = arguments["files"]
         return {**arguments, "files": [absolute(one, root) for one in ([given] if isinstance(given, (str, os.PathLike)) else given)]}
     inputs = arguments.get("inputs")
-    if not inputs:
+    if not inputs or not isinstance(inputs, Mapping):  # rows of inputs are taken as they are
         return arguments
     if (verb.service, verb.name) in WITH_INPUTS:
         started = arguments[WITH_INPUTS[verb.service, verb.name]]

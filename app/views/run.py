@@ -9,6 +9,7 @@ import streamlit as st
 
 from hishamos.charts.attempts import waterfall_figure
 from hishamos.charts.formats import clock, count, outlook
+from hishamos.charts.ranges import compared_words
 from hishamos.errors import HishamosError
 from hishamos.records.calls import Attempt
 from hishamos.records.runs import RUN_ENDED, Run, RunKind, RunState, Step
@@ -53,6 +54,9 @@ def _live(identity: str, drawn: RunState) -> None:
         _state(run)
         _acts(run)
         _numbers(run)
+        forecast = ws.runs.forecast(run.id)
+        if forecast is not None:
+            st.caption(f"Forecast: {compared_words(forecast, run.cost_nanos, run.unpriced)}")
         if run.error:
             st.error(run.error.message, icon=":material/error:")
         if run.kind is RunKind.WORKFLOW:

@@ -16,6 +16,7 @@ from hishamos.cli.verbs import Verb
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from hishamos.records.forecasts import Forecast
     from hishamos.records.runs import Run, Step
     from hishamos.records.workspaces import ProviderStatus
 
@@ -57,15 +58,16 @@ def show_verb(face: Face, *, run: str, attempts: bool, picture: str | None) -> N
         found = workspace.runs.get(run)
         steps = workspace.runs.steps(found.id)
         calls = workspace.runs.calls(found.id) if attempts or face.json else []
-        results = workspace.results.list(run=found.id)
+        results, forecast = workspace.results.list(run=found.id), workspace.runs.forecast(found.id)
         if face.json:
-            face.emit({**plain(found), "steps": plain(steps), "attempts": plain(calls), "results": plain(results)})
+            face.emit({**plain(found), "forecast": plain(forecast), "steps": plain(steps), "attempts": plain(calls), "results": plain(results)})
             return
-        face.show(found, lambda: _run_parts(found, steps, calls, results))
+        face.show(found, lambda: _run_parts(found, steps, calls, results, forecast))
 
 
-def _run_parts(run: Run, steps: list[Step], calls: list[Any], results: list[Any]) -> list[Any]:
+def _run_parts(run: Run, steps: list[Step], calls: list[Any], results: list[Any], forecast: Forecast | None) -> list[Any]:
     from hishamos.charts.formats import clock, count, duration, outlook
+    from hishamos.charts.ranges import compared_words
     from hishamos.cli.tables import attempts_table, facts, results_table, run_state, seconds, spend, state, steps_table
 
     parts: list[Any] = [
@@ -77,6 +79,7 @@ def _run_parts(run: Run, steps: list[Step], calls: list[Any], results: list[Any]
                 ("Where", "kernel: it calls functions of the notebook or script that started it" if run.where == "kernel" else None),
                 ("Error", run.error.message if run.error else None),
                 ("Spend", spend(run.cost_nanos, run.unpriced, offline=run.offline)),
+                ("Forecast", forecast and compared_words(forecast, run.cost_nanos, run.unpriced)),
                 ("Answers", state("offline") if run.offline else None),
                 ("Steps", f"{count(run.steps_done)} / {count(run.steps_total)}"),
                 ("Progress", None if run.ended else outlook(run.progress, run.left_s, run.left_nanos)),

@@ -34,6 +34,7 @@ PREVIEW = 10
 @click.option("--budget", metavar="USD", help="A hard limit on this map.")
 @click.option("--prefix", default="", metavar="TEXT", help="Put this before the new columns' names.")
 @click.option("--fresh", is_flag=True, help="Ask again, and pay again, for rows that are finished already.")
+@click.option("--forecast", is_flag=True, help="Say what it will cost, rows that are finished already included, and ask nobody.")
 @pass_face
 def map_verb(
     face: Face,
@@ -48,12 +49,15 @@ def map_verb(
     budget: str | None,
     prefix: str,
     fresh: bool,
+    forecast: bool,
 ) -> None:
     """Run a command on each row of a CSV file; equal rows are paid once. Ctrl-C only detaches: the rest goes on in the server.
 
     Rows that failed or were refused are tried again by the same line, finished ones are reused. Exit code 1 when a row has no answer.
     """
     from hishamos.cli.csv_files import read_rows, write_rows
+    from hishamos.cli.foretelling import show_forecast
+    from hishamos.frames.mapping import frame_inputs
 
     names, rows = read_rows(file)
     target = _target(file, command, out)
@@ -65,8 +69,13 @@ def map_verb(
 
         import pandas as pd
 
+        table = pd.DataFrame(rows, columns=names, dtype="str")
+        if forecast:
+            given = frame_inputs(workspace, table, command, parse_columns(columns), values)
+            show_forecast(face, workspace.commands.forecast(command, given, model=model))
+            return
         frame = workspace.map(
-            pd.DataFrame(rows, columns=names, dtype="str"),
+            table,
             command,
             columns=parse_columns(columns),
             inputs=values,

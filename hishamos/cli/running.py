@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hishamos.cli.face import Face, FinishedWith, pass_face
+from hishamos.cli.foretelling import show_forecast
 from hishamos.cli.values import inputs_option, parse_inputs
 from hishamos.cli.verbs import Verb
 from hishamos.errors import InvalidInput
@@ -35,6 +36,7 @@ def wait_option(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--project", metavar="KEY", help="The project that the run belongs to.")
 @click.option("--priority", type=click.IntRange(0, 9), default=5, show_default=True, help="Of the runs that wait for a place, 9 is taken first.")
 @click.option("--deadline", type=click.FloatRange(0, min_open=True), metavar="SECONDS", help="The run fails when it is not done by then.")
+@click.option("--forecast", is_flag=True, help="Say what it will cost, and start nothing.")
 @wait_option
 @pass_face
 def run_verb(
@@ -47,12 +49,16 @@ def run_verb(
     project: str | None,
     priority: int,
     deadline: float | None,
+    forecast: bool,
     wait: bool,
 ) -> None:
     """Start a workflow and watch it. Ctrl-C cancels the run."""
     with face.open() as workspace:
         definition = workspace.workflows.get(workflow)
         values = parse_inputs(inputs, definition.inputs, of=f"workflow {definition.name}", root=workspace.root)
+        if forecast:
+            show_forecast(face, workspace.workflows.forecast(workflow, values, model=model))
+            return
         start = partial(workspace.workflows.start, workflow, values, model=model, budget_usd=budget, project=project)
         run = start(priority=priority, deadline_s=deadline)
         face.say(f"Run {run.id} in {workspace.root}")

@@ -17,6 +17,7 @@ from hishamos.contracts.verbs import verb
 from hishamos.records.callbacks import Offer
 from hishamos.records.calls import Attempt, CommandResult
 from hishamos.records.definitions import CommandDefinition, WorkflowDefinition
+from hishamos.records.forecasts import Forecast
 from hishamos.records.pictures import Ground, Picture, PictureFormat
 from hishamos.records.results import Issue, IssueDraft, Project, Result, ResultDraft
 from hishamos.records.runs import Approval, Run, RunEvent, RunKind, RunState, Step, StepState
@@ -50,6 +51,11 @@ class Commands(Protocol):
     @verb("commands.read")
     def preview(self, name: str, inputs: Mapping[str, Any]) -> str:
         """Return the text that would be sent, without sending it."""
+        ...
+
+    @verb("commands.read")
+    def forecast(self, name: str, inputs: Mapping[str, Any] | Sequence[Mapping[str, Any]], *, model: str | None = None) -> Forecast:
+        """Return what one question, or one for each row of inputs, will cost: tokens times price, as a range. Nothing is sent or paid."""
         ...
 
     @verb("models.call", kind="wait")
@@ -156,6 +162,15 @@ class Workflows(Protocol):
         ...
 
     @verb("workflows.read")
+    def forecast(self, name: str, inputs: Mapping[str, Any] | None = None, *, model: str | None = None) -> Forecast:
+        """Return what a run with these inputs will cost, step by step, as a range and with how that was found. Nothing is sent or paid.
+
+        From the tokens of earlier answers to the same command or agent at today's price, else from counting the prompts that are known before the
+        run, with the output limit as the bound. Raises what :meth:`start` would raise.
+        """
+        ...
+
+    @verb("workflows.read")
     def picture(self, name: str, *, format: PictureFormat = "svg", ground: Ground = "light") -> Picture:
         """Draw a workflow's graph: ``svg``, ``png``, ``mermaid`` or ``text``, on nothing. ``ground``: what it will stand on."""
         ...
@@ -185,6 +200,11 @@ class Runs(Protocol):
     @verb("runs.read")
     def steps(self, run: str, *, under: str | None = None, state: StepState | None = None, after: str | None = None, limit: int = 1000) -> List[Step]:
         """Return the latest attempt of each step in the order of the graph; ``under``: the items of one map only."""
+        ...
+
+    @verb("runs.read")
+    def forecast(self, run: str) -> Forecast | None:
+        """Return what the run was forecast to cost when it was started; None where no step asks a model, or the forecast was lost in a crash."""
         ...
 
     @verb("runs.read")

@@ -51,6 +51,13 @@ def map_frame(
     return _with_columns(workspace, frame, definition, ended, prefix)
 
 
+def frame_inputs(
+    workspace: Workspace, frame: pandas.DataFrame, command: str, columns: Mapping[str, str] | None, inputs: Mapping[str, Any] | None
+) -> list[dict[str, Any]]:
+    """Return the inputs that :func:`map_frame` would give the command, a row each."""
+    return list(_rows(frame, _columns(frame, workspace.commands.get(command), columns or {}, inputs or {}), inputs or {}))
+
+
 def _wait(workspace: Workspace, run: Run) -> Run:
     """Wait through the face's watch; an interrupt detaches, and the rows that have come are returned."""
     try:

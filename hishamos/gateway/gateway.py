@@ -136,6 +136,12 @@ class Gateway:
         found = routes.plan(target, self._settings(), self._keys).targets
         return min((limit for one in found if (limit := input_limit(one.model, one.provider)) is not None), default=None)
 
+    def candidates(self, target: str) -> tuple[list[str], int]:
+        """Return the model that a target asks first, or all among which it chooses, and the output limit of its route, tokens."""
+        plan = routes.plan(target, self._settings(), self._keys)
+        names = [one.reference for one in plan.targets]
+        return names if plan.route.choose != "order" else names[:1], plan.route.max_output_tokens
+
     def targets(self) -> Sequence[str]:
         """See the contract."""
         return routes.names(self._settings(), self._keys)

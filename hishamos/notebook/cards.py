@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from hishamos.charts.formats import clock, count, duration, exact_usd, missing, money, outlook, state_label
 from hishamos.charts.palette import ACCENTS
+from hishamos.charts.ranges import compared_words, forecast_words, part_amounts, times_words
 from hishamos.notebook import markup
 from hishamos.records.calls import Attempt, CommandResult
 from hishamos.records.conversations import Conversation
 from hishamos.records.definitions import AgentDefinition, CommandDefinition, Parameter, WorkflowDefinition
+from hishamos.records.forecasts import Forecast
 from hishamos.records.money import Budget
 from hishamos.records.picking import Pick
 from hishamos.records.pictures import Picture
@@ -28,8 +30,10 @@ if TYPE_CHECKING:
 MOST_ITEMS = 40
 
 
-def run_card(run: Run, steps: Sequence[Step] = (), spend: pandas.DataFrame | None = None, graph: Picture | None = None) -> str:
-    """Return a run's card: graph, steps, chart of its calls by model, error, outputs."""
+def run_card(
+    run: Run, steps: Sequence[Step] = (), spend: pandas.DataFrame | None = None, graph: Picture | None = None, forecast: Forecast | None = None
+) -> str:
+    """Return a run's card: forecast, graph, steps, chart of its calls by model, error, outputs."""
     body = ""
     if not run.ended and run.steps_total:
         body += markup.progress(run.steps_done, run.steps_total, run.progress)
@@ -38,6 +42,8 @@ def run_card(run: Run, steps: Sequence[Step] = (), spend: pandas.DataFrame | Non
         body += "<div>where: kernel</div>"
     if run.waiting_for:
         body += f"<div>{markup.text(run.waiting_for)}</div>"
+    if forecast is not None:
+        body += f"<div>forecast: {markup.text(compared_words(forecast, run.cost_nanos, run.unpriced))}</div>"
     if graph is not None:
         body += markup.graph(graph)
     if steps:
@@ -209,11 +215,25 @@ def plain(value: Any) -> str:
     if isinstance(value, CommandResult):
         offline = "  " + state_label("offline") if value.offline else ""
         return f"{value.output}\n{value.command or value.agent}  {state_label(value.status)}  {money(value.cost_nanos)}  {value.model}{offline}"
+    if isinstance(value, Forecast):
+        return f"{value.name}  {forecast_words(value)}"
     if isinstance(value, Picture):
         return value.text if value.format == "text" else value.words
     if isinstance(value, Proof):
         return "\n".join(f"{'✓' if one.kept else '✕'} {one.number} {one.name}: {one.evidence}" for one in value.promises)
     return repr(value)
+
+
+def forecast_card(forecast: Forecast) -> str:
+    """Return a forecast's card: the range, and how each step's amounts were found."""
+    rows = [
+        (markup.text(part.step), markup.text(part.subject), markup.text(", ".join(part.models)), times_words(part), *part_amounts(part), markup.text(part.how))
+        for part in forecast.parts
+    ]
+    headings = ("step", "asks", "model", "times", "low", "likely", "high", "how it was found")
+    body = markup.table(headings, rows, right=(3, 4, 5, 6)) if rows else ""
+    foot = f"{markup.text(forecast.name)}@{forecast.version[:12]} · nothing was sent or paid; retries are not in it"
+    return markup.card(markup.head("Forecast", forecast_words(forecast), offline=forecast.offline), body, foot)
 
 
 def picture_card(picture: Picture) -> str:
@@ -225,6 +245,7 @@ def picture_card(picture: Picture) -> str:
 
 CARDS: dict[type, Callable[[Any], str]] = {
     Picture: picture_card,
+    Forecast: forecast_card,
     CommandResult: command_result_card,
     Result: result_card,
     CommandDefinition: definition_card,

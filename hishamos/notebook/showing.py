@@ -74,7 +74,7 @@ def watch(workspace: Workspace, identity: str, timeout_s: float | None) -> Run:
 
 
 def _live(workspace: Workspace, run: Run) -> str:
-    return run_card(run, workspace.runs.steps(run.id, limit=100), graph=_graph(workspace, run, "svg"))
+    return run_card(run, workspace.runs.steps(run.id, limit=100), graph=_graph(workspace, run, "svg"), forecast=workspace.runs.forecast(run.id))
 
 
 def _graph(workspace: Workspace, run: Run, format: PictureFormat) -> Picture | None:
@@ -92,7 +92,7 @@ def _drawn(workspace: Workspace, workflow: WorkflowDefinition) -> str:
 def _static(workspace: Workspace, run: Run) -> str:
     run = workspace.runs.get(run.id)
     spend = workspace.ledger.spend(by="model", run=run.id) if run.attempts else None
-    return run_card(run, workspace.runs.steps(run.id, limit=1000), spend, _graph(workspace, run, "png"))
+    return run_card(run, workspace.runs.steps(run.id, limit=1000), spend, _graph(workspace, run, "png"), workspace.runs.forecast(run.id))
 
 
 def _printed(draw: Callable[[Any], str]) -> Callable[[Any, Any, bool], None]:

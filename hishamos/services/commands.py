@@ -15,9 +15,11 @@ from hishamos.engine.inputs import validated
 from hishamos.errors import InvalidInput
 from hishamos.records.calls import CommandResult, ModelRequest
 from hishamos.records.definitions import AgentDefinition, CommandDefinition, StepDefinition, WorkflowDefinition
+from hishamos.records.forecasts import Forecast
 from hishamos.records.record import new_id
 from hishamos.records.runs import Run, RunKind
 from hishamos.records.workspaces import MapRow
+from hishamos.services.forecasting import Forecaster, keep_forecast
 from hishamos.services.questions import ask
 from hishamos.services.saving import save
 from hishamos.services.service import Service, implements
@@ -111,7 +113,7 @@ class CommandsService(Service):
         self.machinery.models.check(self._target(command, agents.get(command.agent or ""), model))
         step = StepDefinition.model_validate({"id": "rows", "type": "rows", "with": {"count": len(rows), "concurrency": concurrency}})
         workflow = WorkflowDefinition(name=command.name, description=f"{command.name} over rows", steps=(step,), outputs={"counts": "{{ steps.rows.output }}"})
-        return start_run(
+        run = start_run(
             self,
             workflow,
             {"rows": len(rows), "concurrency": concurrency, "fresh": fresh},
@@ -125,6 +127,14 @@ class CommandsService(Service):
             options=MapOptions(command=command.name, concurrency=concurrency, key=key, nonce=new_id() if fresh else None),
             rows=rows,
         )
+        keep_forecast(self.machinery, run.id, lambda: Forecaster(self.machinery, model, run.created_at).rows(command, agents.get(command.agent or ""), rows))
+        return run
+
+    def forecast(self, name: str, inputs: Mapping[str, Any] | Sequence[Mapping[str, Any]], *, model: str | None = None) -> Forecast:
+        """See the contract."""
+        command = self.get(name)
+        agent = self.machinery.catalog.agent(command.agent) if command.agent else None
+        return Forecaster(self.machinery, model).rows(command, agent, [inputs] if isinstance(inputs, Mapping) else inputs)
 
     def map_rows(self, run: str, *, after: int = -1, limit: int = 1000) -> List[MapRow]:
         """See the contract."""

@@ -18,6 +18,7 @@ from hishamos.engine.timers import Timer
 from hishamos.errors import InvalidInput, UnknownName, nearest_hint
 from hishamos.records.callbacks import Offer
 from hishamos.records.calls import Attempt
+from hishamos.records.forecasts import Forecast
 from hishamos.records.pictures import Ground, Picture, PictureFormat
 from hishamos.records.record import usd
 from hishamos.records.runs import EVENT_NAME, RUN_ENDED, Approval, Run, RunEvent, RunKind, RunState, Step, StepState
@@ -27,6 +28,7 @@ from hishamos.services.kernel_functions import bound, checked_again
 from hishamos.services.outlook import with_outlook
 from hishamos.services.service import Service, implements
 from hishamos.services.starting import start_run
+from hishamos.store import forecasts
 from hishamos.store.progress import children
 
 if TYPE_CHECKING:
@@ -66,6 +68,10 @@ class RunsService(Service):
     def calls(self, run: str, *, limit: int = 1000) -> List[Attempt]:
         """See the contract."""
         return self.machinery.journal.history.calls(self._id(run), limit=limit)
+
+    def forecast(self, run: str) -> Forecast | None:
+        """See the contract."""
+        return forecasts.kept(self.machinery.store, self._id(run))
 
     def picture(self, run: str, *, format: PictureFormat = "svg", ground: Ground = "light") -> Picture:
         """See the contract."""

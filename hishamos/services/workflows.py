@@ -11,8 +11,10 @@ from hishamos.contracts.journal import Pinned
 from hishamos.contracts.services import Workflows
 from hishamos.records.callbacks import Offer
 from hishamos.records.definitions import WorkflowDefinition
+from hishamos.records.forecasts import Forecast
 from hishamos.records.pictures import Ground, Picture, PictureFormat
 from hishamos.records.runs import Run
+from hishamos.services.forecasting import Forecaster, keep_forecast
 from hishamos.services.graphs import workflow_graph
 from hishamos.services.saving import may_code, save
 from hishamos.services.service import Service, implements
@@ -46,7 +48,7 @@ class WorkflowsService(Service):
         """See the contract. Raises before anything is stored: unknown name or parameter, wrong value, unknown model, no provider."""
         workflow, pinned = self._pinned(name)
         ready = prepared(self.machinery, workflow, inputs, pinned=pinned, model=model, project=project, functions=functions)
-        return start_run(
+        run = start_run(
             self,
             ready.workflow,
             ready.values,
@@ -59,6 +61,16 @@ class WorkflowsService(Service):
             priority=priority,
             deadline_s=deadline_s,
         )
+        if ready.pinned.commands or ready.pinned.agents:
+            keep_forecast(
+                self.machinery, run.id, lambda: Forecaster(self.machinery, model, run.created_at).workflow(ready.workflow, ready.pinned, ready.values)
+            )
+        return run
+
+    def forecast(self, name: str, inputs: Mapping[str, Any] | None = None, *, model: str | None = None) -> Forecast:
+        """See the contract."""
+        ready = prepared(self.machinery, self.get(name), inputs, model=model)
+        return Forecaster(self.machinery, model).workflow(ready.workflow, ready.pinned, ready.values)
 
     def check(self, text: str | WorkflowDefinition, *, file: str = "<text>") -> WorkflowDefinition:
         """See the contract."""

@@ -28,6 +28,7 @@ ONE_ROW = {
     4: "insert into requests (id, verb, answer, made_at) values ('kept', 'v', 'a', current_timestamp)",
     8: "insert into schedule_times (schedule_id, due_at, outcome, note, decided_at) values ('kept', current_timestamp, 'o', 'n', current_timestamp)",
     9: "insert into worker_places (owner, kind, host, pid, places, started_at, seen_at) values ('kept', 'k', 'h', 1, 1, current_timestamp, current_timestamp)",
+    11: "insert into run_forecasts (run_id, forecast) values ('kept', '{}')",
 }
 KEPT = {
     1: "ledger_owners where owner",
@@ -40,6 +41,7 @@ KEPT = {
     8: "schedule_times where schedule_id",
     9: "worker_places where owner",
     10: "conversations where id",
+    11: "run_forecasts where run_id",
 }
 
 

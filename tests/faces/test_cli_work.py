@@ -328,3 +328,17 @@ def test_a_chat_goes_on_where_it_was(terminal):
     assert "is with research, not with legal" in terminal.type("ask", "legal", "Hm?", "--conversation", talk["id"]).stderr
     assert terminal.json("chats", talk["id"], "--delete") == {"deleted": talk["id"]}
     assert terminal.json("chats") == []
+
+
+def test_a_forecast_is_shown_and_nothing_is_started(terminal, triaged):
+    before = len(terminal.json("runs", "--limit", "100"))
+    told = terminal.json("run", "triage_bugs", "-i", "file=reports.csv", "--forecast", *OFFLINE)
+    assert [part["step"] for part in told["parts"]] == ["classify[]", "rank"]
+    assert told["parts"][0]["times"] == 5
+    assert "not a real answer" in terminal.type("run", "triage_bugs", "-i", "file=reports.csv", "--forecast", *OFFLINE).stdout
+    told = terminal.json("map", "reports.csv", "classify_bug", "--columns", "text=body", "--forecast", *OFFLINE)
+    assert told["parts"][0]["times"] == 5
+    assert not (terminal.folder / "reports.classify_bug.csv").exists()
+    assert len(terminal.json("runs", "--limit", "100")) == before
+    assert terminal.json("show", triaged["id"])["forecast"]["offline"] is True
+    assert "Forecast" in terminal.type("show", triaged["id"]).stdout

@@ -1,0 +1,55 @@
+"""Forecasts in words: a range, what it leaves out, and how it compares with what was paid."""
+
+from __future__ import annotations
+
+from hishamos.charts.formats import count, money, state_label
+from hishamos.records.forecasts import Forecast, ForecastPart
+
+
+def forecast_words(forecast: Forecast) -> str:
+    """Return ``0.0391 USD likely (0.0211 USD to 0.0814 USD)``, and what is not in it."""
+    if not forecast.parts:
+        return "nothing to pay: no step asks a model"
+    if forecast.offline and not forecast.high_nanos and forecast.whole:
+        return f"0 USD, {state_label('offline').partition(' ')[2]}"
+    left_out = forecast.left_out
+    if len(left_out) == len(forecast.parts):
+        return f"not known; not in it: {_left(left_out)}"
+    words = f"{money(forecast.likely_nanos)} likely ({money(forecast.low_nanos)} to {money(forecast.high_nanos)})"
+    return f"{words}; not in it: {_left(left_out)}" if left_out else words
+
+
+def compared_words(forecast: Forecast, cost_nanos: int, unpriced: int) -> str:
+    """Return a run's forecast beside what it cost: ``…; actual 0.0402 USD, within the range``."""
+    if forecast.offline and not cost_nanos and not unpriced:
+        return forecast_words(forecast)
+    actual = money(cost_nanos) + (f" + {unpriced} unpriced" if unpriced else "")
+    if unpriced or not forecast.whole:
+        place = ""
+    elif cost_nanos < forecast.low_nanos:
+        place = ", below the range"
+    else:
+        place = ", above the range" if cost_nanos > forecast.high_nanos else ", within the range"
+    return f"{forecast_words(forecast)}; actual {actual}{place}"
+
+
+def part_amounts(part: ForecastPart) -> tuple[str, str, str]:
+    """Return a part's low, likely and high amounts in words; of one time where nobody knows how often."""
+    if part.likely_nanos is None:
+        return ("unpriced" if part.ground == "unpriced" else "–",) * 3
+    each = " each" if part.times is None else ""
+    return f"{money(part.low_nanos)}{each}", f"{money(part.likely_nanos)}{each}", f"{money(part.high_nanos)}{each}"
+
+
+def times_words(part: ForecastPart) -> str:
+    """Return how often a part is likely to be done."""
+    if part.times is None:
+        return "known when it runs"
+    return count(part.times) if part.times == int(part.times) else f"{part.times:.1f}"
+
+
+def _left(parts: tuple[ForecastPart, ...]) -> str:
+    return ", ".join(
+        f"{part.step} ({'unpriced' if part.ground == 'unpriced' else 'unknown' if part.likely_nanos is None else f'{money(part.likely_nanos)} each'})"
+        for part in parts
+    )
