@@ -23,7 +23,7 @@ from hishamos.gateway.ladder import Fallback, Limits, Retry
 from hishamos.gateway.meter import Meter, answered
 from hishamos.gateway.models import input_limit
 from hishamos.gateway.pending import SharedCall
-from hishamos.gateway.prices import PriceBook, bundled
+from hishamos.gateway.prices import PriceBook
 from hishamos.gateway.probing import ollama_nearby, probe
 from hishamos.gateway.readiness import statuses
 from hishamos.gateway.routes import Plan, Target
@@ -33,6 +33,7 @@ from hishamos.gateway.shared_state import SharedState
 from hishamos.gateway.standing import Standing
 from hishamos.gateway.tool_calls import check_tools
 from hishamos.gateway.trips import Trip
+from hishamos.gateway.warming import Warming
 from hishamos.records.calls import ModelRequest, Outcome, Tags
 from hishamos.records.configuration import LimitSettings, Settings
 from hishamos.records.record import content_hash, new_id
@@ -40,8 +41,6 @@ from hishamos.records.workspaces import Finding, ProviderStatus
 
 BEAT_S = 2.0
 GRACE_S = 5.0
-WARM_AFTER_S = 1.0
-"""Importing litellm takes seconds of the interpreter: whoever started the server is answered first."""
 
 
 class Gateway:
@@ -77,7 +76,7 @@ class Gateway:
         self._closing = False
         self._serving: set[asyncio.Task[None]] = set()
         self._beating: Future[None] | None = None
-        self._warming: threading.Timer | None = None
+        self._warming = Warming(settings, keys, self._adapters)
         meter = Meter(ledger, self.prices, self._adapters)
         limited = Limits(Breaker(meter, self.circuits), self.standing, self._limits)
         ladder = Fallback(Retry(limited), meter, self.standing, self.circuits, self._chain)
@@ -93,14 +92,13 @@ class Gateway:
         self._ledger.sync_budgets(self._settings().budgets).result()
 
     def reconfigure(self, settings: Settings) -> None:
-        """Take over the configuration's budgets; to be called with the new settings whenever ``hishamos.toml`` was read again."""
+        """Take over the configuration's budgets, warm up for what it adds; to be called with the new settings whenever they were read again."""
         self._ledger.sync_budgets(settings.budgets)
+        self._warming.again()
 
     def warm(self, then: Callable[[], None] = lambda: None) -> None:
-        """Import in the background what the configured providers need, once the first clients were served, ``then`` call. Answers at once."""
-        self._warming = threading.Timer(WARM_AFTER_S, self._warm, [then])
-        self._warming.daemon = True
-        self._warming.start()
+        """Import in the background what the providers that can be asked need, now and when there are new ones, ``then`` call. Answers at once."""
+        self._warming.start(then)
 
     def submit(
         self, request: ModelRequest, *, key: str, tags: Tags, run_budget_nanos: int | None = None, stream: bool = False, fresh: bool = False
@@ -175,8 +173,7 @@ class Gateway:
             if self._closing:
                 return
             self._closing = True
-        if self._warming is not None:
-            self._warming.cancel()
+        self._warming.stop()
         if self._thread.is_alive():
             asyncio.run_coroutine_threadsafe(self._drain(grace_s), self._loop).result()
             self._loop.call_soon_threadsafe(self._loop.stop)
@@ -283,11 +280,3 @@ class Gateway:
         while True:
             await asyncio.sleep(BEAT_S)
             await answered(self._ledger.beat(self.owner))
-
-    def _warm(self, then: Callable[[], None]) -> None:
-        bundled()
-        settings = self._settings()
-        for provider in settings.providers.values():
-            if provider.kind != "offline":
-                self._adapters.of(provider.kind).warm()
-        then()

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from hishamos.errors import HishamosError, KeyWithheld
 from hishamos.gateway.circuit import Circuits
 from hishamos.gateway.destinations import VARIABLES, check_destination, is_loopback
-from hishamos.gateway.routes import KEYLESS, OFFLINE, OFFLINE_MODEL, Keys
+from hishamos.gateway.routes import OFFLINE, OFFLINE_MODEL, Keys, lacks_key
 from hishamos.gateway.standing import Standing
 from hishamos.records.configuration import ProviderSettings, Settings
 from hishamos.records.workspaces import ProviderStatus
@@ -53,7 +53,7 @@ def _failing(status: ProviderStatus, circuits: Circuits) -> ProviderStatus:
 
 def _state(provider: ProviderSettings, keys: Keys, standing: Standing) -> tuple[str, str]:
     key = keys(provider.api_key) if provider.api_key else None
-    if key is None and provider.kind not in KEYLESS and (provider.api_key is not None or provider.api_base is None):
+    if lacks_key(provider, key):
         return "no key", where_to_set(provider)
     try:
         check_destination(provider, key, keys)

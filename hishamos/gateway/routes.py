@@ -108,10 +108,15 @@ def resolve(reference: str, settings: Settings, keys: Keys, target: str) -> Targ
     if provider.kind == "offline" and reference != OFFLINE_MODEL:
         raise UnknownName.among("model", reference, [OFFLINE_MODEL], "The offline provider has one model.")
     key = keys(provider.api_key) if provider.api_key else None
-    if key is None and provider.kind not in KEYLESS and (provider.api_key is not None or provider.api_base is None):
+    if lacks_key(provider, key):
         raise NoProvider(target=target, line=OFFLINE_LINE)
     check_destination(provider, key, keys)
     return Target(reference, provider, model, key)
+
+
+def lacks_key(provider: ProviderSettings, key: str | None) -> bool:
+    """Return whether a provider can't be asked without a key and has none; a server with an address of its own and no ``api_key`` needs none."""
+    return key is None and provider.kind not in KEYLESS and (provider.api_key is not None or provider.api_base is None)
 
 
 def names(settings: Settings, keys: Keys) -> list[str]:
