@@ -1,4 +1,13 @@
-"""What all tests share: a clean environment, and the services that some of them need."""
+"""What all tests share: a clean environment, quick processes, and the services that some of them need.
+
+The whole suite has a time budget: the README's second line ends in under ten minutes on two processors. A new test keeps it so:
+
+- In process where a process is not what is tested: ``hishamos.open(":memory:")``, ``compose``, ``tests.rigs.run_bench``, ``tests.rigs.gateways``.
+- Terminals (``Terminal.type``), workspace servers and :class:`~tests.rigs.simulator.Simulator` are forked from a warm process by themselves
+  (:mod:`tests.rigs.nursery`): a server costs a tenth of a second. What is about the process itself asks for ``real_processes``.
+- Servers and simulators of a file are shared where one test's rows don't hurt the next one's (``terminal``, ``triaged``, module fixtures).
+- Wait for a condition, and shorten the product's own pauses (``monkeypatch.setattr``) where not the pause is what is tested.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +18,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 import urllib.request
@@ -17,6 +27,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.rigs import nursery
+
 os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
 CLEARED = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GEMINI_API_KEY", "GOOGLE_API_KEY", "OLLAMA_HOST", "HISHAMOS_WORKSPACE")
 for _name in CLEARED:
@@ -24,16 +36,58 @@ for _name in CLEARED:
 RIGS = Path(__file__).parent / "rigs"
 
 
+USUAL_TESTS = "not chaos and not benchmark"
 MOST_PROCESSES = 4
 """The tests start servers, kernels and browsers of their own: more at once than this are slower, not faster."""
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     """The whole suite runs in several processes, for it waits more than it computes; single files, benchmarks, ``-s`` and a debugger in this one."""
-    whole = config.args_source is pytest.Config.ArgsSource.TESTPATHS and config.option.markexpr == "not chaos and not benchmark"
+    whole = config.args_source is pytest.Config.ArgsSource.TESTPATHS and config.option.markexpr == USUAL_TESTS
     if not whole or config.option.keyword or config.option.capture == "no" or config.option.usepdb or config.option.collectonly:
         return 0
-    return min((os.cpu_count() or 1) + 1, MOST_PROCESSES)
+    return min((os.cpu_count() or 1) + 2, MOST_PROCESSES)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Start the nursery, once for all processes of the test run; ``HISHAMOS_TEST_REAL_PROCESSES`` does without it.
+
+    On Linux only: elsewhere a process that has loaded so much can't be forked safely. Long chaos runs and benchmarks have real processes.
+    """
+    real = sys.platform != "linux" or os.environ.get("HISHAMOS_TEST_REAL_PROCESSES") or config.option.markexpr != USUAL_TESTS
+    if real or nursery.available():
+        return
+    folder = tempfile.mkdtemp(prefix="hos-nursery-")
+    process = subprocess.Popen(
+        [sys.executable, "-P", nursery.__file__, f"{folder}/socket"], cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, start_new_session=True
+    )
+    os.environ[nursery.ADDRESS] = f"{folder}/socket"
+
+    def leave() -> None:
+        del os.environ[nursery.ADDRESS]
+        process.communicate()  # it ends with its input
+        shutil.rmtree(folder, ignore_errors=True)
+
+    config.add_cleanup(leave)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quick_servers() -> Iterator[None]:
+    """Have workspace servers that this process starts forked from the nursery."""
+    if not nursery.available():
+        yield
+        return
+    from hishamos.remote import discovery
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(discovery, "_spawn", nursery.spawning(discovery._spawn))
+        yield
+
+
+@pytest.fixture
+def real_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have servers and terminals of this test started as users start them, by ``python -m``."""
+    monkeypatch.delenv(nursery.ADDRESS, raising=False)
 
 
 @pytest.fixture(autouse=True)
@@ -66,6 +120,13 @@ def postgres_server() -> str:
 @pytest.fixture
 def postgres_url(postgres_server: str) -> Iterator[str]:
     """A PostgreSQL address with a schema of the test's own."""
+    with own_schema(postgres_server) as url:
+        yield url
+
+
+@contextlib.contextmanager
+def own_schema(postgres_server: str) -> Iterator[str]:
+    """An address with a schema that nobody else uses, gone afterwards."""
     import psycopg
 
     schema = f"t_{os.urandom(6).hex()}"
@@ -128,9 +189,9 @@ def stop_server(folder: Path) -> None:
     with contextlib.suppress(OSError, ValueError, KeyError):
         pid = int(json.loads(file.read_text())["pid"])
         os.kill(pid, signal.SIGTERM)
-        for _ in range(200):
+        for _ in range(1000):
             os.kill(pid, 0)
-            time.sleep(0.05)
+            time.sleep(0.01)
         os.kill(pid, signal.SIGKILL)
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import hishamos
+from tests.conftest import stop_server
 from tests.rigs.simulator import Simulator
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         assert ws.workflows.start("triage_bugs", inputs, model="offline/extractive").wait(60).state == "succeeded"
         assert ws.workflows.start("triage_bugs", inputs | {"publish": "ask"}, model="offline/extractive").wait(60).state == "waiting"
     yield path
-    subprocess.run([sys.executable, "-m", "hishamos", "--workspace", str(path), "server", "stop"], check=False, capture_output=True)
+    stop_server(path)
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +62,7 @@ def serve(folder: Path) -> Iterator[str]:
             time.sleep(0.1)
     yield url
     process.terminate()
-    process.wait(10)
+    process.wait(30)
 
 
 @pytest.fixture
@@ -147,7 +148,8 @@ def test_narrow_screens_do_not_scroll_sideways(console: str, page: Page) -> None
     for path in ["/", "/runs", "/costs", "/providers"]:
         page.goto(console + path)
         page.get_by_role("heading").first.wait_for(timeout=20_000)
-        page.wait_for_timeout(1500)
+        page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for(timeout=20_000)
+        page.wait_for_timeout(300)  # what came last is laid out
         assert page.evaluate("document.scrollingElement.scrollWidth <= window.innerWidth + 1")
 
 

@@ -17,6 +17,8 @@ from typing import Any
 
 import pytest
 
+from tests.rigs import nursery
+
 KEYS = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GEMINI_API_KEY", "OLLAMA_HOST", "HISHAMOS_WORKSPACE")
 OFFLINE = ("--model", "offline/extractive")
 
@@ -37,6 +39,9 @@ class Terminal:
         return {**kept, "NO_COLOR": "1", **self.environment}
 
     def type(self, *line: str, stdin: str | None = None, timeout: float = 120) -> subprocess.CompletedProcess[str]:
+        """Type a line and wait for its end. The process is forked from the nursery, unless the test asks for ``real_processes``."""
+        if nursery.available():
+            return nursery.run(line, folder=self.folder, environment=self.surroundings, stdin=stdin, timeout=timeout)
         return subprocess.run(
             self.command(*line), cwd=self.folder, env=self.surroundings, input=stdin, capture_output=True, text=True, timeout=timeout, check=False
         )

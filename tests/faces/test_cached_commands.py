@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
+import os
 from pathlib import Path
 
 import pytest
 
 import hishamos
 from hishamos.notebook.cards import command_result_card
+from tests.faces.conftest import Terminal
 from tests.rigs.simulator import Simulator
 
 SAY = "name: say\ndescription: Say it.\nparameters: {text: {type: text}}\ntemplate: 'Say {{ text }}.'\nmax_output_tokens: 50\ncache: 1h\n"
@@ -34,10 +33,7 @@ def workspace(simulator: Simulator, workspace_dir: Path, monkeypatch: pytest.Mon
 
 
 def terminal(workspace: Path, *arguments: str) -> dict:
-    command = [sys.executable, "-m", "hishamos", "--workspace", str(workspace), "command", "say", "-i", "text=hello", "--json", *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+    return Terminal(workspace, {"OPENAI_API_KEY": os.environ["OPENAI_API_KEY"]}).json("command", "say", "-i", "text=hello", *arguments)
 
 
 def test_notebook_and_terminal_share_one_paid_answer(workspace: Path, simulator: Simulator):

@@ -122,6 +122,7 @@ def test_spend_is_the_ledgers_sum(terminal, triaged):
     assert [(row["model"], row["run_id"], row["cost_nanos"], row["offline"]) for row in rows] == [("offline/extractive", triaged["id"], 0, 6)]
 
 
+@pytest.mark.usefixtures("real_processes")
 def test_sql_reads_its_statement_from_stdin(terminal, triaged):
     done = terminal.type("sql", "-", "--json", stdin="select 1 as one")
     assert json.loads(done.stdout) == [{"one": 1}]
@@ -180,6 +181,7 @@ def test_a_backup_is_a_file_of_its_own(terminal, triaged, tmp_path):
         assert copy.execute("select count(*) from runs where id = ?", [triaged["id"]]).fetchone() == (1,)
 
 
+@pytest.mark.usefixtures("real_processes")
 def test_server_status_logs_and_stop(own_terminal):
     assert own_terminal.json("server", "status")["running"] is False
     own_terminal.json("runs")

@@ -91,6 +91,7 @@ def test_a_bad_file_fails_the_triage_in_words(files, name, data, words):
     assert files.json("issues", "--project", "BAD") == []
 
 
+@pytest.mark.usefixtures("real_processes")
 def test_a_refusal_with_json_is_one_document_too(files):
     done = files.type("run", "triage_bug", "--json")
     assert done.returncode == 2

@@ -16,6 +16,7 @@ import pytest
 OFFLINE = ("--model", "offline/extractive")
 
 
+@pytest.mark.usefixtures("real_processes")
 def test_a_run_that_waits_says_how_to_go_on(terminal, triaged):
     waiting = terminal.json("run", "triage_bugs", "-i", "file=reports.csv", "-i", "project=ASK", *OFFLINE, code=3)
     assert waiting["state"] == "waiting"
@@ -46,6 +47,7 @@ def test_no_wait_returns_at_once_and_follow_sees_the_end(terminal, triaged):
     assert "✓ succeeded" in followed.stdout
 
 
+@pytest.mark.usefixtures("real_processes")
 def test_a_failed_run_exits_1_and_names_the_remedy(terminal):
     terminal.file("no_body.csv", "id,title\nR-1,Login fails\n")
     failed = terminal.type("run", "triage_bugs", "-i", "file=no_body.csv", "-i", "publish=yes", *OFFLINE)
@@ -242,6 +244,7 @@ def test_every_line_that_init_comments_out_is_a_setting(tmp_path):
     assert settings.routes["default"].attempts == 4
 
 
+@pytest.mark.usefixtures("real_processes")
 def test_the_demo_ends_with_what_it_found(own_terminal):
     began = time.monotonic()
     document = own_terminal.json("demo")

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +11,7 @@ import pytest
 
 import hishamos
 from hishamos.errors import InvalidInput
+from tests.faces.conftest import Terminal
 from tests.rigs.pictures import image, pdf, put
 from tests.rigs.simulator import Simulator
 
@@ -75,17 +73,9 @@ def test_the_same_picture_from_everywhere_is_paid_once_where_it_may(workspace: P
     rows = ws.sql("select status, cost_nanos from attempts").to_dict("records")
     assert sum(row["cost_nanos"] for row in rows) > 0
 
-    done = subprocess.run(
-        [sys.executable, "-m", "hishamos", "--workspace", str(workspace), "ask", "bug-triage", "And there?", "--file", "photo.png", "--json"],
-        cwd=mine,
-        env=os.environ,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["attempts"][0]["tags"]["files"][0]["path"] == str(photo)
+    terminal = Terminal(mine, {"HISHAMOS_WORKSPACE": str(workspace), "OPENAI_API_KEY": os.environ["OPENAI_API_KEY"]})
+    asked = terminal.json("ask", "bug-triage", "And there?", "--file", "photo.png")
+    assert asked["attempts"][0]["tags"]["files"][0]["path"] == str(photo)
 
 
 def test_an_image_of_50_mb_is_refused_before_any_money(workspace: Path, simulator: Simulator):

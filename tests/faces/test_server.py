@@ -74,6 +74,7 @@ def test_remains_of_a_dead_server_are_no_obstacle(workspace_dir: Path) -> None:
     assert hishamos.open(workspace_dir).health.ping().pid == server_pid(workspace_dir)
 
 
+@pytest.mark.usefixtures("real_processes")
 def test_socket_and_facts_belong_to_the_owner_only(workspace_dir: Path) -> None:
     hishamos.open(workspace_dir).health.ping()
     places = Places(workspace_dir)
@@ -105,6 +106,7 @@ def test_the_handshake_tells_newer_code_and_other_protocols(workspace_dir: Path)
     assert not greeted(stamp=2**62, fingerprint=server.fingerprint).newer_client
 
 
+@pytest.mark.usefixtures("real_processes")
 def test_stop_drains_and_the_next_call_starts_a_new_server(workspace_dir: Path) -> None:
     ws = hishamos.open(workspace_dir)
     run = ws.workflows.start("triage_bugs", {"file": hishamos.sample("bugs.csv"), "publish": "no"}, model=OFFLINE)
@@ -116,6 +118,7 @@ def test_stop_drains_and_the_next_call_starts_a_new_server(workspace_dir: Path) 
     assert server_pid(workspace_dir) != first
 
 
+@pytest.mark.usefixtures("real_processes")
 def test_an_idle_server_leaves(workspace_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HISHAMOS_IDLE_S", "1")
     pid = hishamos.open(workspace_dir).health.ping().pid
@@ -132,6 +135,7 @@ def test_typed_errors_travel(workspace_dir: Path) -> None:
         ws.commands.run("classify_bug", TEXT)
 
 
+@pytest.mark.usefixtures("real_processes")
 def test_a_key_set_after_the_server_started_works_in_the_next_call(workspace_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with Simulator() as simulator:
         provider_file(workspace_dir, simulator.url)
@@ -240,6 +244,7 @@ def test_relative_file_inputs_are_the_callers(workspace_dir: Path, monkeypatch: 
     assert run.inputs["file"] == str(elsewhere / "mine.csv")
 
 
+@pytest.mark.usefixtures("real_processes")
 def test_settings_are_checked_and_a_broken_edit_keeps_the_last_good_ones(workspace_dir: Path) -> None:
     file = workspace_dir / "hishamos.toml"
     file.write_text("[workspace]\nstroe = 'x'\n")
@@ -258,6 +263,7 @@ def test_settings_are_checked_and_a_broken_edit_keeps_the_last_good_ones(workspa
     assert ws.commands.run("classify_bug", TEXT, model=OFFLINE).offline
 
 
+@pytest.mark.usefixtures("real_processes")
 def test_a_foreign_holder_of_the_file_is_named(workspace_dir: Path) -> None:
     path = workspace_dir / "data" / "local" / "hishamos.duckdb"
     path.parent.mkdir(parents=True)

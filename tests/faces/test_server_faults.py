@@ -66,6 +66,7 @@ def ended(pid: int) -> bool:
     return False
 
 
+@pytest.mark.usefixtures("real_processes")
 def test_a_terminated_server_drains_and_lets_go(workspace_dir: Path) -> None:
     ws = hishamos.open(workspace_dir)
     run = ws.workflows.start("triage_bugs", {"file": hishamos.sample("bugs.csv"), "publish": "no"}, model=OFFLINE)
@@ -99,6 +100,7 @@ def test_who_follows_a_run_does_not_hold_a_leaving_server_and_goes_on_with_the_n
     assert ws.runs.get(run.id).state == "succeeded"
 
 
+@pytest.mark.usefixtures("real_processes")
 def test_a_client_with_newer_code_has_the_older_server_leave_once(workspace_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     older = hishamos.open(workspace_dir)
     first = older.health.ping().pid
@@ -129,6 +131,7 @@ def test_what_a_newer_version_adds_to_its_greeting_is_passed_over(workspace_dir:
     assert hishamos.open(workspace_dir).health.ping().pid == server.pid
 
 
+@pytest.mark.usefixtures("real_processes")
 def test_no_key_goes_to_a_socket_that_lies_in_a_strangers_folder(workspace_dir: Path, tmp_path: Path, stranger: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-not-for-strangers-0123456789")
     folder = tmp_path / "open"
@@ -183,6 +186,7 @@ def test_a_backup_is_complete_or_refused_with_a_reason(workspace_dir: Path) -> N
         ws.health.backup("file/two.duckdb")
 
 
+@pytest.mark.usefixtures("real_processes")
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="needs /proc")
 def test_the_server_is_detached_and_takes_little_from_its_client(workspace_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-stays-with-the-client-0123456789")

@@ -21,13 +21,17 @@ import asyncio
 import base64
 import hashlib
 import json
+import os
 import subprocess
 import sys
 import time
 import urllib.request
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import IO, TYPE_CHECKING, Any, ClassVar, Self
+
+if TYPE_CHECKING:
+    from tests.rigs.nursery import Child
 
 CHUNK_WORDS = 3
 CALL_PIECES = 2
@@ -536,9 +540,11 @@ class Simulator:
     """The simulator in a process of its own; use it as a context."""
 
     def __init__(self, port: int = 0) -> None:
-        self._process = subprocess.Popen([sys.executable, str(Path(__file__)), "--port", str(port)], stdout=subprocess.PIPE, text=True)
-        assert self._process.stdout is not None
-        self.port = int(json.loads(self._process.stdout.readline())["port"])
+        told, says = os.pipe()
+        with open(told) as output, open(says, "wb") as mine:
+            self._process = self._start(["--port", str(port)], mine)
+            mine.close()
+            self.port = int(json.loads(output.readline())["port"])
         self.url = f"http://127.0.0.1:{self.port}"
 
     def script(self, model: str, *acts: dict[str, Any], then: dict[str, Any] | None = None) -> None:
@@ -572,8 +578,14 @@ class Simulator:
         """End the process."""
         self._process.terminate()
         self._process.wait(10)
-        if self._process.stdout is not None:
-            self._process.stdout.close()
+
+    @staticmethod
+    def _start(arguments: list[str], output: IO[bytes]) -> subprocess.Popen[bytes] | Child:
+        from tests.rigs import nursery  # not there where this file runs by itself
+
+        if not nursery.available():
+            return subprocess.Popen([sys.executable, str(Path(__file__)), *arguments], stdout=output)
+        return nursery.start("simulator", arguments, [0, output.fileno(), 2], folder=Path(__file__).parent, environment=os.environ)
 
     def __enter__(self) -> Self:
         return self
@@ -589,7 +601,12 @@ async def _main(port: int) -> None:
         await server.serve_forever()
 
 
-if __name__ == "__main__":
+def main(arguments: list[str] | None = None) -> None:
+    """Serve until the process is ended; what stands on the command line is ``--port``."""
     parser = argparse.ArgumentParser(description="A provider simulator on loopback.")
     parser.add_argument("--port", type=int, default=0)
-    asyncio.run(_main(parser.parse_args().port))
+    asyncio.run(_main(parser.parse_args(arguments).port))
+
+
+if __name__ == "__main__":
+    main()

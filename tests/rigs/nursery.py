@@ -1,0 +1,334 @@
+"""Processes of HishamOS for the tests, forked from one that has imported everything: what they do is the same, their start costs next to nothing.
+
+``python -m hishamos`` takes a quarter of a second of a processor, a workspace's server two thirds, one that talks to providers three
+seconds: most of what hundreds of tests of the terminal and the server would take. The nursery is one process for all of a test run. It is
+asked for a process with its arguments, folder, environment and open files, forks, and tells the child's exit code. A child has a memory,
+standard streams, signals and an end of its own, as after ``python -m``. Left out is only what Python does before and after a program:
+that is tested with real processes (the fixture ``real_processes``, the README's lines, the chaos tests).
+
+There is a nursery while ``HISHAMOS_TEST_NURSERY`` names its socket; ``tests/conftest.py`` starts it where processes may be forked.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import importlib.util
+import json
+import os
+import selectors
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NoReturn
+
+ADDRESS = "HISHAMOS_TEST_NURSERY"
+DESCRIPTOR = "{descriptor}"
+"""Stands in the arguments for the number that the fourth open file has in the child."""
+STARTS_S = 30.0
+SIMULATOR = Path(__file__).with_name("simulator.py")
+PRELOADED = {
+    "hishamos": ("hishamos.cli.entry", "hishamos.remote", "rich.console", "rich.table", "pandas", "pyarrow", "hishamos.frames.mapping"),
+    "hishamos.server": ("hishamos.server.__main__", "duckdb", "psycopg_pool", "pyarrow", "tiktoken"),
+    "simulator": (),
+}
+"""What each program imports sooner or later."""
+
+
+def available() -> bool:
+    """Return whether there is a nursery to ask."""
+    return bool(os.environ.get(ADDRESS))
+
+
+class Child:
+    """A process of the nursery, with what is used of a :class:`subprocess.Popen`."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._told = connection.makefile("r")
+        self._connection = connection
+        self.pid = int(self._told.readline())
+        self.returncode: int | None = None
+
+    def poll(self) -> int | None:
+        """Return the exit code, None while it runs."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.wait(0)
+        return self.returncode
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait for the end and return the exit code; minus a signal's number where one ended it."""
+        if self.returncode is None:
+            with selectors.DefaultSelector() as selector:
+                selector.register(self._connection, selectors.EVENT_READ)
+                if not selector.select(timeout):
+                    raise subprocess.TimeoutExpired([str(self.pid)], timeout or 0)
+            self.returncode = int(self._told.readline() or -signal.SIGKILL)
+            self._told.close()
+            self._connection.close()
+        return self.returncode
+
+    def terminate(self) -> None:
+        """Ask it to end."""
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGTERM)
+
+    def kill(self) -> None:
+        """End it."""
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGKILL)
+
+
+def start(program: str, arguments: Sequence[str], files: Sequence[int], *, folder: Path, environment: Mapping[str, str], session: bool = False) -> Child:
+    """Have a program of :data:`PRELOADED` started in ``folder``.
+
+    ``files``: its standard streams, then what else it inherits; ``session``: whether it begins one of its own.
+    """
+    facts = {"program": program, "arguments": list(arguments), "folder": str(folder), "environment": dict(environment), "session": session}
+    connection = _connected()
+    request = json.dumps(facts).encode() + b"\n"
+    socket.send_fds(connection, [request[:1]], list(files))
+    connection.sendall(request[1:])
+    return Child(connection)
+
+
+def _connected() -> socket.socket:
+    deadline = time.monotonic() + STARTS_S
+    while True:
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            connection.connect(os.environ[ADDRESS])
+        except (FileNotFoundError, ConnectionRefusedError):  # it is just beginning
+            connection.close()
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
+        else:
+            return connection
+
+
+def run(
+    arguments: Sequence[str], *, folder: Path, environment: Mapping[str, str], stdin: str | None = None, timeout: float
+) -> subprocess.CompletedProcess[str]:
+    """Type a line of the terminal and return its end, as :func:`subprocess.run` does of ``python -m hishamos``."""
+    with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as errors:
+        given.write((stdin or "").encode())
+        given.seek(0)
+        child = start("hishamos", arguments, [given.fileno(), out.fileno(), errors.fileno()], folder=folder, environment=environment)
+        try:
+            code = child.wait(timeout)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            raise
+        texts = []
+        for file in (out, errors):
+            file.seek(0)
+            texts.append(file.read().decode().replace("\r\n", "\n"))
+    return subprocess.CompletedProcess(["hishamos", *arguments], code, *texts)
+
+
+def spawning(real: Callable[..., Any]) -> Callable[..., Any]:
+    """Return what starts a workspace's server in the place of ``real``, :func:`hishamos.remote.discovery._spawn`."""
+
+    def spawn(places: Any, status: int) -> Any:
+        from hishamos.remote import discovery
+
+        if not available():
+            return real(places, status)
+        arguments = ["--workspace", str(places.root), "--status-fd", DESCRIPTOR]
+        with places.log.open("ab") as log, open(os.devnull, "rb") as nothing:
+            files = [nothing.fileno(), log.fileno(), log.fileno(), status]
+            return start("hishamos.server", arguments, files, folder=places.root, environment=discovery._environment(), session=True)
+
+    return spawn
+
+
+class Nursery:
+    """The process that is forked. It has one thread, for a fork copies only that."""
+
+    def __init__(self, address: str) -> None:
+        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._listener.bind(address)
+        self._listener.listen(64)
+        self._ended, self._noted = socket.socketpair()
+        self._noted.setblocking(False)
+        self._selector = selectors.DefaultSelector()
+        self._parents: dict[int, socket.socket] = {}
+        self._loaded: set[str] = set()
+        self._simulator: ModuleType | None = None
+
+    def serve(self) -> None:
+        """Fork what is asked for, until whoever started us has gone."""
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.set_wakeup_fd(self._noted.fileno(), warn_on_full_buffer=False)
+        for one in (self._listener, self._ended, 0):
+            self._selector.register(one, selectors.EVENT_READ)
+        while True:
+            ready = {key.fileobj for key, _ in self._selector.select()}
+            if 0 in ready:
+                return
+            if self._ended in ready:
+                self._ended.recv(4096)
+                self._tell_ends()
+            if self._listener in ready:
+                self._fork(self._listener.accept()[0])
+
+    def _fork(self, connection: socket.socket) -> None:
+        text, files = _received(connection)
+        if not text.endswith(b"\n"):
+            return
+        request = json.loads(text)
+        problem: BaseException | None = None
+        try:
+            self._preload(request)
+        except BaseException as error:
+            problem = error  # the child's to tell
+        pid = os.fork()
+        if pid == 0:
+            for mine in (self._listener, self._ended, self._noted, self._selector, connection, *self._parents.values()):
+                mine.close()
+            _become(partial(self._run, request["program"], problem), request, files)
+        for file in files:
+            os.close(file)
+        self._parents[pid] = connection
+        with contextlib.suppress(OSError):
+            connection.sendall(f"{pid}\n".encode())
+
+    def _tell_ends(self) -> None:
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            with self._parents.pop(pid) as connection, contextlib.suppress(OSError):
+                connection.sendall(f"{os.waitstatus_to_exitcode(status)}\n".encode())
+
+    def _preload(self, request: Mapping[str, Any]) -> None:
+        """Import what the program needs; litellm only once there is a workspace with a provider."""
+        program = request["program"]
+        configured = Path(request["folder"]) / "hishamos.toml"
+        wanted = [program, *(["litellm"] if program == "hishamos.server" and _names_providers(configured) else [])]
+        for name in wanted:
+            if name not in self._loaded:
+                self._loaded.add(name)
+                self._load(name)
+                import gc
+
+                gc.freeze()  # no child's collector walks through it, and copies it by that
+
+    def _load(self, name: str) -> None:
+        if name == "litellm":
+            from hishamos.gateway.adapters.litellm_chat import LitellmAdapter
+
+            LitellmAdapter().warm()
+        elif name == "simulator":
+            found = importlib.util.spec_from_file_location("simulator", SIMULATOR)
+            assert found is not None
+            assert found.loader is not None
+            self._simulator = sys.modules["simulator"] = importlib.util.module_from_spec(found)
+            found.loader.exec_module(self._simulator)
+        else:
+            for module in PRELOADED[name]:
+                importlib.import_module(module)
+        if name == "hishamos":
+            from hishamos.cli.verbs import VERBS
+            from hishamos.remote import discovery
+
+            for module in {line.module for line in VERBS.values()}:
+                importlib.import_module(f"hishamos.cli.{module}")
+            discovery._spawn = spawning(discovery._spawn)  # the servers that these terminals start are forked too
+
+    def _run(self, program: str, problem: BaseException | None, arguments: list[str]) -> int:
+        if problem is not None:
+            raise problem
+        if program == "hishamos":
+            from hishamos.cli.entry import run_terminal
+
+            return run_terminal(arguments)
+        if program == "hishamos.server":
+            from hishamos.server.__main__ import main
+
+            return main(arguments)
+        assert self._simulator is not None
+        self._simulator.main(arguments)
+        return 0
+
+
+def _names_providers(configured: Path) -> bool:
+    try:
+        return "[providers." in configured.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False
+
+
+def _received(connection: socket.socket) -> tuple[bytes, list[int]]:
+    connection.settimeout(20)
+    text, files, _, _ = socket.recv_fds(connection, 1, 8)
+    while text and not text.endswith(b"\n"):
+        part = connection.recv(65_536)
+        if not part:
+            break
+        text += part
+    return text, files
+
+
+def _become(program: Callable[[list[str]], int], request: Mapping[str, Any], files: Sequence[int]) -> NoReturn:
+    """Be the program that was asked for; never returns."""
+    code = 1
+    try:
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        if request["session"]:
+            os.setsid()
+        os.chdir(request["folder"])
+        os.environ.clear()
+        os.environ.update(request["environment"])
+        time.tzset()
+        for number, file in enumerate(files[:3]):
+            os.dup2(file, number)
+            os.close(file)
+        sys.stdin, sys.stdout, sys.stderr = open(0, encoding="utf-8"), open(1, "w", encoding="utf-8"), open(2, "w", encoding="utf-8", errors="backslashreplace")  # noqa: SIM115
+        rest = str(files[3]) if len(files) > 3 else ""
+        arguments = [rest if part == DESCRIPTOR else part for part in request["arguments"]]
+        sys.argv = [request["program"], *arguments]
+        import random
+
+        random.seed()
+        code = program(arguments)
+    except SystemExit as left:
+        code = left.code if isinstance(left.code, int) else int(left.code is not None)
+    except BaseException:
+        import traceback
+
+        traceback.print_exc()
+    finally:
+        _end(code or 0)
+
+
+def _end(code: int) -> NoReturn:
+    """What Python does at the end of a program, without taking apart what belongs to the nursery."""
+    import atexit
+    import threading
+
+    with contextlib.suppress(BaseException):
+        threading._shutdown()
+    with contextlib.suppress(BaseException):
+        atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(BaseException):
+            stream.flush()
+    os._exit(code & 0xFF)
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    Nursery(sys.argv[1]).serve()
