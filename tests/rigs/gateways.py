@@ -16,6 +16,7 @@ from hishamos.store.cached_answers import StoreCache
 from hishamos.store.connectors import Connector, open_connector
 from hishamos.store.ledger import StoreLedger
 from hishamos.store.migrate import migrate
+from tests.rigs.stores import ScratchStore
 
 KEYS = {"env:OPENAI_API_KEY": "sk-openai-0123456789", "env:ANTHROPIC_API_KEY": "sk-ant-0123456789", "env:GEMINI_API_KEY": "AIzaSimulated0123456789abcdef"}
 MODELS = {"openai": "openai/gpt-4.1-mini", "anthropic": "anthropic/claude-haiku-4-5", "gemini": "gemini/gemini-2.5-flash"}
@@ -42,6 +43,7 @@ class House:
     gateway: Gateway
     settings: Settings
     keys: dict[str, str]
+    scratch: ScratchStore | None = None
 
     def ask(self, text: str = "hello", *, key: str | None = None, timeout: float = 30, tags: Tags | None = None, **changes: Any) -> Outcome:
         """Send one request and wait for its outcome."""
@@ -56,17 +58,18 @@ class House:
     def close(self) -> None:
         """Close gateway and store."""
         self.gateway.close(grace_s=0.2)
-        self.store.close()
+        (self.scratch or self.store).close()
 
 
 def build(settings: Settings, store: str | Connector = ":memory:", *, adapters: Any = None, owner: str | None = None, shared: bool = False) -> House:
     """Return a running gateway; ``store``: an address, or a connector that others use too."""
-    connector = open_connector(store) if isinstance(store, str) else store
+    scratch = ScratchStore() if store == ":memory:" else None
+    connector = scratch.connector if scratch else open_connector(store) if isinstance(store, str) else store
     if isinstance(store, str):
         migrate(connector)
     keys = dict(KEYS)
     ledger = StoreLedger(connector, shared=shared)
-    house = House(connector, ledger, None, settings, keys)  # type: ignore[arg-type]  # made in the next line
+    house = House(connector, ledger, None, settings, keys, scratch)  # type: ignore[arg-type]  # made in the next line
     house.gateway = Gateway(ledger, lambda: house.settings, keys.get, owner or uuid.uuid4().hex, adapters, StoreCache(connector))
     house.gateway.start()
     return house

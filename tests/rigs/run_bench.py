@@ -18,6 +18,7 @@ from hishamos.store.connectors import Connector, open_connector
 from hishamos.store.journal import StoreJournal
 from hishamos.store.migrate import migrate
 from tests.rigs.scripted_models import ScriptedModels
+from tests.rigs.stores import ScratchStore
 
 ECHO = CommandDefinition(name="echo", description="Says it again.", template="{{ text }}", parameters={"text": Parameter()})
 COUNT = CommandDefinition(
@@ -58,7 +59,8 @@ class Bench:
     """One store, one scripted gateway, and any number of processes in words: each :meth:`process` is a runner of its own."""
 
     def __init__(self, store: str = ":memory:", models: ScriptedModels | None = None) -> None:
-        self.store: Connector = open_connector(store)
+        self._scratch = ScratchStore() if store == ":memory:" else None
+        self.store: Connector = self._scratch.connector if self._scratch else open_connector(store)
         migrate(self.store)
         self.journal = StoreJournal(self.store)
         self.models = models or ScriptedModels()
@@ -141,7 +143,7 @@ class Bench:
         for runner in self.runners:
             runner.close()
         self.journal.close()
-        self.store.close()
+        (self._scratch or self.store).close()
 
     def _insert(self, pinned: Pinned, inputs: dict[str, Any], **fields: Any) -> str:
         extra = {name: fields.pop(name) for name in ("rows", "options", "deadline_s") if name in fields}
