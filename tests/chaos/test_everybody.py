@@ -32,7 +32,7 @@ print(turns)
 """
 
 
-@pytest.mark.parametrize("seconds", [15, pytest.param(300, marks=pytest.mark.chaos)])
+@pytest.mark.parametrize("seconds", [8, pytest.param(300, marks=pytest.mark.chaos)])
 @pytest.mark.timeout(500)
 def test_everybody_at_once(workspace_dir: Path, chromium_path: str, seconds: int) -> None:
     from playwright.sync_api import sync_playwright

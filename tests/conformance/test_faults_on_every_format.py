@@ -9,6 +9,7 @@ from itertools import pairwise
 
 import pytest
 
+from hishamos.gateway import ladder
 from hishamos.records.calls import CallStatus, Tags
 from tests.rigs.gateways import MODELS, House, build, provider, request, settings_for
 from tests.rigs.simulator import Simulator
@@ -23,6 +24,12 @@ Ask = Callable[..., object]
 def simulator() -> Iterator[Simulator]:
     with Simulator() as running:
         yield running
+
+
+@pytest.fixture(autouse=True)
+def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Our own pauses are short, but where they are what is tested."""
+    monkeypatch.setattr(ladder, "FIRST_PAUSE_S", 0.02)
 
 
 @pytest.fixture
@@ -73,7 +80,8 @@ def test_d1_a_rate_limit_is_waited_for(opened: Open, simulator: Simulator, kind:
 
 @pytest.mark.parametrize("header", ["soon", "-5", "Mon, 23 Nov 2020 12:00:00 GMT", ""], ids=["garbage", "negative", "past", "empty"])
 @every
-def test_d1_a_pause_that_is_none_becomes_our_own(opened: Open, simulator: Simulator, kind: str, header: str):
+def test_d1_a_pause_that_is_none_becomes_our_own(opened: Open, simulator: Simulator, kind: str, header: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(ladder, "FIRST_PAUSE_S", 0.5)
     scripted(simulator, kind, {"status": 429, "retry_after": header})
     house = opened(kind, spare=False)
     assert ask(house, stream=False).status is CallStatus.SUCCEEDED
@@ -85,7 +93,7 @@ def test_d1_a_pause_that_is_none_becomes_our_own(opened: Open, simulator: Simula
 def test_d1_a_date_is_waited_for(opened: Open, simulator: Simulator, kind: str):
     house = opened(kind, spare=False)
     house.ask("warm up", target=SPARE)
-    until = int(time.time()) + 3
+    until = int(time.time()) + 2
     scripted(simulator, kind, {"status": 503, "retry_after": formatdate(until, usegmt=True)})
     assert ask(house, stream=True).status is CallStatus.SUCCEEDED
     assert simulator.book()[-1]["started"] >= until

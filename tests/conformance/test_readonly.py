@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import time
@@ -13,11 +14,13 @@ from hishamos.errors import StoreClosed, StoreError, UnsafeSql
 from hishamos.store.connectors import open_connector
 from hishamos.store.migrate import migrate, shipped
 from hishamos.store.readonly import grant_views, select
+from tests.conftest import own_schema
+
+ENGINES = ["duckdb", "postgres"]
 
 
-@pytest.fixture(params=["duckdb", "postgres"])
-def store(request, tmp_path):
-    url = request.getfixturevalue("postgres_url") if request.param == "postgres" else str(tmp_path / "store.duckdb")
+@contextlib.contextmanager
+def opened(url):
     connector = open_connector(url)
     migrate(connector)
     grant_views(connector)
@@ -29,6 +32,24 @@ def store(request, tmp_path):
     )
     yield connector
     connector.close()
+
+
+@pytest.fixture(params=ENGINES)
+def store(request, tmp_path):
+    url = request.getfixturevalue("postgres_url") if request.param == "postgres" else str(tmp_path / "store.duckdb")
+    with opened(url) as connector:
+        yield connector
+
+
+@pytest.fixture(scope="module", params=ENGINES)
+def shared_store(request, tmp_path_factory):
+    """For statements that change nothing, or are refused: each test sees that the rows are still there."""
+    if request.param == "duckdb":
+        with opened(str(tmp_path_factory.mktemp("readonly") / "store.duckdb")) as connector:
+            yield connector
+    else:
+        with own_schema(request.getfixturevalue("postgres_server")) as url, opened(url) as connector:
+            yield connector
 
 
 def ask(store, statement, limit=1000, timeout_s=20.0):
@@ -53,8 +74,8 @@ ALLOWED = [
 
 
 @pytest.mark.parametrize(("statement", "rows"), ALLOWED, ids=[statement[:40] for statement, _ in ALLOWED])
-def test_a_select_over_the_views_is_answered(store, statement, rows):
-    answer = ask(store, statement).column("n").to_pylist()
+def test_a_select_over_the_views_is_answered(shared_store, statement, rows):
+    answer = ask(shared_store, statement).column("n").to_pylist()
     assert [int(value) if not isinstance(value, str) else value for value in answer] == (rows if "over ()" not in statement else [20])
 
 
@@ -148,12 +169,12 @@ ATTACKS = [
 
 
 @pytest.mark.parametrize("statement", ATTACKS, ids=[statement[:60] for statement in ATTACKS])
-def test_anything_else_is_refused_and_changes_nothing(store, statement):
+def test_anything_else_is_refused_and_changes_nothing(shared_store, statement):
     with pytest.raises(UnsafeSql) as caught:
-        ask(store, statement, timeout_s=5.0)
+        ask(shared_store, statement, timeout_s=5.0)
     assert "attempts, audit, budgets, events" in str(caught.value)
-    assert store.fetch_one("select count(*) as n from journal_events") == {"n": 20}
-    assert ask(store, "select count(*) as n from runs").to_pylist() == [{"n": 0}]
+    assert shared_store.fetch_one("select count(*) as n from journal_events") == {"n": 20}
+    assert ask(shared_store, "select count(*) as n from runs").to_pylist() == [{"n": 0}]
 
 
 def test_a_pivot_over_a_secret_table_is_refused(store):
@@ -201,9 +222,9 @@ def test_a_bomb_is_ended_by_the_time_limit_and_hurts_nobody(store, statement):
     assert ask(store, "select message from events where seq = 1").to_pylist() == [{"message": "4"}]
 
 
-@pytest.fixture
-def file_store(tmp_path):
-    connector = open_connector(str(tmp_path / "store.duckdb"))
+@pytest.fixture(scope="module")
+def shared_file(tmp_path_factory):
+    connector = open_connector(str(tmp_path_factory.mktemp("swelling") / "store.duckdb"))
     migrate(connector)
     yield connector
     connector.close()
@@ -220,8 +241,8 @@ SMALL = [
 
 
 @pytest.mark.parametrize(("statement", "rows"), SMALL, ids=[statement[:40] for statement, _ in SMALL])
-def test_functions_that_can_swell_are_allowed_with_small_sizes(file_store, statement, rows):
-    assert ask(file_store, statement).column("n").to_pylist() == rows
+def test_functions_that_can_swell_are_allowed_with_small_sizes(shared_file, statement, rows):
+    assert ask(shared_file, statement).column("n").to_pylist() == rows
 
 
 SWOLLEN = [
@@ -243,9 +264,9 @@ SWOLLEN = [
 
 
 @pytest.mark.parametrize("statement", SWOLLEN, ids=[statement[:40] for statement in SWOLLEN])
-def test_a_few_letters_that_would_fill_the_memory_are_refused_before_they_run(file_store, statement):
+def test_a_few_letters_that_would_fill_the_memory_are_refused_before_they_run(shared_file, statement):
     with pytest.raises(UnsafeSql, match="up to 1000|below 1000|longer than 100000"):
-        ask(file_store, statement)
+        ask(shared_file, statement)
 
 
 def test_an_answer_too_big_for_the_memory_is_ended(store, monkeypatch):
@@ -259,7 +280,8 @@ def test_an_answer_too_big_for_the_memory_is_ended(store, monkeypatch):
     assert ask(store, "select count(*) as n from events").to_pylist() == [{"n": 20}]
 
 
-def test_a_question_is_ended_when_the_store_closes(file_store):
+def test_a_question_is_ended_when_the_store_closes(tmp_path):
+    file_store = open_connector(str(tmp_path / "store.duckdb"))
     outcome: list[object] = []
 
     def work():

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import venv
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,12 @@ output = "2"
 
 [routes.default]
 models = ["lab/our-model", "openai/gpt-4.1-mini"]
+
+[routes.spared]
+models = ["lab/our-model", "offline/extractive"]
 """
+OPENAI = {"OPENAI_API_KEY": "sk-openai-0123456789"}
+"""Given only where that provider is asked: its server loads litellm, seconds of a processor."""
 
 
 @dataclass
@@ -44,6 +49,7 @@ class Installation:
 
     folder: Path
     workspace: Path
+    keys: dict[str, str] = field(default_factory=lambda: {"LAB_API_KEY": "lab-key-0123456789"})
 
     @property
     def packages(self) -> Path:
@@ -58,10 +64,9 @@ class Installation:
         (info / "entry_points.txt").write_text(f"[hishamos.adapters]\n{entry}\n")
 
     def type(self, *line: str) -> subprocess.CompletedProcess[str]:
-        keys = {"LAB_API_KEY": "lab-key-0123456789", "OPENAI_API_KEY": "sk-openai-0123456789"}
         command = [str(self.folder / "bin" / "python"), "-m", "hishamos", *line]
         return subprocess.run(
-            command, cwd=self.workspace, env={**os.environ, **keys, "NO_COLOR": "1"}, capture_output=True, text=True, timeout=120, check=False
+            command, cwd=self.workspace, env={**os.environ, **self.keys, "NO_COLOR": "1"}, capture_output=True, text=True, timeout=120, check=False
         )
 
     def json(self, *line: str, code: int = 0) -> Any:
@@ -107,6 +112,7 @@ def test_it_is_found_and_accounted_for(installed: Installation, simulators: dict
 
 def test_it_falls_back_with_the_others(installed: Installation, simulators: dict[str, Simulator]) -> None:
     lab(installed)
+    installed.keys |= OPENAI
     simulators["lab"].script("our-model", then={"status": 401, "message": "no such key"})
     answer = installed.json("command", "say", "-i", "text=hello")
     assert [(attempt["model"], attempt["cause"]) for attempt in answer["attempts"]] == [
@@ -119,18 +125,22 @@ def test_it_falls_back_with_the_others(installed: Installation, simulators: dict
 
 
 @pytest.mark.parametrize(
-    ("source", "problem"),
+    ("source", "problem", "route", "following"),
     [
-        ("import no_such_module\n", "No module named 'no_such_module'"),
-        ("class LabAdapter:\n    def warm(self): ...\n", "it has no stream and no close"),
-        ("LabAdapter = 7\n", "not callable"),
+        ("import no_such_module\n", "No module named 'no_such_module'", "default", "openai/gpt-4.1-mini"),
+        ("class LabAdapter:\n    def warm(self): ...\n", "it has no stream and no close", "spared", "offline/extractive"),
+        ("LabAdapter = 7\n", "not callable", "spared", "offline/extractive"),
     ],
     ids=["does not import", "is no adapter", "is no class"],
 )
-def test_a_broken_one_is_named_and_the_next_model_is_asked(installed: Installation, simulators: dict[str, Simulator], source: str, problem: str) -> None:
+def test_a_broken_one_is_named_and_the_next_model_is_asked(
+    installed: Installation, simulators: dict[str, Simulator], source: str, problem: str, route: str, following: str
+) -> None:
+    if following.startswith("openai"):
+        installed.keys |= OPENAI
     installed.install("lab-adapter", "lab_adapter", source, "lab = lab_adapter:LabAdapter")
-    answer = installed.json("command", "say", "-i", "text=hello")
-    assert answer["model"] == "openai/gpt-4.1-mini"
+    answer = installed.json("command", "say", "-i", "text=hello", "--model", route)
+    assert answer["model"] == following
     assert "lab-adapter" in answer["attempts"][0]["tags"]["passed_over"]
     alone = installed.type("command", "say", "-i", "text=hello", "--model", "lab/our-model")
     assert alone.returncode != 0
@@ -140,7 +150,7 @@ def test_a_broken_one_is_named_and_the_next_model_is_asked(installed: Installati
     found = {status["name"]: status for status in installed.json("providers")}
     assert found["lab"]["state"] == "misconfigured"
     assert problem in found["lab"]["advice"]
-    assert found["openai"]["state"] == "ready"
+    assert found["openai"]["state"] == ("ready" if "OPENAI_API_KEY" in installed.keys else "no key")
     assert simulators["lab"].book() == []
 
 
@@ -154,6 +164,7 @@ def test_two_packages_with_one_name_are_both_named(installed: Installation) -> N
 def test_no_package_takes_over_a_known_provider(installed: Installation, simulators: dict[str, Simulator]) -> None:
     source = "class Thief:\n    def __init__(self):\n        open('stolen', 'w').close()\n"
     installed.install("thief", "thief", source, "openai = thief:Thief")
+    installed.keys |= OPENAI
     assert installed.json("command", "say", "-i", "text=hello", "--model", "openai/gpt-4.1-mini")["status"] == "succeeded"
     assert len(simulators["openai"].book()) == 1
     assert not (installed.workspace / "stolen").exists()

@@ -6,15 +6,14 @@ import json
 import time
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hishamos.errors import BudgetRefused, CallFailed, LeaseLost, RunHeld, WrongState
 from hishamos.records.calls import CallStatus
 from hishamos.records.runs import RunState
 from tests.rigs import step_functions
-from tests.rigs.run_bench import Bench, ManualTimers, SharedJournal
-from tests.rigs.scripted_models import ScriptedModels
+from tests.rigs.run_bench import ManualTimers, SharedJournal
 
 FAILED = CallFailed(model="fake/model", reason="it is down", cause="server_error", attempts=4, next="")
 REFUSED = BudgetRefused(budget="b", scope="run", period="total", committed_usd="1", limit_usd="1", bound_usd="1", next="")
@@ -639,27 +638,26 @@ class TestTrouble:
         bench.models.release()
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])  # the examples share a store on purpose
 @given(st.integers(1, 9).flatmap(lambda n: st.lists(st.sets(st.integers(0, max(0, n - 1))), min_size=n, max_size=n)), st.booleans())
-def test_any_graph_runs_each_step_once_in_order(edges, kill):
-    bench = Bench(models=ScriptedModels(lambda request, key: json.dumps(key)))
-    try:
-        steps = [echo(f"s{n}", after=[f"s{m}" for m in sorted(earlier) if m < n]) for n, earlier in enumerate(edges)]
-        identity = bench.insert(steps)
-        if kill:
-            dead = bench.process()
-            dead.begin(identity)
-            time.sleep(0.004)
-            dead.close()
-            if not bench.get(identity).ended:
-                bench.process().recover()
-                until(lambda: bench.get(identity).ended)
-        else:
-            bench.work(identity)
-        assert bench.get(identity).state is RunState.SUCCEEDED
-        order = [key.split("/")[1] for key in bench.models.sent]
-        assert sorted(order) == sorted(f"s{n}" for n in range(len(edges)))
-        for step in steps:
-            assert all(order.index(earlier) < order.index(step["id"]) for earlier in step["after"])
-    finally:
-        bench.close()
+def test_any_graph_runs_each_step_once_in_order(bench, edges, kill):
+    bench.models.script = lambda request, key: json.dumps(key)
+    steps = [echo(f"s{n}", after=[f"s{m}" for m in sorted(earlier) if m < n]) for n, earlier in enumerate(edges)]
+    identity = bench.insert(steps)
+    if kill:
+        dead = bench.process()
+        dead.begin(identity)
+        time.sleep(0.004)
+        dead.close()
+        if not bench.get(identity).ended:
+            bench.process().recover()
+            until(lambda: bench.get(identity).ended)
+    else:
+        bench.work(identity)
+    while bench.runners:
+        bench.runners.pop().close()
+    assert bench.get(identity).state is RunState.SUCCEEDED
+    order = [key.split("/")[1] for key in bench.models.sent if key.startswith(identity)]
+    assert sorted(order) == sorted(f"s{n}" for n in range(len(edges)))
+    for step in steps:
+        assert all(order.index(earlier) < order.index(step["id"]) for earlier in step["after"])
