@@ -221,6 +221,20 @@ def test_every_turn_is_streamed_and_found_again(ws: hishamos.Workspace, simulato
     assert "".join(event.text for event in again if event.kind == "text") == "I look. It is said."
 
 
+@every
+def test_a_typed_answer_comes_beside_tools(ws: hishamos.Workspace, simulator: Simulator, kind: str):
+    """OpenAI holds the answer to the format itself; the others are asked for it in words, and what does not fit goes back to them."""
+    schema = {"type": "object", "required": ["known"], "properties": {"known": {"type": "boolean"}}, "additionalProperties": False}
+    wanted = [{"name": "upper", "arguments": {"text": "hello"}}]
+    also = [] if kind == "openai" else [{"text": "HELLO"}]
+    last = {} if kind == "openai" else {"text": '{"known": true}'}  # left to the format that the simulator was given
+    script(simulator, kind, {"calls": wanted}, *also, last)
+    answer = ws.agents.ask("clerk", "Is it known?", output=schema, model=None if kind == "openai" else MODELS[kind])
+    assert (answer.output, [use.name for use in answer.tools]) == ({"known": True}, ["upper"])
+    words = [entry for entry in simulator.book() if "Your last answer is one JSON value" in entry["said"]]
+    assert bool(words) == (kind != "openai")
+
+
 READER = """
 import sys, hishamos
 for event in hishamos.open(sys.argv[1]).agents.stream("clerk", "Say hello", key=sys.argv[2]):

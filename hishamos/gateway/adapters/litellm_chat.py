@@ -36,6 +36,9 @@ OWN_HEADERS = frozenset({"anthropic"})
 host, but send such a header along. These are called with a client that follows no redirect.
 """
 
+FORMAT_BESIDE_TOOLS = frozenset({"openai", "azure"})
+"""Kinds that hold an answer to a format although tools are offered; at the others the two exclude each other, and words ask for it."""
+
 SCHEMA_WORDS = "Answer with one JSON value that satisfies this JSON Schema, and nothing else:\n"
 TOOL_SCHEMA_WORDS = "Call tools as long as you need them. Your last answer is one JSON value that satisfies this JSON Schema, and nothing else:\n"
 
@@ -135,12 +138,13 @@ class LitellmAdapter:
                 raise Fault(f"{provider.name} can't be given tools", status=400)
             arguments |= {"tools": wire_tools(request.tools), "_skip_mcp_handler": True}  # its own MCP client, which needs a further library
         if request.output_schema is not None:
-            if request.tools:  # an answer's format and tools exclude each other at several providers
+            if request.tools and kind not in FORMAT_BESIDE_TOOLS:
                 messages.append({"role": "user", "content": TOOL_SCHEMA_WORDS + canonical(request.output_schema)})
             elif self._takes_schema(litellm, kind, request.model):
                 arguments["response_format"] = {"type": "json_schema", "json_schema": {"name": "answer", "schema": request.output_schema}}
             else:
-                messages.append({"role": "user", "content": SCHEMA_WORDS + canonical(request.output_schema)})
+                words = TOOL_SCHEMA_WORDS if request.tools else SCHEMA_WORDS
+                messages.append({"role": "user", "content": words + canonical(request.output_schema)})
         return arguments
 
     def _takes_schema(self, litellm: ModuleType, kind: str, model: str) -> bool:
