@@ -256,6 +256,20 @@ class Steps(Generic[M]):
         return self._made(id, data)
 
 
+def _with_options() -> None:
+    """Have help() and completion in notebooks show the options of every step by name."""
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    options = [inspect.Parameter(name, keyword, default=None, annotation=hint) for name, hint in Options.__annotations__.items()]
+    for method in vars(Steps).values():
+        if inspect.isfunction(method) and not method.__name__.startswith("_"):
+            signature = inspect.signature(method)
+            own = [one for one in signature.parameters.values() if one.kind is not inspect.Parameter.VAR_KEYWORD]
+            method.__signature__ = signature.replace(parameters=[*own, *options])  # type: ignore[attr-defined]  # what inspect looks for
+
+
+_with_options()
+
+
 def named(function: Callable[..., Any]) -> str:
     """Return the name by which a step calls a function: what it was registered as, else where it stands."""
     registered = getattr(function, MARK, None)

@@ -201,13 +201,15 @@ def test_every_type_of_step_is_what_yaml_says(tmp_path):
 @pytest.mark.parametrize("name", sorted(TABLE))
 def test_each_type_has_a_method_with_all_that_it_takes(name):
     fields = {field.alias or key for key, field in step_type(name).inputs.model_fields.items()}
-    taken = {parameter.rstrip("_") for parameter in inspect.signature(getattr(Steps, name)).parameters} - {"self", "id", "options"}
+    taken = {parameter.rstrip("_") for parameter in inspect.signature(getattr(Steps, name)).parameters} - {"self", "id", *Options.__annotations__}
     assert taken == (fields | {"arguments"} if name == "python" else fields)
 
 
 def test_options_are_those_of_a_step():
     fields = {field.alias or key for key, field in StepDefinition.model_fields.items()}
     assert set(Options.__annotations__) == fields - {"id", "type", "with"}
+    shown = inspect.signature(hishamos.workflow("w", "d").map).parameters
+    assert [name for name in shown if name in Options.__annotations__] == list(Options.__annotations__)
 
 
 def test_expressions_read_as_they_were_meant():
