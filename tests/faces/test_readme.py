@@ -109,7 +109,7 @@ def test_every_line_uses_verbs_and_options_that_exist(shell):
         verb = words[1]
         assert verb in VERBS, line
         helps.setdefault(verb, shell("hishamos", verb, "--help").stdout)
-        if verb in {"budget", "server"} and len(words) > 2:
+        if verb in {"budget", "schedule", "server"} and len(words) > 2:
             helps[verb] += shell("hishamos", verb, words[2], "--help").stdout
         for option in re.findall(r"\s(--?[a-z][a-z-]*)", line):
             assert option in helps[verb], (line, option)
