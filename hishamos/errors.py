@@ -163,7 +163,7 @@ class LeaseLost(RunError):
 
 
 class RunFailed(RunError):
-    """{workflow}, {where}: {reason} {next}"""
+    """{workflow}, {where}: {reason}. {next}"""
 
 
 class RunCancelled(RunError):

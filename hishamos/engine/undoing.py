@@ -41,7 +41,7 @@ class Undoing:
         if self.reason is None:
             return failure(RunCancelled(workflow=self.run.name, undone=" ".join(told), next=following, **lists))
         facts = self.reason.facts if isinstance(self.reason, RunFailed) else {"workflow": self.run.name, "where": "outputs", "reason": str(self.reason)}
-        return failure(RunFailed(**{**facts, "reason": f"{facts['reason']} {' '.join(told)}", "next": following, **lists}))
+        return failure(RunFailed(**{**facts, "reason": f"{facts['reason']}. {' '.join(told)}", "next": following, **lists}))
 
 
 def _undone(node: Node) -> str:

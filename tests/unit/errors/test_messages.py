@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hishamos.errors import InvalidInput, sentences
+from hishamos.errors import InvalidInput, RunFailed, sentences
 
 
 @pytest.mark.parametrize(
@@ -25,3 +25,8 @@ def test_each_sentence_ends_once(text: str, read: str) -> None:
 
 def test_an_error_reads_so() -> None:
     assert str(InvalidInput(what="what", where="here", next="Is it this?.")) == "what (here). Is it this?"
+
+
+@pytest.mark.parametrize("reason", ["it broke", "it broke."])
+def test_what_is_next_begins_a_sentence(reason: str) -> None:
+    assert str(RunFailed(workflow="w", where="s", reason=reason, next="Go on")) == "w, s: it broke. Go on"
