@@ -28,6 +28,8 @@ from tests.rigs.workers import WorkerProcess, settle
 
 RUNS, KILLS = (int(number) for number in os.environ.get("HISHAMOS_STORM", "200,200").split(","))
 WORKERS = 3
+REQUESTS = 15
+"""At least so many does a run make."""
 UNDO = "compensate: {type: command, with: {command: classify_bug, inputs: {text: 'undo ID {{ run.id }}'}}}"
 ASK = "type: command, with: {command: classify_bug, inputs: {text: 'ID {{ run.id }}'}}"
 
@@ -96,7 +98,8 @@ class Fleet:
     def worker(self, number: int) -> WorkerProcess:
         return WorkerProcess(self.folder, number, concurrency=8)
 
-    def kill(self, kind: str, chance: random.Random) -> None:
+    def kill(self, kind: str, chance: random.Random) -> bool:
+        """Kill one of a kind; return whether there was one."""
         if kind == "client":
             self.client.kill()
             self.client.wait()
@@ -109,13 +112,14 @@ class Fleet:
             try:
                 os.kill(int(json.loads((self.folder / "data" / "local" / "server.json").read_text())["pid"]), signal.SIGKILL)
             except (OSError, ValueError):
-                return  # it is just being started
+                return False  # it is just being started
+        return True
 
-    def cut_postgres(self) -> None:
+    def cut_postgres(self) -> int:
         import psycopg
 
         with psycopg.connect(self.postgres, autocommit=True) as connection:
-            connection.execute("select pg_terminate_backend(pid) from pg_stat_activity where application_name = %s", (self.name,))
+            return connection.execute("select pg_terminate_backend(pid) from pg_stat_activity where application_name = %s", (self.name,)).rowcount
 
     def restart_redis(self) -> None:
         assert self.redis is not None
@@ -155,17 +159,22 @@ def test_every_run_ends_once_in_the_right_state(where, request, monkeypatch):
 
 
 def storm(fleet: Fleet, simulator: Simulator) -> None:
+    """Kill at random instants that are spread over all the work, so that the last kill comes shortly before the last answer."""
     chance = random.Random(4)
-    settle(lambda: len(simulator.book()) > 5, 120, "nothing got going")
+    killed: Counter[str] = Counter()
     for number in range(KILLS):
-        time.sleep(chance.uniform(0.2, 1.5))
-        fleet.kill(chance.choice(fleet.kinds), chance)
+        due = 5 + number * RUNS * REQUESTS * 0.8 / KILLS
+        settle(lambda due=due: len(simulator.book()) >= due, 600, "the work stood still")
+        time.sleep(chance.uniform(0, 0.4))
+        kind = chance.choice(fleet.kinds)
+        killed[kind] += fleet.kill(kind, chance)
         if fleet.redis is not None and number == KILLS // 3:
             fleet.restart_redis()
+            killed["Redis, restarted"] += 1
         if fleet.redis is not None and number == KILLS * 2 // 3:
-            fleet.cut_postgres()
-        if fleet.client.poll() is not None:
-            return  # all runs have ended
+            killed["connections to PostgreSQL"] += fleet.cut_postgres()
+    print(f"\nkilled: {', '.join(f'{kind} {times}' for kind, times in sorted(killed.items()))}")
+    assert fleet.redis is None or (killed["Redis, restarted"] and killed["connections to PostgreSQL"])
 
 
 def check(ws: hishamos.Workspace, simulator: Simulator) -> None:
@@ -186,8 +195,12 @@ def check(ws: hishamos.Workspace, simulator: Simulator) -> None:
     assert set(succeeded.values()) == {1}
     assert not [attempt for attempt in attempts if attempt.status == "sent"]
     orphans = [attempt for attempt in attempts if attempt.status == "orphaned"]
-    requests = Counter(entry["marker"] for entry in simulator.book())
-    repeated = sum(times - 1 for times in requests.values())
-    print(f"\n{len(runs)} runs, {len(simulator.book())} requests, {repeated} beyond the first for a key, {len(orphans)} orphaned")
-    assert repeated <= len(orphans)
+    # What was sent again for one question, and its orphans, by the run that each belongs to: the question says which.
+    sent = Counter((entry["marker"], next(run.id for run in runs if run.id in entry["said"])) for entry in simulator.book())
+    again: Counter[str] = Counter()
+    for (_, run), times in sent.items():
+        again[run] += times - 1
+    orphaned = Counter(attempt.run_id for attempt in orphans)
+    print(f"\n{len(runs)} runs, {len(simulator.book())} requests, {sum(again.values())} beyond the first for a key, {len(orphans)} orphaned")
+    assert {run: times for run, times in again.items() if times > orphaned[run]} == {}
     assert all(found.equal for found in ws.ledger.balances())
