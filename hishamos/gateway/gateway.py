@@ -36,7 +36,7 @@ from hishamos.gateway.trips import Trip
 from hishamos.gateway.warming import Warming
 from hishamos.records.calls import ModelRequest, Outcome, Tags
 from hishamos.records.configuration import LimitSettings, Settings
-from hishamos.records.record import content_hash, new_id
+from hishamos.records.record import content_hash, timed_id
 from hishamos.records.workspaces import Finding, ProviderStatus
 
 BEAT_S = 2.0
@@ -119,7 +119,7 @@ class Gateway:
             handle = call.join()
             if handle is not None:
                 return handle
-        intent = CallIntent(new_id(16), key, request_hash, request.target, self.owner, fresh=fresh, run_budget_nanos=run_budget_nanos)
+        intent = CallIntent(timed_id(), key, request_hash, request.target, self.owner, fresh=fresh, run_budget_nanos=run_budget_nanos)
         self._loop.call_soon_threadsafe(self._begin, call, intent, request, tags, stream)
         if handle is None:
             raise RuntimeError("a new call can't have ended")

@@ -29,7 +29,7 @@ from hishamos.gateway.trips import Ended, Tried, Trip, failure, output_limit
 from hishamos.gateway.veil import Veil, unveiled, veiled
 from hishamos.records.calls import Attempt, AttemptBegan, AttemptStatus, CallStatus, ModelRequest, Outcome, Restarted, TextPiece, Usage, UsageTold
 from hishamos.records.money import Price
-from hishamos.records.record import new_id, now, usd
+from hishamos.records.record import now, timed_id, usd
 from hishamos.security import redact
 
 T = TypeVar("T")
@@ -312,7 +312,7 @@ def attempt_of(trip: Trip, target: Target) -> Attempt:
     """Return the attempt that a call makes at a target, not sent yet."""
     tags = trip.tags
     return Attempt(
-        id=new_id(16),
+        id=timed_id(),
         call_id=trip.intent.id,
         idempotency_key=trip.intent.key,
         run_id=tags.run,

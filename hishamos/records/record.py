@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
+import time
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -33,6 +34,15 @@ class Failure(Record):
 def new_id(length: int = 12) -> str:
     """Return a random identifier of ``length`` characters that people can read aloud (Crockford base 32, 5 bits each)."""
     return "".join(_ALPHABET[byte & 31] for byte in secrets.token_bytes(length))
+
+
+def timed_id(length: int = 16) -> str:
+    """Return an identifier of ``length`` characters, 8 for the time in hundredths of a second and the others random.
+
+    For rows that come in great numbers: what is written together stands together in an index, whose older parts then need not be in memory.
+    """
+    moment = time.time_ns() // 10_000_000
+    return "".join(_ALPHABET[(moment >> shift) & 31] for shift in range(35, -1, -5)) + new_id(length - 8)
 
 
 def derived_id(text: str, length: int = 12) -> str:

@@ -18,7 +18,7 @@ import hishamos
 from hishamos.contracts.verbs import Verb
 from hishamos.contracts.wire import ARROW, PROTOCOL, Hello, Places, Welcome, answer_adapter, code
 from hishamos.errors import ConnectionLost, HishamosError, InvalidInput, ProtocolMismatch, ServerClosing, from_wire
-from hishamos.records.record import new_id
+from hishamos.records.record import timed_id
 from hishamos.records.workspaces import ServerInfo
 from hishamos.remote.discovery import answers, find, held, start
 from hishamos.remote.unix import Connections
@@ -50,7 +50,7 @@ class Requests:
     def call(self, verb: Verb, arguments: dict[str, Any]) -> Any:
         """Send one verb and return its answer; a changing call that is repeated carries the same id."""
         body = written(verb, arguments)
-        identity = new_id(20)
+        identity = timed_id(20)
         for tried in range(1, TRIES + 1):
             try:
                 return self._once(verb, body, identity, tried)
@@ -71,7 +71,7 @@ class Requests:
         adapter = answer_adapter(verb.service, verb.name)
         for tried in range(1, TRIES + 1):
             try:
-                for item in self._lines(verb, written(verb, arguments), new_id(20)):
+                for item in self._lines(verb, written(verb, arguments), timed_id(20)):
                     found = adapter.validate_python(item)
                     if "after" in arguments:
                         arguments = arguments | {"after": getattr(found, "seq", arguments["after"])}

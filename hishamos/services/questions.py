@@ -11,7 +11,7 @@ from hishamos.engine.agent_loop import Task
 from hishamos.engine.steptype import Done
 from hishamos.errors import ServerClosing
 from hishamos.records.calls import CommandResult, Finished, ModelRequest, Tags, summed
-from hishamos.records.record import new_id
+from hishamos.records.record import timed_id
 from hishamos.records.turns import AgentEvent, Answered
 from hishamos.services.service import Service, acting_run, first_try, request_id
 
@@ -105,7 +105,7 @@ def call_key(key: str | None) -> tuple[str, bool]:
     if key is not None:
         return f"key/{key}", False
     identity = request_id.get()
-    return f"call/{identity or new_id(20)}", identity is None or first_try.get()
+    return f"call/{identity or timed_id(20)}", identity is None or first_try.get()
 
 
 def tags(service: Service, project: str | None, command: str | None, agent: str | None) -> Tags:

@@ -14,7 +14,7 @@ from pydantic import TypeAdapter
 from hishamos.contracts.verbs import verbs
 from hishamos.errors import NotAllowed
 from hishamos.records.actors import Actor, allowed
-from hishamos.records.record import new_id, now
+from hishamos.records.record import now, timed_id
 
 if TYPE_CHECKING:
     from hishamos.services.machinery import Machinery
@@ -89,7 +89,7 @@ class Service:
     @staticmethod
     def change_id() -> str:
         """Return the client-made id of the call being served, or a new random one."""
-        return request_id.get() or new_id(20)
+        return request_id.get() or timed_id(20)
 
 
 def implements(contract: type) -> Callable[[S], S]:

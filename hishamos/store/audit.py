@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hishamos.records.audit import AuditEntry
-from hishamos.records.record import new_id, now
+from hishamos.records.record import now, timed_id
 from hishamos.store.statements import statements
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def note(
 ) -> AuditEntry:
     """Add an entry; ``request_id``: the changing call that it belongs to."""
     entry = AuditEntry(
-        id=new_id(16),
+        id=timed_id(),
         happened_at=now(),
         actor=actor,
         action=action,

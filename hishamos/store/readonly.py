@@ -88,7 +88,8 @@ def _bounded(text: str, limit: int) -> str:
 
 
 def _select_duckdb(connector: DuckDBConnector, statement: str, limit: int, timeout_s: float, values: dict[str, Any]) -> pyarrow.Table:
-    from hishamos.store.connectors.duckdb_file import arrow_of, memory_bytes
+    from hishamos.store.connectors.duckdb_file import arrow_of
+    from hishamos.store.connectors.duckdb_memory import memory_bytes
 
     with connector.lend() as connection:
         bounds = Bounds(connection.interrupt, timeout_s=timeout_s, growth=memory_bytes() + HEADROOM)

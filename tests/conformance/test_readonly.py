@@ -270,7 +270,7 @@ def test_a_few_letters_that_would_fill_the_memory_are_refused_before_they_run(sh
 
 
 def test_an_answer_too_big_for_the_memory_is_ended(store, monkeypatch):
-    from hishamos.store.connectors.duckdb_file import memory_bytes
+    from hishamos.store.connectors.duckdb_memory import memory_bytes
 
     monkeypatch.setattr("hishamos.store.readonly.ANSWER", 100 * 2**20)
     monkeypatch.setattr("hishamos.store.readonly.HEADROOM", 100 * 2**20 - memory_bytes())

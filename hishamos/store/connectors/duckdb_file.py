@@ -6,7 +6,6 @@ import contextlib
 import os
 import queue
 import re
-import shutil
 import subprocess
 import threading
 import warnings
@@ -17,10 +16,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import duckdb
-import psutil
 
 from hishamos.errors import DuplicateKey, HishamosError, StoreBusy, StoreClosed, StoreError
 from hishamos.store.connectors.connector import Parameters, Row, Transaction, Work, call_back
+from hishamos.store.connectors.duckdb_memory import Trimming, opening_statements
 from hishamos.store.connectors.parameters import chosen, plain_row
 from hishamos.store.connectors.waiting import WaitingInserts, together
 
@@ -32,8 +31,6 @@ GROUP = 256
 """Most works in one commit."""
 PARSED = 512
 """Most parsed statements that one connection keeps."""
-SPILL = 8 * 10**9
-"""Most bytes that queries may put aside on the disk."""
 _HOLDER = re.compile(r"lock is held in (?P<program>.+?) \(PID (?P<pid>\d+)\)")
 _Member = tuple[Work[Any], "Future[Any]"]
 _Alone = tuple[Callable[[], Any], "Future[Any]", Literal["alone"]]
@@ -54,6 +51,7 @@ class DuckDBConnector:
         self._works: queue.SimpleQueue[_Member | _Alone | None] = queue.SimpleQueue()
         self._gate = threading.Lock()
         self._closed = False
+        self._trimming = Trimming(path)
         self._session = _Session(self._connect())
         self._writer = threading.Thread(target=self._write, name="store-writer", daemon=True)
         self._writer.start()
@@ -138,7 +136,7 @@ class DuckDBConnector:
         except (duckdb.Error, OSError) as error:
             raise _opening_error(self.address, error) from error
         try:
-            for statement in _opening_statements(self.path):
+            for statement in opening_statements(self.path):
                 connection.execute(statement)
         except duckdb.Error as error:
             connection.close()
@@ -195,6 +193,8 @@ class DuckDBConnector:
             group, then = self._next_group()
             if group:
                 self._commit(group)
+                if self._trimming.due():
+                    self._trim()
             if then is None:
                 return
             if then != "more":
@@ -203,6 +203,10 @@ class DuckDBConnector:
                     future.set_result(work())
                 except BaseException as error:  # noqa: BLE001 - it is handed to the caller
                     future.set_exception(error)
+
+    def _trim(self) -> None:
+        with self._gate:  # nobody begins to read meanwhile
+            self._trimming.run(self._session.connection.execute, [session.lock for session in self._readers])
 
     def _next_group(self) -> tuple[list[_Member], _Alone | Literal["more"] | None]:
         """Return what to commit together, and what comes then: more, something alone, or nothing any more."""
@@ -415,34 +419,6 @@ def arrow_of(answer: duckdb.DuckDBPyConnection) -> pyarrow.Table:
 def _plug(session: _Session) -> Transaction:
     """Hold the class against the plug when types are checked."""
     return _DuckDBTransaction(session)
-
-
-def memory_bytes() -> int:
-    """Return how much memory DuckDB may take: a quarter of the machine's, at most 4 GB."""
-    total: int = psutil.virtual_memory().total
-    return min(4 * 10**9, total // 4)
-
-
-def _opening_statements(path: Path | None) -> list[str]:
-    """What is set at start, in this order: after the last line nothing can be set, read or attached from SQL."""
-    folders = [] if path is None else [str(path.parent / name) for name in ("archive", "exports", "backups")]
-    listed = ", ".join("'" + folder.replace("'", "''") + "'" for folder in folders)
-    # A query too big for the memory goes on beside the file, but leaves room on the disk; one in memory would litter the current folder.
-    spill = "temp_directory = ''" if path is None else f"max_temp_directory_size = '{min(SPILL, shutil.disk_usage(path.parent).free // 4)}B'"
-    return [
-        "set TimeZone = 'UTC'",
-        # With more, DuckDB wakes its helpers for every short statement: a call's commit takes a third longer than what they would ever save us.
-        "set threads = 1",
-        f"set memory_limit = '{memory_bytes()}B'",
-        f"set {spill}",
-        f"set allowed_directories = [{listed}]",
-        "set enable_external_access = false",
-        "set autoinstall_known_extensions = false",
-        "set autoload_known_extensions = false",
-        # Without "global" it would hold for this connection only, and not for the readers' cursors.
-        "set global python_enable_replacements = false",
-        "set lock_configuration = true",
-    ]
 
 
 def _invalidated(error: BaseException) -> bool:
