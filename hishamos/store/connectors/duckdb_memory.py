@@ -52,26 +52,17 @@ def opening_statements(path: Path | None) -> list[str]:
 class Trimming:
     """Gives back, after each checkpoint, the blocks of the file that DuckDB keeps in memory; it would keep them up to its limit.
 
-    DuckDB checkpoints by itself when its log is long enough, which is seen by the log's having become shorter. To be used by the writer's
-    thread alone.
+    DuckDB checkpoints by itself, when its log is long enough or a commit is large; the file is written at no other time. To be used by the
+    writer's thread alone.
     """
 
     def __init__(self, path: Path | None) -> None:
-        self._log = None if path is None else path.with_name(path.name + ".wal")
-        self._size = 0
-        self._due = False
+        self._path = path
+        self._written = self._look()
 
     def due(self) -> bool:
-        """Return whether there was a checkpoint since the last look that nothing has been given back after."""
-        if self._log is None:
-            return False
-        try:
-            size = self._log.stat().st_size
-        except FileNotFoundError:
-            size = 0
-        self._due = self._due or size < self._size
-        self._size = size
-        return self._due
+        """Return whether the file was written since something was last given back."""
+        return self._path is not None and self._look() != self._written
 
     def run(self, execute: Callable[[str], object], readers: Sequence[threading.Lock]) -> None:
         """Give back what is above ``KEPT`` unless somebody reads: with so little memory for a moment, a query would fail. Then the next time.
@@ -83,11 +74,19 @@ class Trimming:
                 if not lock.acquire(blocking=False):
                     return
                 held.callback(lock.release)
-            self._due = False
+            self._written = self._look()
             # Where it can't be met, what could go is gone all the same, and the limit is as it was.
             with contextlib.suppress(duckdb.OutOfMemoryException):
                 execute(_limit(min(KEPT, memory_bytes())))
             execute(_limit(memory_bytes()))
+
+    def _look(self) -> tuple[int, int]:
+        try:
+            # Never opened: closing any descriptor of the file would drop DuckDB's lock on it.
+            facts = self._path.stat() if self._path else None
+        except FileNotFoundError:
+            facts = None
+        return (facts.st_mtime_ns, facts.st_size) if facts else (0, 0)
 
 
 def _limit(size: int) -> str:
