@@ -84,7 +84,7 @@ class Trimming:
         try:
             # Never opened: closing any descriptor of the file would drop DuckDB's lock on it.
             facts = self._path.stat() if self._path else None
-        except FileNotFoundError:
+        except OSError:  # not there (yet): whoever opens it tells that
             facts = None
         return (facts.st_mtime_ns, facts.st_size) if facts else (0, 0)
 
