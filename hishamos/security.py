@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import base64
+import html
+import json
 import os
 import re
 import stat
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from pathlib import Path
+from urllib.parse import quote, quote_plus
 
 from hishamos.errors import ServerUnreachable
 
@@ -27,11 +33,82 @@ SHORTEST = 8
 """A value shorter than this is no secret that could be found in a text without hiding common words."""
 
 
+PARTIAL = 12
+"""So many characters of a secret in a row are a part of it that is hidden too."""
+_GRAM = 4
+
+
 def redact(text: str, secrets: Iterable[str] = ()) -> str:
     """Return the text without the given secrets and without anything that looks like a known provider's key."""
+    return _PATTERNS.sub(HIDDEN, without(text, secrets))
+
+
+def without(text: str, secrets: Iterable[str]) -> str:
+    """Return the text without the given secrets, whole or twelve characters of them, plain or as base64, URLs, JSON and HTML write them."""
     for secret in sorted({secret for secret in secrets if len(secret) >= SHORTEST}, key=len, reverse=True):
         text = text.replace(secret, HIDDEN)
-    return _PATTERNS.sub(HIDDEN, text)
+        if len(text) >= PARTIAL:
+            text = _without_parts(text, _parts(secret))
+    return text
+
+
+def begun(text: str, secret: str) -> int:
+    """Return how many of the text's last characters may be the beginning of a secret, or of a part of it, that goes on in what follows."""
+    forms = _forms(secret)
+    longest = max(map(len, forms)) if text[-_GRAM:] in _parts(secret) else _GRAM - 1
+    for count in range(min(len(text), longest), 0, -1):
+        tail = text[-count:]
+        if any(form.startswith(tail) or (count >= _GRAM and tail in form) for form in forms):
+            return count
+    return 0
+
+
+@lru_cache(maxsize=64)
+def _forms(secret: str) -> tuple[str, ...]:
+    """Return how a secret may be written: as it is, as URLs, JSON and HTML escape it, in base64 at each of the three places it can begin."""
+    plain = {secret, quote(secret, safe=""), quote_plus(secret), json.dumps(secret)[1:-1], html.escape(secret)}
+    data = secret.encode("utf-8", "surrogatepass")
+    for ahead, shared in ((0, 0), (1, 2), (2, 3)):  # so many bytes ahead of it, so many signs that hold some of them
+        whole = (ahead + len(data)) // 3 * 4
+        for encode in (base64.b64encode, base64.urlsafe_b64encode):
+            plain.add(encode(b"\0" * ahead + data).decode()[shared:whole])
+    return tuple(form for form in plain if len(form) >= SHORTEST)
+
+
+@lru_cache(maxsize=64)
+def _parts(secret: str) -> Mapping[str, list[tuple[str, int]]]:
+    """Return where each four characters stand in a secret's forms."""
+    found: dict[str, list[tuple[str, int]]] = defaultdict(list)
+    for form in _forms(secret):
+        for place in range(len(form) - _GRAM + 1):
+            found[form[place : place + _GRAM]].append((form, place))
+    return dict(found)
+
+
+def _without_parts(text: str, parts: Mapping[str, list[tuple[str, int]]]) -> str:
+    """Hide every run of ``PARTIAL`` characters that a form has too. One of them in nine is looked at: no such run lies between two."""
+    pieces: list[str] = []
+    kept, place = 0, 0
+    while place + _GRAM <= len(text):
+        runs = (_run(text, place, kept, form, at) for form, at in parts.get(text[place : place + _GRAM], ()))
+        first, last = max(runs, key=lambda run: run[1] - run[0], default=(0, 0))
+        if last - first < PARTIAL:
+            place += PARTIAL - _GRAM + 1
+            continue
+        pieces += [text[kept:first], HIDDEN]
+        kept = place = last
+    return "".join((*pieces, text[kept:]))
+
+
+def _run(text: str, place: int, least: int, form: str, at: int) -> tuple[int, int]:
+    """Return where the longest stretch that text and form share begins and ends, around one place of each; not before ``least``."""
+    first, last = place, place + _GRAM
+    back, on = at, at + _GRAM
+    while first > least and back > 0 and text[first - 1] == form[back - 1]:
+        first, back = first - 1, back - 1
+    while last < len(text) and on < len(form) and text[last] == form[on]:
+        last, on = last + 1, on + 1
+    return first, last
 
 
 def runtime_folder() -> Path:

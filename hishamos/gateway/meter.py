@@ -18,6 +18,7 @@ from hishamos.gateway.adapters.registry import Adapters
 from hishamos.gateway.answers import parse
 from hishamos.gateway.budget_line import BudgetLine
 from hishamos.gateway.causes import Cause, classify
+from hishamos.gateway.clean import cleaned
 from hishamos.gateway.costs import bound, cost, estimate, input_bound
 from hishamos.gateway.handed_in import bytes_of
 from hishamos.gateway.models import did_you_mean
@@ -199,7 +200,8 @@ class Meter:
         )
         try:
             async with trip.scope(until), contextlib.aclosing(self._adapters.of(provider.kind).stream(ask)) as told:  # type: ignore[type-var]
-                async for event in told if veil is None else unveiled(told, veil):
+                clear = cleaned(told, target.api_key)
+                async for event in clear if veil is None else unveiled(clear, veil):
                     _take(event, reading, trip, target)
                     trip.extend(min(until, loop.time() + provider.idle_timeout_s))
         except Fault as fault:
@@ -290,7 +292,7 @@ def _tried(trip: Trip, target: Target, attempt: Attempt, reading: _Reading, caus
         attempt=attempt,
         cause=cause,
         text=reading.text,
-        calls=judged(reading.called, trip.request.tools) if cause is None and reading.called else (),
+        calls=judged(reading.called, trip.request.tools, target.api_key) if cause is None and reading.called else (),
         not_judged=reading.finish.not_judged if reading.finish else (),
         broken=attempt.status is AttemptStatus.INCOMPLETE and cause is not causes.LENGTH,
         retry_after_s=fault.retry_after_s if fault else None,

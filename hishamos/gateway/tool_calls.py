@@ -10,6 +10,7 @@ from typing import Any
 from hishamos.errors import InvalidInput, nearest_hint
 from hishamos.gateway.adapters.plug import CallPiece
 from hishamos.gateway.answers import PROBLEM_LENGTH, no_constant, unfit
+from hishamos.gateway.clean import clean
 from hishamos.records.tools import Tool, ToolCall
 from hishamos.schemas.validation import schema_problem, validator
 
@@ -50,20 +51,23 @@ class Called:
         """All that was written, to be counted."""
         return "".join(part for call in self._all for part in (call.name, *call.arguments))
 
-    def calls(self) -> list[ToolCall]:
-        """Return the calls in the order in which they began, not judged yet. One without an id of its own gets its place."""
+    def calls(self, key: str | None = None) -> list[ToolCall]:
+        """Return the calls in the order in which they began, clean, not judged yet. One without an id of its own gets its place."""
         found: dict[str, ToolCall] = {}
         for place, one in enumerate(self._all):
             name = one.id if one.id and one.id not in found else f"call_{place}"
-            found[name] = ToolCall(id=_whole(name), name=_whole(one.name), arguments=_whole("".join(one.arguments)))
+            found[name] = ToolCall(id=clean(name, key), name=clean(one.name, key), arguments=clean("".join(one.arguments), key))
         return list(found.values())
 
 
-def judged(called: Called, tools: Sequence[Tool]) -> tuple[ToolCall, ...]:
-    """Return the calls with their arguments, or with what is wrong: the tool is unknown, the arguments are no JSON or not what it takes."""
+def judged(called: Called, tools: Sequence[Tool], key: str | None = None) -> tuple[ToolCall, ...]:
+    """Return the calls with their arguments, or with what is wrong: the tool is unknown, the arguments are no JSON or not what it takes.
+
+    ``key``: the provider's, of which nothing stays in them.
+    """
     known = {tool.name: tool for tool in tools}
     found = []
-    for place, call in enumerate(called.calls()):
+    for place, call in enumerate(called.calls(key)):
         data, problem = _read(call, known) if place < MOST_CALLS else (None, f"more than {MOST_CALLS} tools were asked for at once; ask for the others next")
         found.append(call.model_copy(update={"input": data, "problem": problem}))
     return tuple(found)
@@ -81,11 +85,6 @@ def check_tools(tools: Sequence[Tool]) -> None:
             problem = "the schema of a tool's arguments has the type object"
         if problem is not None:
             raise InvalidInput(what=problem, where=f"the tool {tool.name}", next="Correct it. Nothing was sent.")
-
-
-def _whole(text: str) -> str:
-    """Return a text without halves of surrogate pairs, which no store keeps."""
-    return text.encode("utf-8", "replace").decode()
 
 
 def _read(call: ToolCall, known: dict[str, Tool]) -> tuple[dict[str, Any] | None, str | None]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from hishamos.records.record import canonical
 from hishamos.schemas.contradictions import contradiction
+from hishamos.schemas.formats import checker
 
 VALUES = frozenset({"const", "enum", "default", "examples"})
 """Keywords whose values are data: a ``$ref`` in them is a word."""
@@ -31,7 +32,7 @@ def _validator(text: str) -> Any:
     from referencing import Registry
 
     # Without a registry of its own jsonschema fetches what a $ref names, from wherever that is.
-    return Draft202012Validator(json.loads(text), registry=Registry())
+    return Draft202012Validator(json.loads(text), registry=Registry(), format_checker=checker())
 
 
 @lru_cache(maxsize=512)

@@ -195,6 +195,39 @@ def test_a_key_follows_no_redirect_to_another_host(simulator: Simulator, kind: s
             assert classify(fault).name == "redirected"
 
 
+AZURE = "azure-0123456789abcdef"
+
+
+def of_azure(simulator: Simulator, *, stream: bool) -> AdapterRequest:
+    """A request to Azure, whose key stands in a header of its own and which is called through OpenAI's library."""
+    there = provider("openai", simulator.url).model_copy(update={"name": "azure", "kind": "azure", "api_base": simulator.url})
+    return asked("openai", simulator, stream=stream, provider=there, api_key=AZURE)
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+@pytest.mark.parametrize("status", [301, 307, 308])
+def test_azure_s_key_follows_no_redirect_either(simulator: Simulator, status: int, stream: bool):
+    with Simulator() as foreign:
+        where = foreign.url.replace("127.0.0.1", "localhost") + "/openai/deployments/gpt-4.1-mini/chat/completions"
+        simulator.script("*", then={"status": status, "headers": {"location": where}})
+        _, fault = collect(of_azure(simulator, stream=stream))
+        assert ([entry["key"] for entry in simulator.book()], foreign.book()) == ([AZURE], [])
+        assert fault is not None
+        assert classify(fault).name == "redirected"
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+def test_azure_answers(simulator: Simulator, stream: bool):
+    simulator.script("*", {"text": "It is."}, then={"status": 401, "message": "no"})
+    events, fault = collect(of_azure(simulator, stream=stream))
+    assert fault is None
+    assert "".join(event.text for event in events if isinstance(event, Text)) == "It is."
+    assert isinstance(events[-1], Finish)
+    _, fault = collect(of_azure(simulator, stream=stream))
+    assert fault is not None
+    assert (fault.status, len(simulator.book())) == (401, 2)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("act", [{"garbled": True}, {"html": True}, {"empty": True}], ids=["garbled", "html", "empty"])
 def test_garbage_is_no_answer(simulator: Simulator, kind: str, act: dict[str, Any]):

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import date
 from enum import StrEnum
 from pathlib import Path
 
 import pytest
-from pydantic import BaseModel, field_validator
+from pydantic import AnyUrl, BaseModel, field_validator
 
 import hishamos
 from hishamos.errors import InvalidInput, OutputInvalid
@@ -81,6 +82,19 @@ def test_a_model_that_is_told_in_words_repairs_its_answer(ws: hishamos.Workspace
     assert len({row.call_id for row in rows}) == len(answer.call_ids) == len(simulator.book()) == 3
     assert answer.cost_nanos is None, "nobody knows this model's price"
     assert all(row.input_tokens > 0 for row in rows)
+
+
+def test_a_text_of_the_wrong_format_is_repaired_like_any_other_fault(ws: hishamos.Workspace, simulator: Simulator) -> None:
+    class Planned(BaseModel):
+        day: date
+        where: AnyUrl
+
+    simulator.script(
+        "*", {"text": '{"day": "next Tuesday", "where": "https://example.org"}'}, then={"text": '{"day": "2026-12-01", "where": "https://example.org"}'}
+    )
+    answer = ws.agents.ask("bug-triage", "When?", output=Planned)
+    assert (answer.output.day, len(answer.call_ids)) == (date(2026, 12, 1), 2)
+    assert "'next Tuesday' is not a 'date'" in simulator.book()[1]["said"]
 
 
 def test_repairs_are_bounded_and_paid_for(ws: hishamos.Workspace, simulator: Simulator) -> None:

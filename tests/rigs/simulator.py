@@ -413,7 +413,8 @@ class Server:
             if script.get("then") is not None:
                 self.book.then[script["model"]] = script["then"]
             return await _reply(writer, 200, {})
-        dialect = DIALECTS.get(bare) or (Gemini() if ":" in bare.rsplit("/", 1)[1] else None)
+        azure = DIALECTS["/v1/chat/completions"] if bare.startswith("/openai/deployments/") else None
+        dialect = DIALECTS.get(bare) or azure or (Gemini() if ":" in bare.rsplit("/", 1)[1] else None)
         if dialect is None:
             return await _reply(writer, 404, {"error": {"message": f"no such path {path}"}})
         book = self.book
@@ -489,7 +490,7 @@ class Server:
 
 
 def _key(headers: dict[str, str]) -> str:
-    return headers.get("authorization", "").removeprefix("Bearer ") or headers.get("x-api-key") or headers.get("x-goog-api-key") or ""
+    return headers.get("authorization", "").removeprefix("Bearer ") or headers.get("x-api-key") or headers.get("x-goog-api-key") or headers.get("api-key") or ""
 
 
 def _usage(message: str, text: str) -> dict[str, int]:

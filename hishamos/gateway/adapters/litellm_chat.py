@@ -57,6 +57,8 @@ class LitellmAdapter:
         """Makes the log object of one call, once litellm is there."""
         self._straight: Any = None
         """A client that follows no redirect, once litellm is there."""
+        self._azures: dict[tuple[str, str], Any] = {}
+        """The same for Azure, by address and key."""
 
     async def stream(self, request: AdapterRequest) -> AsyncIterator[AdapterEvent]:
         """See the plug."""
@@ -87,6 +89,8 @@ class LitellmAdapter:
         """See the plug."""
         if self._module is not None:
             await self._straight.close()
+            for azure in self._azures.values():
+                await azure.close()
             await self._module.close_litellm_async_clients()
             await self._module.module_level_aclient.close()  # streams go through this one
 
@@ -129,6 +133,8 @@ class LitellmAdapter:
         }
         if kind in OWN_HEADERS or gemini:
             arguments["client"] = self._straight
+        if kind == "azure" and provider.api_base:
+            arguments["client"] = self._azure(provider.api_base, arguments["api_key"])
         if provider.api_base:
             arguments["api_base"] = provider.api_base
         if request.temperature is not None:
@@ -146,6 +152,18 @@ class LitellmAdapter:
                 words = TOOL_SCHEMA_WORDS if request.tools else SCHEMA_WORDS
                 messages.append({"role": "user", "content": words + canonical(request.output_schema)})
         return arguments
+
+    def _azure(self, api_base: str, api_key: str) -> Any:
+        """Return a client of Azure that follows no redirect: its key stands in a header of its own, and litellm calls it through OpenAI's library."""
+        known = self._azures.get((api_base, api_key))
+        if known is None:
+            import httpx
+            from litellm.llms.azure.common_utils import BaseAzureLLM
+
+            made: Any = BaseAzureLLM().get_azure_openai_client(api_key=api_key, api_base=api_base, _is_async=True)
+            straight = httpx.AsyncClient(follow_redirects=False, timeout=made.timeout)
+            known = self._azures[api_base, api_key] = made.with_options(http_client=straight, max_retries=0)
+        return known
 
     def _takes_schema(self, litellm: ModuleType, kind: str, model: str) -> bool:
         known = self._schemas.get((kind, model))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import date, datetime
 from typing import Any
 
 from hishamos.gateway.offline.material import Material, record_lists
@@ -110,6 +111,8 @@ def formatted(kind: str, material: Material) -> Iterator[str]:
             if kind == "date-time":
                 found = found.replace(" ", "T")
                 found = found if re.search(r"(?:Z|[+-]\d\d:?\d\d)$", found) else found + ("Z" if found.count(":") == 2 else ":00Z")
+                if not _readable(datetime, found):
+                    continue
             yield found
 
 
@@ -120,8 +123,18 @@ def dates(text: str) -> Iterator[str]:
     found += [(m.group(3), _month(m.group(2)), m.group(1)) for m in _WRITTEN_DATE.finditer(plain)]
     found += [(m.group(3), _month(m.group(1)), m.group(2)) for m in _AMERICAN_DATE.finditer(plain)]
     for year, month, day in found:
-        if 1 <= int(month) <= 12 and 1 <= int(day) <= (30 if int(month) in {4, 6, 9, 11} else 29 if int(month) == 2 else 31):
-            yield f"{year}-{int(month):02d}-{int(day):02d}"
+        written = f"{year}-{int(month):02d}-{int(day):02d}"
+        if _readable(date, written):
+            yield written
+
+
+def _readable(kind: type[date], text: str) -> bool:
+    """Return whether there is such a day, or such a moment."""
+    try:
+        kind.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _month(word: str) -> str:

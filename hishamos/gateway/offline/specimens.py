@@ -29,6 +29,12 @@ FORMATS = {
     "uri-reference": "about:blank",
     "iri-reference": "about:blank",
     "uuid": "00000000-0000-0000-0000-000000000000",
+    **{f"uuid{number}": f"00000000-0000-{number}000-8000-000000000000" for number in (1, 3, 4, 5, 6, 7, 8)},
+    "multi-host-uri": "offline://offline.invalid",
+    **dict.fromkeys(("ipv4network", "ipv4interface", "ipvanyaddress", "ipvanynetwork", "ipvanyinterface"), "0.0.0.0"),  # noqa: S104 - the same
+    **dict.fromkeys(("ipv6network", "ipv6interface"), "::"),
+    "base64": "",
+    "base64url": "",
     "regex": "not judged offline",
     "json-pointer": "",
     "relative-json-pointer": "0",

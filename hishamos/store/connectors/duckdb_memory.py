@@ -75,10 +75,11 @@ class Trimming:
                     return
                 held.callback(lock.release)
             self._written = self._look()
-            # Where it can't be met, what could go is gone all the same, and the limit is as it was.
-            with contextlib.suppress(duckdb.OutOfMemoryException):
-                execute(_limit(min(KEPT, memory_bytes())))
-            execute(_limit(memory_bytes()))
+            # Where the low limit can't be met, what could go is gone all the same, and the limit is as it was. A database that DuckDB has given
+            # up has neither; who writes next is told so.
+            for size in (min(KEPT, memory_bytes()), memory_bytes()):
+                with contextlib.suppress(duckdb.Error):
+                    execute(_limit(size))
 
     def _look(self) -> tuple[int, int]:
         try:
