@@ -58,6 +58,8 @@ def _left_by(error: BaseException, face: Face) -> int:
             return error.exit_code
         case HishamosError():
             _complain(face, str(error), to_wire(error))
+            for warning in error.facts.get("warnings", ()):  # shares of budgets that were passed on the way to it
+                face.say(f"! {warning}")
             return error.exit_code
         case BrokenPipeError():
             # The reader of our output has left; Python would complain once more when it flushes at exit.

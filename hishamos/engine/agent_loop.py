@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Protocol
 
-from hishamos.engine.conversation import REPAIR, agent_request, command_request, converse, failure_of
+from hishamos.engine.conversation import REPAIR, agent_request, command_request, converse, failure_of, warned
 from hishamos.engine.inputs import validated
 from hishamos.engine.remembering import Past, recalled
 from hishamos.engine.schemas import read_answer
@@ -125,7 +125,7 @@ class _Loop:
                 return Waiting([answer])
             outcome = answer.value
             if outcome.status is not CallStatus.SUCCEEDED:
-                raise failure_of(outcome)
+                raise failure_of(*(call for call in self.calls.values() if call is not outcome), outcome)
             self._tell_turn(turn, outcome)
             if outcome.calls:
                 if turn + 1 == limits.turns:
@@ -143,7 +143,9 @@ class _Loop:
                 return self._done(data, outcome)
             invalid += 1
             if invalid > REPAIRS:
-                raise OutputInvalid(model=outcome.model or request.target, what=f"agent {agent.name}", attempts=invalid, problem=problem)
+                raise OutputInvalid(
+                    model=outcome.model or request.target, what=f"agent {agent.name}", attempts=invalid, problem=problem, **warned([*self.calls.values()])
+                )
             repair = (Message(role="assistant", content=outcome.text), Message(role="user", content=REPAIR.format(problem=problem)))
         raise _stopped(agent, "turns")
 

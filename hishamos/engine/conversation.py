@@ -68,7 +68,7 @@ def converse(request: ModelRequest, submit: Submit, repairs: int, what: str) -> 
         outcome = answer.value
         calls.append(outcome)
         if outcome.status is not CallStatus.SUCCEEDED:
-            raise failure_of(outcome)
+            raise failure_of(*calls)
         if request.output_schema is None:
             return _done(outcome.text, calls)
         # The gateway has held the answer against the schema; what it could not read is told in words that a model can act on.
@@ -76,17 +76,25 @@ def converse(request: ModelRequest, submit: Submit, repairs: int, what: str) -> 
         if problem is None:
             return _done(data, calls)
         if len(calls) > repairs:
-            raise OutputInvalid(model=outcome.model or request.target, what=what, attempts=len(calls), problem=problem)
+            raise OutputInvalid(model=outcome.model or request.target, what=what, attempts=len(calls), problem=problem, **warned(calls))
         again = (Message(role="assistant", content=outcome.text), Message(role="user", content=REPAIR.format(problem=problem)))
         request = request.model_copy(update={"messages": request.messages[: _asked(request)] + again})
 
 
-def failure_of(outcome: Outcome) -> HishamosError:
-    """Return the typed error of a call that did not succeed."""
+def failure_of(*calls: Outcome) -> HishamosError:
+    """Return the typed error of a call that did not succeed, the last of those given; it tells what shares of budgets all of them passed."""
+    outcome = calls[-1]
     if outcome.error is not None:
-        return from_wire({"type": outcome.error.type, "facts": outcome.error.facts, "message": outcome.error.message})
+        facts = {**outcome.error.facts, **warned(calls)}
+        return from_wire({"type": outcome.error.type, "facts": facts, "message": outcome.error.message})
     reason = "its answer was cut off" if outcome.status is CallStatus.INCOMPLETE else f"the call was {outcome.status.value}"
-    return CallFailed(model=outcome.model or "the model", reason=reason, cause=outcome.status.value, attempts=len(outcome.attempts), next="")
+    return CallFailed(model=outcome.model or "the model", reason=reason, cause=outcome.status.value, attempts=len(outcome.attempts), next="", **warned(calls))
+
+
+def warned(calls: Sequence[Outcome]) -> dict[str, list[str]]:
+    """Return what an error says of the shares of budgets that its calls passed, as its fact ``warnings``; nothing where they passed none."""
+    told = [warning.message for call in calls for warning in call.warnings]
+    return {"warnings": told} if told else {}
 
 
 def _asked(request: ModelRequest) -> int:

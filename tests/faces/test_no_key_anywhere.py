@@ -122,7 +122,8 @@ def notebook(path: Path, model: str) -> str:
         f"ws.commands.run('say', {{'text': 'broken'}}, model={model!r})",
     ]
     made = [nbformat.v4.new_code_cell("n = 0", metadata={"tags": ["parameters"]}), *map(nbformat.v4.new_code_cell, cells)]
-    nbformat.write(nbformat.v4.new_notebook(cells=made), path)
+    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+    nbformat.write(nbformat.v4.new_notebook(cells=made, metadata=kernel), path)
     return path.name
 
 

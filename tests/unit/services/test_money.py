@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from hishamos.composition import open_in_process
-from hishamos.errors import BudgetRefused, InvalidInput, UnknownName
+from hishamos.errors import BudgetRefused, CallFailed, InvalidInput, UnknownName
 from hishamos.workspace import Workspace
 from tests.rigs.simulator import Simulator
 
@@ -93,6 +93,22 @@ def test_a_budget_that_makes_no_sense_is_refused(tmp_path: Path, name: str, fact
         with pytest.raises(InvalidInput):
             ws.budgets.set(name, **facts)  # type: ignore[arg-type]
         assert ws.budgets.list() == []
+
+
+@pytest.mark.parametrize("status", [400, 401])
+def test_a_failed_call_s_error_tells_what_shares_of_budgets_it_passed(tmp_path: Path, simulator: Simulator, monkeypatch: pytest.MonkeyPatch, status: int):
+    with opened(tmp_path, simulator, monkeypatch) as ws:
+        ws.budgets.set("watched", limit_usd="0.005", period="day", warn_at=["0.5"])
+        simulator.script("gpt-4.1-mini", {"status": status, "message": "no"})
+        with pytest.raises(CallFailed) as caught:
+            ws.commands.run("echo", {"text": "much"})
+        [message] = caught.value.warnings
+        assert message == ws.budgets.get("watched").warnings[0].message
+        assert "has passed 50 %" in message
+        simulator.script("gpt-4.1-mini", {"status": status, "message": "no"})
+        with pytest.raises(CallFailed) as again:
+            ws.commands.run("echo", {"text": "more"})
+        assert "warnings" not in again.value.facts, "each share is told once"
 
 
 def test_the_file_wins_for_its_names(tmp_path: Path, simulator: Simulator, monkeypatch: pytest.MonkeyPatch):
