@@ -58,7 +58,7 @@ def begun(text: str, secret: str) -> int:
     longest = max(map(len, forms)) if text[-_GRAM:] in _parts(secret) else _GRAM - 1
     for count in range(min(len(text), longest), 0, -1):
         tail = text[-count:]
-        if any(form.startswith(tail) or (count >= _GRAM and tail in form) for form in forms):
+        if any(tail in form for form in forms):
             return count
     return 0
 
