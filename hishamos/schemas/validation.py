@@ -9,7 +9,7 @@ from typing import Any
 
 from hishamos.records.record import canonical
 from hishamos.schemas.contradictions import contradiction
-from hishamos.schemas.formats import checker
+from hishamos.schemas.text_formats import checker
 
 VALUES = frozenset({"const", "enum", "default", "examples"})
 """Keywords whose values are data: a ``$ref`` in them is a word."""

@@ -7,7 +7,8 @@ import html
 import json
 import os
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, quote_plus
@@ -149,36 +150,45 @@ def test_no_face_and_no_file_has_a_key(own_terminal: Terminal, simulator: Simula
         heard.append((" ".join(line), (done.stdout + done.stderr).encode()))
         assert done.returncode == code, (line, done.stdout, done.stderr)
 
+    def tried(what: str, work: Callable[[], Any]) -> None:
+        try:
+            heard.append((what, repr(work()).encode()))
+        except HishamosError as error:
+            heard.append((what, "".join(traceback.format_exception(error)).encode()))
+
     typed("init")
     simulator.script("models", {"status": 401, "message": told(KEYS["OPENAI_API_KEY"]), "headers": {"x-your-key": KEYS["OPENAI_API_KEY"]}})
     typed("doctor", code=1)
     ws = hishamos.open(root)
     for name, model in MODELS.items():
-        echoing(simulator, name, REFUSED)
+        echoing(simulator, name, REFUSED, REFUSED)
         typed("command", "say", "-i", f"text=refused {name}", "--model", model, code=1)
-        typed("command", "say", "-i", f"text=answered {name}", "--model", model, "--json")
+        tried("refused", partial(ws.commands.run, "say", {"text": "refused again"}, model=model))
+        tried("answered", partial(ws.commands.run, "say", {"text": f"answered {name}"}, model=model))
         echoing(simulator, name, CUT, CUT, BROKEN, BROKEN)
         for _ in range(2):
-            try:
-                for event in ws.agents.stream("talker", "talk", model=model):
-                    heard.append(("stream", repr(event).encode()))
-            except HishamosError as error:
-                heard.append(("stream", "".join(traceback.format_exception(error)).encode()))
-        echoing(simulator, name, REFUSED)
-        typed("map", "rows.csv", "say", "--columns", "text=body", "--model", model, "--out", f"{name}.csv", code=1)
+            tried("stream", partial(streamed, ws, model))
         echoing(simulator, name)
-        typed("run", "both", "-i", f"model={model}", "--json")
+        tried("run", partial(ran, ws, model))
+    echoing(simulator, "GEMINI_API_KEY", REFUSED)
+    typed("map", "rows.csv", "say", "--columns", "text=body", "--model", MODELS["GEMINI_API_KEY"], "--out", "answers.csv", code=1)
+    typed("ask", "talker", "talk", "--model", MODELS["ANTHROPIC_API_KEY"])
     echoing(simulator, "OPENAI_API_KEY", {"text": "fine"}, REFUSED)
     terminal.file("params.csv", "n\n1\n")
     typed("batch", notebook(root / "cells.ipynb", MODELS["OPENAI_API_KEY"]), "--rows", "params.csv", "--jobs", "1", code=1)
     assert list(root.rglob("*.ipynb"))[1:], ("the executed notebook is kept", heard[-1], ws.runs.list()[0])
     runs = ws.runs.list()
-    for line in (["runs"], ["spend", "--by", "model"], ["sql", "select * from attempts"], ["sql", "select * from events"], ["providers"], ["audit"]):
-        typed(*line, "--json")
+    typed("sql", "select * from events", "--json")
     typed("providers", "--test", "openai")
-    for run in runs:
-        typed("show", run.id, "--attempts")
-        typed("show", run.id, "--json")
+    typed("show", next(run.id for run in runs if run.kind == "map"), "--attempts")
+    for look in (
+        ws.providers.list,
+        ws.ledger.spend,
+        ws.audit.list,
+        *(partial(ws.runs.get, run.id) for run in runs),
+        *(partial(ws.runs.calls, run.id) for run in runs),
+    ):
+        tried("look", look)
     frame = ws.sql("select * from attempts")
     frame.to_csv(root / "attempts.csv")
     frame.to_json(root / "attempts.json")
@@ -194,6 +204,14 @@ def test_no_face_and_no_file_has_a_key(own_terminal: Terminal, simulator: Simula
     assert {entry["key"] for entry in simulator.book()} == set(KEYS.values()), "each provider was given its own"
     assert traces(rows.encode()) == []
     assert {face: found for face, data in heard if (found := traces(data))} == {}
+
+
+def streamed(ws: hishamos.Workspace, model: str) -> list[Any]:
+    return list(ws.agents.stream("talker", "talk", model=model))
+
+
+def ran(ws: hishamos.Workspace, model: str) -> Any:
+    return ws.workflows.start("both", {"model": model}).wait(60)
 
 
 def everywhere(root: Path, when: str) -> None:

@@ -90,4 +90,4 @@ def test_names_that_are_no_text_are_mended():
     called.add(CallPiece(0, "\ud800", "no\ud800", '{"a": "\ud800"}'))
     (call,) = judged(called, [ANY])
     assert call.model_dump_json()
-    assert "no tool named 'no?'" in str(call.problem)
+    assert "no tool named 'no\ufffd'" in str(call.problem)

@@ -12,7 +12,7 @@ from pydantic import UUID4, AnyUrl, Base64Bytes, Base64UrlBytes, HttpUrl, IPvAny
 
 from hishamos.gateway.answers import parse
 from hishamos.gateway.offline.specimens import FORMATS
-from hishamos.schemas.formats import READERS, fits
+from hishamos.schemas.text_formats import READERS, fits
 
 KINDS: list[tuple[Any, str, str]] = [
     (datetime.date, "2026-02-28", "2026-02-30"),
