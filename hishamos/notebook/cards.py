@@ -215,13 +215,18 @@ def plain(value: Any) -> str:
     if isinstance(value, CommandResult):
         offline = "  " + state_label("offline") if value.offline else ""
         return f"{value.output}\n{value.command or value.agent}  {state_label(value.status)}  {money(value.cost_nanos)}  {value.model}{offline}"
-    if isinstance(value, Forecast):
-        return f"{value.name}  {forecast_words(value)}"
-    if isinstance(value, Picture):
-        return value.text if value.format == "text" else value.words
-    if isinstance(value, Proof):
-        return "\n".join(f"{'✓' if one.kept else '✕'} {one.number} {one.name}: {one.evidence}" for one in value.promises)
-    return repr(value)
+    words = WORDS.get(type(value))
+    return repr(value) if words is None else words(value)
+
+
+WORDS: dict[type, Callable[[Any], str]] = {
+    Conversation: lambda talk: f"{talk.title}  {talk.agent}  {talk.messages} messages  {money(talk.cost_nanos)}  conversation {talk.id}",
+    Forecast: lambda forecast: f"{forecast.name}  {forecast_words(forecast)}",
+    Pick: lambda pick: str(pick.why),
+    Picture: lambda picture: str(picture.text if picture.format == "text" else picture.words),
+    Proof: lambda proof: "\n".join(f"{'✓' if one.kept else '✕'} {one.number} {one.name}: {one.evidence}" for one in proof.promises),
+}
+"""How records of these kinds are told in words."""
 
 
 def forecast_card(forecast: Forecast) -> str:

@@ -75,5 +75,5 @@ def watch_answer(agent: str, events: Iterable[AgentEvent]) -> CommandResult | No
     except BaseException as error:
         handle.update(HTML(live.card("cancelled" if isinstance(error, KeyboardInterrupt) else "failed")))
         raise
-    handle.update(HTML(""))
+    handle.update({"text/html": "", "text/plain": ""}, raw=True)
     return live.result

@@ -23,8 +23,8 @@ class Screen:
     def __init__(self) -> None:
         self.shown: list[str] = []
 
-    def update(self, shown: Any) -> None:
-        self.shown.append(shown.data)
+    def update(self, shown: Any, *, raw: bool = False) -> None:
+        self.shown.append(shown["text/html"] + shown["text/plain"] if raw else shown.data)
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 
 from hishamos.composition import OWNER, Composed, compose
 from hishamos.errors import CallFailed, InvalidInput, UnknownName
-from hishamos.notebook.cards import pick_card
+from hishamos.notebook.cards import pick_card, plain
 from hishamos.records.definitions import AgentDefinition
 from hishamos.records.picking import PickWeights, TrackRecord
 from hishamos.records.record import now
@@ -124,6 +124,7 @@ def test_the_track_record_comes_from_the_ledger_and_from_ratings(composed: tuple
     assert (pick.agent, pick.candidates[0].record) == ("research", record)
     assert "answered 2 of 3 calls, rated 4.0 of 5 by 1" in pick.why
     assert "research" in pick_card(pick)
+    assert plain(pick) == pick.why
     assert track_records(made.machinery.store, now() + timedelta(days=1)) == {}
 
 
