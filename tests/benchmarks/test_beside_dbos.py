@@ -60,6 +60,7 @@ def ours(file: Path) -> dict[str, Any]:
 
 
 def test_beside_dbos(tmp_path, monkeypatch):
+    monkeypatch.setattr(functions, "OWN", (functions.ROOM, "tests.rigs."))
     monkeypatch.setattr(functions, "_plugged", lambda: {"note": "tests.rigs.step_functions:note"})
     functions.function.cache_clear()
     turns = [(ours(tmp_path / f"{turn}.duckdb"), theirs(tmp_path / f"{turn}.sqlite")) for turn in range(TURNS)]

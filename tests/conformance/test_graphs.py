@@ -33,6 +33,7 @@ STEPS = [
 
 @pytest.fixture(params=["duckdb", "postgres"])
 def address(request, tmp_path, monkeypatch):
+    monkeypatch.setattr(functions, "OWN", (functions.ROOM, "tests.rigs."))
     monkeypatch.setattr(functions, "_plugged", lambda: {name: f"tests.rigs.step_functions:{name}" for name in ("note", "boom")})
     functions.function.cache_clear()
     step_functions.calls.clear()
