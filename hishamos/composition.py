@@ -65,6 +65,7 @@ from hishamos.store.connectors import open_connector
 from hishamos.store.journal import StoreJournal
 from hishamos.store.ledger import StoreLedger
 from hishamos.store.migrate import migrate
+from hishamos.store.pruning import forget_requests
 from hishamos.store.readonly import grant_views
 from hishamos.store.schedules import outlook
 from hishamos.store.vitals import runs_by_state
@@ -76,6 +77,7 @@ PIPED = "hishamos.remote.piped:workspace"
 """What makes the workspace in a child process; by name, for nothing of it is loaded here."""
 OWNER = Actor(name="owner")
 DRAIN_S = 10.0
+PRUNE_S = 3600.0
 log = logging.getLogger(__name__)
 WORK = TASK
 """The name of the message that tells a worker of work."""
@@ -128,6 +130,7 @@ class Composed:
     def start(self) -> None:
         """Go on with what a dead process left, and load in the background what the first call to a provider needs."""
         self._beat()
+        self.machinery.runner.soon(self._prune)
         self.machinery.runner.recover(self.machinery.dispatcher.dispatch)
         self.scheduler.ring()
         self.machinery.gateway.warm(then=spare_the_collector)
@@ -167,6 +170,16 @@ class Composed:
         except StoreError as error:
             log.warning("could not say that this process is there: %s", error)
         machinery.runner.later(BEAT_S, lambda: machinery.runner.soon(self._beat))
+
+    def _prune(self) -> None:
+        """Let go, now and every hour, of what was kept for repeats that can't come any more."""
+        if self._shut:
+            return
+        try:
+            forget_requests(self.machinery.store, now())
+        except StoreError as error:
+            log.warning("old answers could not be removed: %s", error)
+        self.machinery.runner.later(PRUNE_S, lambda: self.machinery.runner.soon(self._prune))
 
     def stop_taking(self) -> None:
         """Begin no other run: those at work go on."""
