@@ -262,7 +262,7 @@ def traced() -> Iterator[logging.LogRecord]:
 
 
 def test_no_key_stands_in_the_log_whatever_it_looks_like(tmp_path: Path, traced: logging.LogRecord) -> None:
-    from hishamos.server.__main__ import _Redacting
+    from hishamos.server.logs import _Redacting
 
     keys = Keys()
     (tmp_path / "key").write_text("my-own-kind-of-key\n")
