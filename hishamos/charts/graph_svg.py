@@ -16,7 +16,7 @@ from hishamos.records.pictures import Graph, Ground
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, 'DejaVu Sans', sans-serif"
 WIDE = 900.0
 """A graph that fits this lies along the page; any other runs down it."""
-TALL, BROAD = 1000.0, 1500.0
+TALL, BROAD = 700.0, 1500.0
 """A graph that is longer than the first is broken into columns, as long as these fit the second."""
 MARGIN = 10.0
 BETWEEN, BESIDE = 34.0, 22.0
