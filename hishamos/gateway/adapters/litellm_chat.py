@@ -63,7 +63,8 @@ class LitellmAdapter:
     async def stream(self, request: AdapterRequest) -> AsyncIterator[AdapterEvent]:
         """See the plug."""
         litellm = self._litellm()
-        arguments = self._arguments(litellm, request)
+        # Megabytes of pictures take a while to write down: that is not for the loop.
+        arguments = await asyncio.to_thread(self._arguments, litellm, request) if request.files else self._arguments(litellm, request)
         gemini = speaks_gemini(request.provider.kind, request.model)
         try:
             if request.stream:
