@@ -60,6 +60,7 @@ from hishamos.services.schedules import SchedulesService
 from hishamos.services.service import ActingRun, Service, acting_run, first_try, request_id
 from hishamos.services.workflows import WorkflowsService
 from hishamos.settings import Keys, SettingsSource, find_root, is_scaled
+from hishamos.store.batches import StoreBatches
 from hishamos.store.cached_answers import StoreCache
 from hishamos.store.connectors import open_connector
 from hishamos.store.journal import StoreJournal
@@ -258,7 +259,7 @@ def _assemble(root: Path, settings: SettingsSource, keys: Keys, connector: Any, 
         return _acting(holder[0], run, path)
 
     shared = SharedState(settings().workspace.broker, prefix(journal.identity())) if scaled else None
-    gateway = Gateway(ledger, settings, keys.resolve, owner="", cache=StoreCache(connector), shared=shared)
+    gateway = Gateway(ledger, settings, keys.resolve, owner="", cache=StoreCache(connector), shared=shared, batches=StoreBatches(connector, ledger))
     runner = Runner(
         journal,
         gateway,

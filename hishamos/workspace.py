@@ -19,6 +19,7 @@ from hishamos.contracts.services import (
     Commands,
     HealthService,
     Issues,
+    MapMode,
     Projects,
     Providers,
     Results,
@@ -54,6 +55,7 @@ class FrameMap(Protocol):
         inputs: Mapping[str, Any] | None,
         model: str | None,
         concurrency: int,
+        mode: MapMode,
         budget_usd: str | None,
         prefix: str,
         fresh: bool,
@@ -108,6 +110,7 @@ class Workspace:
         inputs: Mapping[str, Any] | None = None,
         model: str | None = None,
         concurrency: int = 32,
+        mode: MapMode = "now",
         budget_usd: str | None = None,
         prefix: str = "",
         fresh: bool = False,
@@ -116,9 +119,11 @@ class Workspace:
         """Run a command on each row of a DataFrame; each equal row is paid once in the workspace.
 
         ``columns``: parameter to column (left out: columns named like parameters); ``inputs``: parameters that are the same for every row;
-        ``budget_usd``: a hard limit on this map, a decimal string. Returns the input frame (order, index and dtypes kept) plus the output's
-        properties, or ``output`` for text, and ``hos_status, hos_error, hos_model, hos_cost_usd, hos_attempts, hos_command, hos_reused``,
-        each with ``prefix`` before it. Never raises for a row; an interrupt returns what has come and the rest goes on in the server.
+        ``mode="batch"``: hand the rows to OpenAI or Anthropic in one piece, to be answered within a day at batch prices; the server stays up for
+        it, and the same call again collects what has come. ``budget_usd``: a hard limit on this map, a decimal string. Returns the input frame
+        (order, index and dtypes kept) plus the output's properties, or ``output`` for text, and ``hos_status, hos_error, hos_model,
+        hos_cost_usd, hos_attempts, hos_command, hos_reused``, each with ``prefix`` before it. Never raises for a row; an interrupt returns what
+        has come and the rest goes on in the server.
         """
         return self.frame_map(
             self,
@@ -128,6 +133,7 @@ class Workspace:
             inputs=inputs,
             model=model,
             concurrency=concurrency,
+            mode=mode,
             budget_usd=budget_usd,
             prefix=prefix,
             fresh=fresh,

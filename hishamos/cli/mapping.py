@@ -6,7 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -31,6 +31,7 @@ PREVIEW = 10
 @click.option("--out", metavar="FILE.csv", help="Where to write the rows with the answers; left out, FILE.COMMAND.csv beside FILE.csv.")
 @click.option("--model", metavar="NAME", help="A model, route or policy instead of the command's own.")
 @click.option("--concurrency", default=32, show_default=True, type=click.IntRange(1), help="At most so many calls at once.")
+@click.option("--mode", type=click.Choice(["now", "batch"]), default="now", show_default=True, help="batch: in one piece, within a day, at batch prices.")
 @click.option("--budget", metavar="USD", help="A hard limit on this map.")
 @click.option("--prefix", default="", metavar="TEXT", help="Put this before the new columns' names.")
 @click.option("--fresh", is_flag=True, help="Ask again, and pay again, for rows that are finished already.")
@@ -46,6 +47,7 @@ def map_verb(
     out: str | None,
     model: str | None,
     concurrency: int,
+    mode: Literal["now", "batch"],
     budget: str | None,
     prefix: str,
     fresh: bool,
@@ -81,6 +83,7 @@ def map_verb(
             inputs=values,
             model=model,
             concurrency=concurrency,
+            mode=mode,
             budget_usd=budget,
             prefix=prefix,
             fresh=fresh,

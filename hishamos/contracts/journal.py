@@ -58,6 +58,8 @@ class MapOptions(Record):
     key: str | None = None
     nonce: str | None = None
     """Set for ``fresh=True``: no row of another map has the same key."""
+    batch: bool = False
+    """Whether the rows go to their provider in batches."""
 
 
 class Decided(Record):

@@ -12,6 +12,8 @@ from hishamos.records.calls import Attempt, Outcome
 from hishamos.records.configuration import BudgetSettings
 from hishamos.records.money import BudgetWarning, Price
 
+BATCH = "batch"
+"""The tag ``mode`` of an attempt that goes to its provider in a batch."""
 Orphans = Literal["retry", "fail", "ask"]
 
 
@@ -99,7 +101,16 @@ class Abandoned:
     attempts: tuple[Attempt, ...]
 
 
-Verdict = Sent | Known | Elsewhere | Full | Refused | Abandoned
+@dataclass(frozen=True, slots=True)
+class InBatch:
+    """The call's attempt waits in a batch at its provider; this process goes on waiting for it. Nothing is to be sent."""
+
+    attempt: Attempt
+    reserve: Reserve
+    earlier: tuple[Attempt, ...] = ()
+
+
+Verdict = Sent | Known | Elsewhere | Full | Refused | Abandoned | InBatch
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,7 +46,15 @@ class ModelGateway(Protocol):
     """How models are called. Thread-safe and synchronous; holds no thread while a provider answers."""
 
     def submit(
-        self, request: ModelRequest, *, key: str, tags: Tags, run_budget_nanos: int | None = None, stream: bool = False, fresh: bool = False
+        self,
+        request: ModelRequest,
+        *,
+        key: str,
+        tags: Tags,
+        run_budget_nanos: int | None = None,
+        stream: bool = False,
+        fresh: bool = False,
+        batch: bool = False,
     ) -> PendingCall:
         """Send a request once per ``key``.
 
@@ -54,6 +62,7 @@ class ModelGateway(Protocol):
         it raises :class:`hishamos.errors.KeyReused`. A cancelled call has no answer: its key opens it again. A call found open whose
         process died is orphaned and handled by its route's policy. ``run_budget_nanos``: a hard limit on the spend of ``tags.run``,
         on top of the workspace's budgets. ``fresh``: the key is new as far as the caller knows, so nobody looks first whether it is known.
+        ``batch``: hand it to the provider together with others, to be answered within a day at batch prices.
         """
         ...
 

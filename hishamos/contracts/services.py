@@ -27,6 +27,7 @@ from hishamos.records.workspaces import BatchRow, Finding, Health, MapRow, Pong,
 if TYPE_CHECKING:
     import pandas
 
+MapMode = Literal["now", "batch"]
 Decision = Literal["approve", "reject"]
 
 
@@ -91,12 +92,16 @@ class Commands(Protocol):
         *,
         model: str | None = None,
         concurrency: int = 32,
+        mode: MapMode = "now",
         budget_usd: str | None = None,
         fresh: bool = False,
         key: str | None = None,
         project: str | None = None,
     ) -> Run:
-        """Start a map of a command over rows of inputs as a run of its own; equal rows are paid once in the workspace."""
+        """Start a map of a command over rows of inputs as a run of its own; equal rows are paid once in the workspace.
+
+        ``mode``: ``batch`` hands the rows to OpenAI or Anthropic in one piece, to be answered within a day at batch prices.
+        """
         ...
 
     @verb("runs.read")

@@ -76,6 +76,7 @@ class NodeContext:
         key: str | None = None,
         fresh: bool = True,
         hear: Callable[[PendingCall], None] | None = None,
+        batch: bool = False,
     ) -> Answer[Outcome]:
         """See the plug."""
         name = key or f"{self.run.id}/{self.path}/{self.attempt}/{self._position}"
@@ -85,7 +86,9 @@ class NodeContext:
             if self._held:
                 raise Held
             tags, limit = self._tags(command, agent), self.run.budget_nanos
-            call = self._tools.gateway.submit(request, key=name, tags=tags, run_budget_nanos=limit, stream=hear is not None, fresh=fresh and self._first)
+            call = self._tools.gateway.submit(
+                request, key=name, tags=tags, run_budget_nanos=limit, stream=hear is not None, fresh=fresh and self._first, batch=batch
+            )
             self._node.calls.append(call)
             if hear is not None:
                 hear(call)

@@ -50,6 +50,7 @@ class RowBook:
         self._run = run
         self._journal = journal
         self.command = pinned.commands[options.command]
+        self.batch = options.batch
         self._agent = pinned.agents[self.command.agent] if self.command.agent else None
         self._options = options
         self._target = target

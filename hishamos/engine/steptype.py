@@ -201,10 +201,11 @@ class StepContext(Protocol):
         key: str | None = None,
         fresh: bool = True,
         hear: Callable[[PendingCall], None] | None = None,
+        batch: bool = False,
     ) -> Answer[Outcome]:
         """Send a request to a model under the key of this position, or under ``key``; the same key gives the same answer.
 
-        ``hear``: is handed the call as it begins, to listen to its answer as it comes.
+        ``hear``: is handed the call as it begins, to listen to its answer as it comes. ``batch``: together with others, within a day.
         """
         ...
 

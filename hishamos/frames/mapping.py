@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hishamos.contracts.services import MapMode
 from hishamos.errors import InvalidInput, UnknownName, nearest_hint
 from hishamos.records.definitions import CommandDefinition
 from hishamos.records.record import usd
@@ -33,6 +34,7 @@ def map_frame(
     inputs: Mapping[str, Any] | None,
     model: str | None,
     concurrency: int,
+    mode: MapMode,
     budget_usd: str | None,
     prefix: str,
     fresh: bool,
@@ -46,7 +48,7 @@ def map_frame(
     if not len(frame):
         return frame.assign(**dict.fromkeys(added))
     rows = [_with_paths(row, definition, Path(workspace.root)) for row in _rows(frame, chosen, inputs or {})]
-    run = workspace.commands.start_map(definition.name, rows, model=model, concurrency=concurrency, budget_usd=budget_usd, fresh=fresh, key=key)
+    run = workspace.commands.start_map(definition.name, rows, model=model, concurrency=concurrency, mode=mode, budget_usd=budget_usd, fresh=fresh, key=key)
     ended = _wait(workspace, run)
     return _with_columns(workspace, frame, definition, ended, prefix)
 

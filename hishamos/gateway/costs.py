@@ -36,6 +36,29 @@ def cost(price: Price, usage: Usage) -> int:
     return int(total.to_integral_value(rounding=ROUND_HALF_EVEN))
 
 
+def batch_price(price: Price) -> Price | None:
+    """Return what a model costs in a batch; None where nobody says. Dearer prices of long requests are as much cheaper as the usual ones."""
+    if price.source == "free":
+        return price
+    if price.batch_input is None or price.batch_output is None:
+        return None
+    share, out = (
+        Decimal(1) if not whole else EXACT.divide(part, whole) for part, whole in ((price.batch_input, price.input), (price.batch_output, price.output))
+    )
+    own = {"input": price.batch_input, "output": price.batch_output, "batch_input": None, "batch_output": None, "source": f"{price.source}, in a batch"}
+    return price.model_copy(update={**own, **_cheaper(price, share, out), "tiers": tuple(_tier(tier, share, out) for tier in price.tiers)})
+
+
+def _tier(tier: PriceTier, share: Decimal, out: Decimal) -> PriceTier:
+    return tier.model_copy(update={"input": EXACT.multiply(tier.input, share), "output": EXACT.multiply(tier.output, out), **_cheaper(tier, share, out)})
+
+
+def _cheaper(level: Price | PriceTier, share: Decimal, out: Decimal) -> dict[str, Decimal | None]:
+    """Kinds without a batch price of their own: OpenAI and Anthropic take off the same share of all."""
+    kinds = {"cached_input": (level.cached_input, share), "cache_write": (level.cache_write, share), "reasoning": (level.reasoning, out)}
+    return {kind: None if rate is None else EXACT.multiply(rate, part) for kind, (rate, part) in kinds.items()}
+
+
 def bound(price: Price, input_tokens: int, output_tokens: int) -> int:
     """Return an upper bound, nano-dollars: all input at the dearest input price, all output at the dearest output price."""
     levels: list[Price | PriceTier] = [price, *(tier for tier in price.tiers if input_tokens > tier.above_tokens)]

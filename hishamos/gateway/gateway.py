@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 
+from hishamos.contracts.batches import BatchBook
 from hishamos.contracts.ledger import Cache, CallIntent, Ledger
 from hishamos.contracts.models import PendingCall
 from hishamos.errors import HishamosError, KeyReused, ServerClosing
@@ -15,6 +16,7 @@ from hishamos.gateway import routes
 from hishamos.gateway.adapters.plug import AdapterFactory
 from hishamos.gateway.adapters.registry import Adapters
 from hishamos.gateway.answers import check_schema
+from hishamos.gateway.batching import BatchDesk, in_batches
 from hishamos.gateway.cache import Cached
 from hishamos.gateway.choice import Choice, suits
 from hishamos.gateway.circuit import Breaker, Circuits
@@ -60,6 +62,8 @@ class Gateway:
         adapters: dict[str, AdapterFactory] | None = None,
         cache: Cache | None = None,
         shared: SharedState | None = None,
+        *,
+        batches: BatchBook,
     ) -> None:
         self._ledger, self._settings, self._keys, self.owner = ledger, settings, keys, owner
         self.prices = PriceBook(settings)
@@ -77,7 +81,8 @@ class Gateway:
         self._serving: set[asyncio.Task[None]] = set()
         self._beating: Future[None] | None = None
         self._warming = Warming(settings, keys, self._adapters)
-        meter = Meter(ledger, self.prices, self._adapters)
+        self._desk = BatchDesk(batches, self._adapters, self._resolved, lambda: self.owner)
+        meter = Meter(ledger, self.prices, self._adapters, self._desk)
         limited = Limits(Breaker(meter, self.circuits), self.standing, self._limits)
         ladder = Fallback(Retry(limited), meter, self.standing, self.circuits, self._chain)
         self._ladder = ladder if cache is None else Cached(ladder, cache, ledger)
@@ -89,6 +94,7 @@ class Gateway:
             self._ledger.beat(self.owner).result()
             self._beating = asyncio.run_coroutine_threadsafe(self._beat(), self._loop)
         self._ledger.recover(self.owner).result()
+        asyncio.run_coroutine_threadsafe(self._desk.take_over(), self._loop).result()
         self._ledger.sync_budgets(self._settings().budgets).result()
 
     def reconfigure(self, settings: Settings) -> None:
@@ -101,7 +107,15 @@ class Gateway:
         self._warming.start(then)
 
     def submit(
-        self, request: ModelRequest, *, key: str, tags: Tags, run_budget_nanos: int | None = None, stream: bool = False, fresh: bool = False
+        self,
+        request: ModelRequest,
+        *,
+        key: str,
+        tags: Tags,
+        run_budget_nanos: int | None = None,
+        stream: bool = False,
+        fresh: bool = False,
+        batch: bool = False,
     ) -> PendingCall:
         """See the contract."""
         request_hash = content_hash(request.identity())
@@ -120,7 +134,7 @@ class Gateway:
             if handle is not None:
                 return handle
         intent = CallIntent(timed_id(), key, request_hash, request.target, self.owner, fresh=fresh, run_budget_nanos=run_budget_nanos)
-        self._loop.call_soon_threadsafe(self._begin, call, intent, request, tags, stream)
+        self._loop.call_soon_threadsafe(self._begin, call, intent, request, tags, stream, batch)
         if handle is None:
             raise RuntimeError("a new call can't have ended")
         return handle
@@ -164,8 +178,8 @@ class Gateway:
 
     @property
     def open_calls(self) -> int:
-        """How many calls are under way in this process."""
-        return len(self._calls)
+        """How many calls are under way in this process, and how many batches for which nobody waits yet."""
+        return len(self._calls) or self._desk.open_batches
 
     def close(self, grace_s: float = GRACE_S) -> None:
         """Refuse new calls, give those under way ``grace_s`` seconds, leave the rest to the next process as orphans."""
@@ -184,16 +198,16 @@ class Gateway:
         asyncio.set_event_loop(self._loop)
         self._loop.run_forever()
 
-    def _begin(self, call: SharedCall, intent: CallIntent, request: ModelRequest, tags: Tags, stream: bool) -> None:
-        task = self._loop.create_task(self._serve(call, intent, request, tags, stream))
+    def _begin(self, call: SharedCall, intent: CallIntent, request: ModelRequest, tags: Tags, stream: bool, batch: bool) -> None:
+        task = self._loop.create_task(self._serve(call, intent, request, tags, stream, batch))
         self._serving.add(task)
         task.add_done_callback(self._serving.discard)
 
-    async def _serve(self, call: SharedCall, intent: CallIntent, request: ModelRequest, tags: Tags, stream: bool) -> None:
+    async def _serve(self, call: SharedCall, intent: CallIntent, request: ModelRequest, tags: Tags, stream: bool, batch: bool) -> None:
         outcome: Outcome | None = None
         error: BaseException | None = None
         try:
-            outcome = await self._answer(call, intent, request, tags, stream)
+            outcome = await self._answer(call, intent, request, tags, stream, batch)
         except Exception as caught:  # noqa: BLE001 - it is handed to the callers
             error = caught
         finally:
@@ -203,12 +217,14 @@ class Gateway:
             self._trips.pop(call, None)
             call.end(outcome, error)
 
-    async def _answer(self, call: SharedCall, intent: CallIntent, request: ModelRequest, tags: Tags, stream: bool) -> Outcome:
+    async def _answer(self, call: SharedCall, intent: CallIntent, request: ModelRequest, tags: Tags, stream: bool, batch: bool) -> Outcome:
         began = self._loop.time()
         files = request.files
         try:
             request = await with_texts(request) if files else request
             plan = await self._plan(request, call.key)
+            if batch:
+                plan = in_batches(plan, self._adapters)
         except HishamosError:  # of no weight where the call has ended before
             stored = await answered(self._ledger.find(call.key, call.request_hash))
             if stored is None:
@@ -223,6 +239,7 @@ class Gateway:
             publish=call.publish,
             deadline=began + plan.route.deadline_s,
             files=files,
+            batch=batch,
         )
         self._trips[call] = trip
         if call.cancelled:
@@ -243,6 +260,9 @@ class Gateway:
     def _chain(self, trip: Trip, models: tuple[str, ...]) -> tuple[Target, ...]:
         found = routes.usable(models, self._settings(), self._keys, trip.intent.target)[0]
         return tuple(target for target in found if suits(target, trip.request)) if trip.request.tools or trip.request.files else found
+
+    def _resolved(self, reference: str) -> Target:
+        return routes.resolve(reference, self._settings(), self._keys, reference)
 
     def _larger(self, plan: Plan) -> tuple[Target, ...]:
         return routes.usable(plan.route.on_context_overflow, self._settings(), self._keys, plan.route.name)[0]
@@ -265,6 +285,7 @@ class Gateway:
             trip.interrupt(closing=True)
         if self._serving:
             await asyncio.wait(self._serving, timeout=GRACE_S)
+        await self._desk.close()
         await self._adapters.close()
         if self._shared is not None:
             await self._shared.close()

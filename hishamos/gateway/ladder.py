@@ -39,7 +39,9 @@ class Limits:
         self._below, self._standing, self._limits = below, standing, limits
 
     async def climb(self, trip: Trip, target: Target) -> Tried:
-        """Wait for the places, then for room in the last minute, within the deadline."""
+        """Wait for the places, then for room in the last minute, within the deadline. A row of a batch takes none."""
+        if trip.batch:
+            return await self._below.climb(trip, target)
         own = self._limits(target.reference)
         rules = ((target.reference, own), (target.provider.name, target.provider)) if own else ((target.provider.name, target.provider),)
         async with contextlib.AsyncExitStack() as held:

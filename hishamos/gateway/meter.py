@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import time
-from collections.abc import Awaitable
+from collections.abc import AsyncIterator, Awaitable
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
-from hishamos.contracts.ledger import Abandoned, Elsewhere, Full, Known, Ledger, Refused, Reserve, Sent
+from hishamos.contracts.ledger import BATCH, Abandoned, Elsewhere, Full, InBatch, Known, Ledger, Refused, Reserve, Sent
 from hishamos.errors import BudgetRefused, FileChanged, HishamosError, OrphanedCall, OutputInvalid, ServerClosing, UnpricedModel
 from hishamos.gateway import causes
 from hishamos.gateway.adapters.plug import AdapterEvent, AdapterRequest, CallPiece, Fault, Finish, Text, Used
 from hishamos.gateway.adapters.registry import Adapters
 from hishamos.gateway.answers import parse
+from hishamos.gateway.batching import LIMIT_S, BatchDesk
 from hishamos.gateway.budget_line import BudgetLine
 from hishamos.gateway.causes import Cause, classify
 from hishamos.gateway.clean import cleaned
-from hishamos.gateway.costs import bound, cost, estimate, input_bound
+from hishamos.gateway.costs import batch_price, bound, cost, estimate, input_bound
 from hishamos.gateway.handed_in import bytes_of
 from hishamos.gateway.models import did_you_mean
 from hishamos.gateway.prices import PriceBook
@@ -65,8 +67,8 @@ class _Reading:
 class Meter:
     """Makes one attempt at one target."""
 
-    def __init__(self, ledger: Ledger, prices: PriceBook, adapters: Adapters) -> None:
-        self._ledger, self._prices, self._adapters = ledger, prices, adapters
+    def __init__(self, ledger: Ledger, prices: PriceBook, adapters: Adapters, desk: BatchDesk) -> None:
+        self._ledger, self._prices, self._adapters, self._desk = ledger, prices, adapters, desk
         self._line = BudgetLine(0.1 if ledger.shared else 0.5)
         self._quoted: dict[str, Price] = {}
 
@@ -74,6 +76,8 @@ class Meter:
         """Return what the attempt came to, durable; raises :class:`Ended` where the ledger says that nothing may be sent."""
         limit = output_limit(trip)
         price = self._prices.price(target.reference)
+        if trip.batch:
+            price = None if price is None else batch_price(price)
         await self._adapters.ready(target.provider.kind)
         if trip.request.tools:
             self._adapters.check_tools(target.provider.kind)
@@ -88,7 +92,10 @@ class Meter:
             tried = await self._at_once(trip, target, ask, limit)
             if tried is not None:
                 return tried
-        attempt = await self._intend(trip, target, ask)
+        intended = await self._intend(trip, target, ask)
+        attempt = intended.attempt if isinstance(intended, InBatch) else intended
+        ask = intended.reserve if isinstance(intended, InBatch) else ask
+        trip.row = attempt.id
         self._quote(target.reference, price)
         tried = await self._attempted(trip, target, attempt, ask, limit, sent, veil)
         await self._settle(trip, tried, ask)
@@ -132,7 +139,7 @@ class Meter:
         attempt = _completed(trip, attempt, target, reading, cause, fault, ask, limit, started)
         return _tried(trip, target, attempt, reading, cause, fault)
 
-    async def _intend(self, trip: Trip, target: Target, ask: Reserve) -> Attempt:
+    async def _intend(self, trip: Trip, target: Target, ask: Reserve) -> Attempt | InBatch:
         again = False
         while True:
             settled = self._line.settled
@@ -148,6 +155,11 @@ class Meter:
                 return attempt.model_copy(update={"call_id": verdict.call_id, "number": verdict.number})
             if isinstance(verdict, Known):
                 raise Ended(verdict.outcome)
+            if isinstance(verdict, InBatch):
+                trip.intent = replace(trip.intent, id=verdict.attempt.call_id)
+                trip.held, trip.made, trip.attempts = True, trip.made + 1, [*verdict.earlier]
+                trip.batch, trip.handed_in, trip.deadline = True, True, asyncio.get_running_loop().time() + LIMIT_S
+                return verdict
             if isinstance(verdict, Abandoned):
                 trip.held, trip.attempts = True, list(verdict.attempts)
                 trip.intent = replace(trip.intent, id=verdict.call_id)
@@ -184,7 +196,7 @@ class Meter:
             return causes.UNSENT, None
         loop = asyncio.get_running_loop()
         provider = target.provider
-        until = loop.time() + provider.timeout_s
+        until, idle_s = (math.inf, math.inf) if trip.batch else (loop.time() + provider.timeout_s, provider.idle_timeout_s)
         ask = AdapterRequest(
             provider=provider,
             model=target.model,
@@ -199,21 +211,35 @@ class Meter:
             files=trip.file_bytes,
         )
         try:
-            async with trip.scope(until), contextlib.aclosing(self._adapters.of(provider.kind).stream(ask)) as told:  # type: ignore[type-var]
+            async with trip.scope(until), contextlib.aclosing(self._source(trip, target, ask)) as told:  # type: ignore[type-var]
                 clear = cleaned(told, target.api_key)
                 async for event in clear if veil is None else unveiled(clear, veil):
                     _take(event, reading, trip, target)
-                    trip.extend(min(until, loop.time() + provider.idle_timeout_s))
+                    trip.extend(min(until, loop.time() + idle_s))
         except Fault as fault:
             return classify(fault), fault
         except TimeoutError:
-            if trip.cancelled:
-                return (causes.CLOSING if trip.closing else causes.CANCELLED), None
-            if trip.over():
-                return causes.DEADLINE, Fault("the request's deadline passed", transport="timeout")
-            waited = "no answer" if not reading.begun else f"nothing more for {provider.idle_timeout_s:g} s"
-            return causes.TIMEOUT, Fault(f"{waited} (timeout_s = {provider.timeout_s:g}, idle_timeout_s = {provider.idle_timeout_s:g})", transport="timeout")
+            return self._out_of_time(trip, target, reading)
         return _verdict(reading), None
+
+    def _out_of_time(self, trip: Trip, target: Target, reading: _Reading) -> tuple[Cause, Fault | None]:
+        """Return why an attempt was ended from outside; a row that its provider has is left to it when the process leaves."""
+        provider = target.provider
+        if trip.batch and trip.closing:
+            raise ServerClosing from None
+        if trip.batch and not self._desk.drop(trip.row):
+            return causes.UNSENT, None
+        if trip.cancelled:
+            return (causes.CLOSING if trip.closing else causes.CANCELLED), None
+        if trip.over():
+            return causes.DEADLINE, Fault("the request's deadline passed", transport="timeout")
+        waited = "no answer" if not reading.begun else f"nothing more for {provider.idle_timeout_s:g} s"
+        return causes.TIMEOUT, Fault(f"{waited} (timeout_s = {provider.timeout_s:g}, idle_timeout_s = {provider.idle_timeout_s:g})", transport="timeout")
+
+    def _source(self, trip: Trip, target: Target, ask: AdapterRequest) -> AsyncIterator[AdapterEvent]:
+        if trip.batch:
+            return self._desk.events(trip.row, None if trip.handed_in else ask, target)
+        return self._adapters.of(target.provider.kind).stream(ask)
 
     async def _settle(self, trip: Trip, tried: Tried, ask: Reserve) -> None:
         """Commit the attempt, and with it the call's end where this is it."""
@@ -339,8 +365,9 @@ def _chosen(trip: Trip) -> dict[str, Any]:
     passed_over = (*trip.plan.passed_over, *trip.passed_over.values())
     chosen = {} if trip.plan.reason is None else {"choice": trip.plan.reason}
     hidden = {} if trip.hidden is None else {"hidden": trip.hidden}
+    mode = {"mode": BATCH} if trip.batch else {}
     files = {"files": [file.facts() for file in trip.files]} if trip.files else {}
-    return {**chosen, **hidden, **files, **({"passed_over": "; ".join(passed_over)} if passed_over else {})}
+    return {**chosen, **hidden, **mode, **files, **({"passed_over": "; ".join(passed_over)} if passed_over else {})}
 
 
 def _completed(

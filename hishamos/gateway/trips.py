@@ -79,6 +79,12 @@ class Trip:
     """What the request's images and PDFs are at most at the present target."""
     file_bytes: dict[str, bytes] = field(default_factory=dict)
     """Those of the images and PDFs by their hash, while an attempt is made."""
+    batch: bool = False
+    """Whether it goes to its provider in a batch, within a day, at batch prices."""
+    row: str = ""
+    """The present attempt's id: its row's name in a batch."""
+    handed_in: bool = False
+    """Whether its row was handed in by an earlier process."""
     texted: bool = False
     cancelled: bool = False
     closing: bool = False

@@ -8,7 +8,7 @@ from concurrent.futures import Future
 from typing import Any
 
 from hishamos.contracts.journal import MapOptions, Pinned
-from hishamos.contracts.services import Commands
+from hishamos.contracts.services import Commands, MapMode
 from hishamos.engine.attaching import command_files
 from hishamos.engine.conversation import command_request
 from hishamos.engine.inputs import validated
@@ -26,6 +26,8 @@ from hishamos.services.service import Service, implements
 from hishamos.services.starting import start_run
 
 MOST_AT_ONCE = 1000
+BATCH_LIMIT_S = 27 * 3600.0
+"""A row of a batch may take so long: a provider answers within a day."""
 
 
 @implements(Commands)
@@ -100,6 +102,7 @@ class CommandsService(Service):
         *,
         model: str | None = None,
         concurrency: int = 32,
+        mode: MapMode = "now",
         budget_usd: str | None = None,
         fresh: bool = False,
         key: str | None = None,
@@ -111,12 +114,15 @@ class CommandsService(Service):
         command = self.get(name)
         agents = {command.agent: self.machinery.catalog.agent(command.agent)} if command.agent else {}
         self.machinery.models.check(self._target(command, agents.get(command.agent or ""), model))
-        step = StepDefinition.model_validate({"id": "rows", "type": "rows", "with": {"count": len(rows), "concurrency": concurrency}})
+        if mode == "batch":
+            concurrency = max(1, len(rows))  # they wait together, and hold nothing but their place
+        limit = {"limit_s": BATCH_LIMIT_S} if mode == "batch" else {}
+        step = StepDefinition.model_validate({"id": "rows", "type": "rows", "with": {"count": len(rows), "concurrency": concurrency, **limit}})
         workflow = WorkflowDefinition(name=command.name, description=f"{command.name} over rows", steps=(step,), outputs={"counts": "{{ steps.rows.output }}"})
         run = start_run(
             self,
             workflow,
-            {"rows": len(rows), "concurrency": concurrency, "fresh": fresh},
+            {"rows": len(rows), "concurrency": concurrency, "fresh": fresh, **({"mode": mode} if mode == "batch" else {})},
             verb="commands.start_map",
             kind=RunKind.MAP,
             version=command.version,
@@ -124,7 +130,7 @@ class CommandsService(Service):
             project=project,
             budget_usd=budget_usd,
             pinned=Pinned(workflow=workflow, commands={command.name: command}, agents=agents),
-            options=MapOptions(command=command.name, concurrency=concurrency, key=key, nonce=new_id() if fresh else None),
+            options=MapOptions(command=command.name, concurrency=concurrency, key=key, nonce=new_id() if fresh else None, batch=mode == "batch"),
             rows=rows,
         )
         keep_forecast(self.machinery, run.id, lambda: Forecaster(self.machinery, model, run.created_at).rows(command, agents.get(command.agent or ""), rows))

@@ -8,7 +8,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from hishamos.contracts.ledger import Abandoned, CallIntent, Elsewhere, Known, Record, Reserve, Sent, Verdict
+from hishamos.contracts.ledger import BATCH, Abandoned, CallIntent, Elsewhere, InBatch, Known, Record, Reserve, Sent, Verdict
 from hishamos.errors import KeyReused
 from hishamos.records.calls import Attempt, AttemptStatus, CallStatus, Outcome
 from hishamos.records.configuration import BudgetSettings
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 SQL = statements("ledger")
 MONEY_SQL = statements("money")
+BATCH_SQL = statements("batches")
 
 T = TypeVar("T")
 
@@ -67,10 +68,7 @@ class _Held:
         return Outcome.model_validate_json(self.outcome).model_copy(update=facts)
 
     def left_behind(self) -> tuple[Attempt, Reserve]:
-        facts = json.loads(self.sent or "{}")
-        price, bound, tags = facts.pop("price"), facts.pop("reserved_nanos"), json.loads(facts.pop("tags"))
-        attempt = Attempt(id=self.under_way or "", call_id=self.id, status=AttemptStatus.SENT, tags=tags, **facts)
-        return attempt, Reserve(bound, None if price is None else Price.model_validate_json(price))
+        return left_behind(self.id, self.under_way or "", self.sent or "{}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +156,7 @@ class StoreLedger:
             if held is None:
                 transaction.insert(SQL["insert_call"], _opening(call, outcome.call_id, text))
                 return True
-            elsewhere = held.owner != call.owner and self._alive(transaction, held.owner)
+            elsewhere = held.owner != call.owner and self.alive(transaction, held.owner)
             if held.ended or elsewhere:
                 return False
             transaction.execute(SQL["end_call"], {"id": held.id, "owner": call.owner, "outcome": text})
@@ -183,7 +181,7 @@ class StoreLedger:
         def work(transaction: Transaction) -> int:
             transaction.lock(MONEY)
             found = [_Held(**row) for row in transaction.fetch(SQL["calls_under_way"], {"owner": owner})]
-            dead = [held for held in found if not self._alive(transaction, held.owner)]
+            dead = [held for held in found if not self.alive(transaction, held.owner)]
             for held in dead:
                 self._orphan(transaction, held)
                 transaction.execute(SQL["release_call"], {"id": held.id, "owner": held.owner})
@@ -326,8 +324,11 @@ class StoreLedger:
         outcome = held.stored()
         if outcome is not None:
             return None if outcome.status is CallStatus.CANCELLED else Known(outcome)
-        if held.owner != call.owner and self._alive(transaction, held.owner):
+        if held.owner != call.owner and self.alive(transaction, held.owner):
             return Elsewhere(owner=held.owner)
+        if self._in_batch(transaction, held):
+            transaction.execute(SQL["adopt_call"], {"id": held.id, "owner": call.owner})
+            return InBatch(*held.left_behind(), held.attempts)
         self._orphan(transaction, held)
         if call.orphans == "retry":
             return None
@@ -339,20 +340,41 @@ class StoreLedger:
 
     def _orphan(self, transaction: Transaction, held: _Held) -> bool:
         """Complete at its reservation the attempt that a process left under way when it died."""
+        if self._in_batch(transaction, held):
+            return False  # it is with its provider, and found again by its batch
         if held.under_way is None or not transaction.execute(SQL["end_sending"], {"call_id": held.id, "id": held.under_way}):
             return False
         attempt, reserve = held.left_behind()
         facts = {"cause": "owner_died", "usage_source": "estimated", "cost_nanos": reserve.bound_nanos, "finished_at": now()}
-        attempt = attempt.model_copy(update={"status": AttemptStatus.ORPHANED, **facts})
+        status = AttemptStatus.ORPHANED
+        if attempt.tags.get("mode") == BATCH:  # in no batch that a provider has: never sent
+            status, facts = AttemptStatus.CANCELLED, {"cause": "cancelled", "cost_nanos": 0, "finished_at": now()}
+        attempt = attempt.model_copy(update={"status": status, **facts})
         transaction.insert(SQL["insert_attempt"], _row(attempt, reserve, None))
         self.accounts.settle(transaction, attempt, reserve.bound_nanos or 0)
         return True
 
-    def _alive(self, transaction: Transaction, owner: str) -> bool:
+    @staticmethod
+    def _in_batch(transaction: Transaction, held: _Held) -> bool:
+        """Whether the attempt that is under way waits in a batch."""
+        if held.under_way is None or BATCH not in (held.sent or ""):
+            return False
+        return transaction.fetch_one(BATCH_SQL["open_batch_of"], {"attempt_id": held.under_way}) is not None
+
+    def alive(self, transaction: Transaction, owner: str) -> bool:
+        """Return whether a process shows that it lives."""
         if not self._shared or not owner:
             return False
         row = transaction.fetch_one(SQL["owner_seen"], {"owner": owner})
         return row is not None and row["living"] > 0
+
+
+def left_behind(call_id: str, attempt: str, sent: str) -> tuple[Attempt, Reserve]:
+    """Return an attempt that is under way, as it was written when it was sent, and what it may cost."""
+    facts = json.loads(sent)
+    price, bound, tags = facts.pop("price"), facts.pop("reserved_nanos"), json.loads(facts.pop("tags"))
+    found = Attempt(id=attempt, call_id=call_id, status=AttemptStatus.SENT, tags=tags, **facts)
+    return found, Reserve(bound, None if price is None else Price.model_validate_json(price))
 
 
 def attempt_of(row: Mapping[str, Any]) -> Attempt:

@@ -12,6 +12,7 @@ from hishamos.gateway.adapters.plug import AdapterEvent, AdapterRequest, Fault, 
 from hishamos.gateway.gateway import Gateway
 from hishamos.records.calls import Message, ModelRequest, Outcome, Tags, Usage
 from hishamos.records.configuration import PriceSettings, ProviderSettings, RouteSettings, Settings
+from hishamos.store.batches import StoreBatches
 from hishamos.store.cached_answers import StoreCache
 from hishamos.store.connectors import Connector, open_connector
 from hishamos.store.ledger import StoreLedger
@@ -70,7 +71,9 @@ def build(settings: Settings, store: str | Connector = ":memory:", *, adapters: 
     keys = dict(KEYS)
     ledger = StoreLedger(connector, shared=shared)
     house = House(connector, ledger, None, settings, keys, scratch)  # type: ignore[arg-type]  # made in the next line
-    house.gateway = Gateway(ledger, lambda: house.settings, keys.get, owner or uuid.uuid4().hex, adapters, StoreCache(connector))
+    house.gateway = Gateway(
+        ledger, lambda: house.settings, keys.get, owner or uuid.uuid4().hex, adapters, StoreCache(connector), batches=StoreBatches(connector, ledger)
+    )
     house.gateway.start()
     return house
 

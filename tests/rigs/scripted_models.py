@@ -75,7 +75,15 @@ class ScriptedModels:
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="scripted")
 
     def submit(
-        self, request: ModelRequest, *, key: str, tags: Tags, run_budget_nanos: int | None = None, stream: bool = False, fresh: bool = False
+        self,
+        request: ModelRequest,
+        *,
+        key: str,
+        tags: Tags,
+        run_budget_nanos: int | None = None,
+        stream: bool = False,
+        fresh: bool = False,
+        batch: bool = False,
     ) -> ScriptedCall:
         with self._lock:
             if key in self.requests and content_hash(self.requests[key].identity()) != content_hash(request.identity()):

@@ -33,6 +33,9 @@ from typing import IO, TYPE_CHECKING, Any, ClassVar, Self
 if TYPE_CHECKING:
     from tests.rigs.nursery import Child
 
+sys.path.insert(0, str(Path(__file__).parents[2]))  # it runs as a file of its own
+from tests.rigs.batch_desk import BatchDesk
+
 CHUNK_WORDS = 3
 CALL_PIECES = 2
 """Into so many a stream cuts a tool call's arguments."""
@@ -349,6 +352,9 @@ class Gemini(Dialect):
 DIALECTS = {"/v1/chat/completions": OpenAI(), "/v1/messages": Anthropic()}
 
 
+BATCHED = {"openai": OpenAI(), "anthropic": Anthropic()}
+
+
 def _last(messages: list[dict[str, Any]]) -> str:
     content = next(message["content"] for message in reversed(messages) if message["role"] == "user")
     return content if isinstance(content, str) else "".join(part.get("text", "") for part in content)
@@ -374,7 +380,7 @@ class Server:
     """Serves the wire formats and the control endpoints."""
 
     def __init__(self) -> None:
-        self.book = Book()
+        self.book, self.desk = Book(), BatchDesk(BATCHED, _usage)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Answer one connection's requests."""
@@ -395,8 +401,13 @@ class Server:
 
     async def _answer(self, method: str, path: str, headers: dict[str, str], body: bytes, writer: asyncio.StreamWriter) -> bool:
         bare = path.split("?", maxsplit=1)[0]
+        if "batches" in bare or bare.startswith("/v1/files"):
+            act = self.book.next_act("batches")
+            found = self.desk.serve(method, path, headers, body, act)
+            if found is not None:
+                return False if found[1] is None else await _reply(writer, *found, act.get("headers"))
         if bare == "/book" and method == "DELETE":
-            self.book = Book()
+            self.book, self.desk = Book(), BatchDesk(BATCHED, _usage)
             return await _reply(writer, 200, {})
         if bare == "/book":
             return await _reply(writer, 200, [vars(entry) for entry in self.book.entries])
@@ -555,6 +566,11 @@ class Simulator:
     def book(self) -> list[dict[str, Any]]:
         """Return what it received, in order."""
         found: list[dict[str, Any]] = self._ask("GET", "/book")
+        return found
+
+    def batches(self) -> list[dict[str, Any]]:
+        """Return the batches that it was given, in order."""
+        found: list[dict[str, Any]] = self._ask("GET", "/batches")
         return found
 
     def listed(self) -> list[dict[str, str]]:

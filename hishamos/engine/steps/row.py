@@ -18,6 +18,8 @@ class RowsInputs(StepInputs):
 
     count: int = Field(ge=0)
     concurrency: int = Field(ge=1)
+    limit_s: float | None = None
+    """The time limit of a row, seconds; left out: the workspace's."""
 
 
 class RowInputs(StepInputs):
@@ -34,7 +36,7 @@ class RowsStep(StepType[RowsInputs]):
     def run(self, context: StepContext, inputs: RowsInputs) -> Result:
         """See the plug."""
         if context.children is None:
-            inner = StepDefinition(type="row")
+            inner = StepDefinition(type="row", timeout=inputs.limit_s)
             return Waiting(children=Children(inputs.count, lambda index: Child(f"[{index}]", inner), inputs.concurrency, lenient=True))
         counts: dict[str, int] = {}
         for end in context.children:
@@ -74,7 +76,7 @@ class RowStep(StepType[RowInputs]):
 
         def submit(request: ModelRequest) -> Answer[Outcome]:
             key = f"row/{plan.key}/{plan.number}/{len(asked)}"
-            asked.append(context.submit(request, command=command.reference, agent=command.agent, key=key, fresh=plan.first))
+            asked.append(context.submit(request, command=command.reference, agent=command.agent, key=key, fresh=plan.first, batch=context.rows().batch))
             return asked[-1]
 
         try:

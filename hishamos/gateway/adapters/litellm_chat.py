@@ -11,12 +11,16 @@ import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from hishamos.gateway.adapters.batch_bodies import answer_of, body_of
+from hishamos.gateway.adapters.batch_plug import Batches, BatchRow
 from hishamos.gateway.adapters.faults import fault_of
 from hishamos.gateway.adapters.gemini_stream import GeminiStream, finish_reason, speaks_gemini
 from hishamos.gateway.adapters.plug import AdapterEvent, AdapterRequest, Fault, Finish, Text, Used
+from hishamos.gateway.adapters.provider_batches import AnthropicBatches, OpenAIBatches
 from hishamos.gateway.adapters.tool_wire import call_pieces, wire_message, wire_tools
 from hishamos.gateway.adapters.unlogged import unlogged
 from hishamos.records.calls import Usage
+from hishamos.records.configuration import ProviderSettings
 from hishamos.records.record import canonical
 
 if TYPE_CHECKING:
@@ -39,6 +43,8 @@ host, but send such a header along. These are called with a client that follows 
 FORMAT_BESIDE_TOOLS = frozenset({"openai", "azure"})
 """Kinds that hold an answer to a format although tools are offered; at the others the two exclude each other, and words ask for it."""
 
+ENDPOINTS: dict[str, type[OpenAIBatches | AnthropicBatches]] = {"openai": OpenAIBatches, "anthropic": AnthropicBatches}
+"""Kinds that take many requests at once."""
 SCHEMA_WORDS = "Answer with one JSON value that satisfies this JSON Schema, and nothing else:\n"
 TOOL_SCHEMA_WORDS = "Call tools as long as you need them. Your last answer is one JSON value that satisfies this JSON Schema, and nothing else:\n"
 
@@ -48,6 +54,7 @@ class LitellmAdapter:
 
     calls_tools = True
     takes_files = True
+    batch_kinds = frozenset(ENDPOINTS)
 
     def __init__(self) -> None:
         self._import = threading.Lock()
@@ -81,6 +88,22 @@ class LitellmAdapter:
             raise
         except Exception as error:
             raise fault_of(error) from error
+
+    def batches(self, provider: ProviderSettings, key: str | None) -> Batches | None:
+        """Return the batch endpoints of a provider; None where its kind has none. The first call imports litellm."""
+        endpoint = ENDPOINTS.get(provider.kind)
+        if endpoint is None:
+            return None
+        litellm = self._litellm()
+
+        def write(row: BatchRow) -> dict[str, Any]:
+            return body_of(provider.kind, row.request.model, self._arguments(litellm, row.request))
+
+        def read(body: dict[str, Any]) -> list[AdapterEvent]:
+            model = str(body.get("model", ""))
+            return _whole(answer_of(litellm, provider.kind, model, body, self._log({"model": model, "messages": []})), gemini=False)
+
+        return endpoint(provider, key, write, read)
 
     def warm(self) -> None:
         """See the plug."""

@@ -7,10 +7,12 @@ import logging
 from importlib.metadata import EntryPoint, entry_points
 
 from hishamos.errors import AdapterBroken
+from hishamos.gateway.adapters.batch_plug import Batches
 from hishamos.gateway.adapters.extractive import ExtractiveAdapter
 from hishamos.gateway.adapters.litellm_chat import LitellmAdapter
 from hishamos.gateway.adapters.plug import Adapter, AdapterFactory
 from hishamos.gateway.destinations import HOSTS
+from hishamos.records.configuration import ProviderSettings
 
 GROUP = "hishamos.adapters"
 VERBS = ("stream", "warm", "close")
@@ -88,6 +90,15 @@ class Adapters:
     def _lacking(self, kind: str, problem: str, otherwise: str) -> AdapterBroken:
         package = ", ".join(sorted(_package(point) for point in self._offered.get(kind, []))) or "this program"
         return AdapterBroken(kind=kind, package=package, problem=problem, next=f"Ask a model of another provider, or {otherwise}.")
+
+    def batches(self, provider: ProviderSettings, key: str | None) -> Batches | None:
+        """Return a provider's batch endpoints; None where its adapter has none."""
+        make = getattr(self.of(provider.kind), "batches", None)
+        return None if make is None else make(provider, key)
+
+    def takes_batches(self, kind: str) -> bool:
+        """Return whether a kind's adapter has batch endpoints for it."""
+        return kind in getattr(self.of(kind), "batch_kinds", ())
 
     async def ready(self, kind: str) -> None:
         """Wait until what the adapter needs is imported; done once, in a thread."""
