@@ -29,6 +29,7 @@ ONE_ROW = {
     8: "insert into schedule_times (schedule_id, due_at, outcome, note, decided_at) values ('kept', current_timestamp, 'o', 'n', current_timestamp)",
     9: "insert into worker_places (owner, kind, host, pid, places, started_at, seen_at) values ('kept', 'k', 'h', 1, 1, current_timestamp, current_timestamp)",
     11: "insert into run_forecasts (run_id, forecast) values ('kept', '{}')",
+    12: "insert into ledger_batches (id, model, row_count, state, owner, made_at) values ('kept', 'm', 1, 'open', 'o', current_timestamp)",
 }
 KEPT = {
     1: "ledger_owners where owner",
@@ -42,6 +43,7 @@ KEPT = {
     9: "worker_places where owner",
     10: "conversations where id",
     11: "run_forecasts where run_id",
+    12: "ledger_batches where id",
 }
 
 
