@@ -145,10 +145,9 @@ def test_the_next_model_is_asked_at_once_and_the_record_says_why(houses: list[Ho
     house, ill, _ = two(deadline_s=20)
     houses.append(house)
     break_it(house, ill)
-    asked = len(ill.asked)
-    started = time.perf_counter()
+    asked, circuit = len(ill.asked), house.gateway.circuits._circuits["ill/model"]
+    circuit.clock = lambda: circuit.until - FIRST_PAUSE_S  # the pause does not end: who waited for it would wait in vain
     outcome = house.ask()
-    assert time.perf_counter() - started < 0.5  # no retry, no pause
     assert (outcome.status, outcome.model, len(ill.asked)) == (CallStatus.SUCCEEDED, "well/model", asked)
     [attempt] = outcome.attempts
     assert attempt.hop == 1
