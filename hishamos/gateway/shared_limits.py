@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+import time
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
 
@@ -104,7 +105,7 @@ class SharedPace(Pace):
                 if missing is None:
                     break
                 if missing == 0:
-                    self.count(asyncio.get_running_loop().time(), tokens)
+                    self.count(time.monotonic(), tokens)
                     return
                 await asyncio.sleep(min(missing / 1000, 1.0))
         await super().wait(rates, tokens)

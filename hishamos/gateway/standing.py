@@ -90,20 +90,24 @@ class Pace:
             self.count(time.monotonic(), tokens)
 
     def count(self, moment: float, tokens: int) -> None:
-        """Keep that a request was sent."""
+        """Keep that a request was sent, and forget what was sent before the last minute."""
+        self._forget(moment)
         self._sent.append((moment, tokens))
         self._tokens += tokens
 
     def missing(self, moment: float, rates: Rates, tokens: int) -> float:
         """Return after how many seconds there is room; a request above ``tpm`` itself needs an empty minute."""
-        while self._sent and self._sent[0][0] <= moment - MINUTE_S:
-            self._tokens -= self._sent.popleft()[1]
+        self._forget(moment)
         requests, spent, until = len(self._sent), self._tokens, moment
         for sent, count in self._sent:
             if (rates.rpm is None or requests < rates.rpm) and (rates.tpm is None or spent + tokens <= rates.tpm):
                 break
             requests, spent, until = requests - 1, spent - count, sent + MINUTE_S
         return until - moment
+
+    def _forget(self, moment: float) -> None:
+        while self._sent and self._sent[0][0] <= moment - MINUTE_S:
+            self._tokens -= self._sent.popleft()[1]
 
 
 def _hash(key: str | None) -> str:

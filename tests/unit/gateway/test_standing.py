@@ -26,6 +26,13 @@ def test_room_in_the_last_minute(limits: dict[str, int], tokens: int, seconds: f
     assert pace.missing(1000.0, provider(**limits), tokens) == pytest.approx(seconds)
 
 
+def test_no_more_than_a_minute_is_kept_of_what_was_sent():
+    pace = Pace()
+    for moment in range(1000):
+        pace.count(float(moment), 7)
+    assert (len(pace._sent), pace._tokens) == (60, 420)
+
+
 def test_who_waits_is_served_in_order(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("hishamos.gateway.standing.MINUTE_S", 0.1)
     pace, served = Pace(), []
