@@ -20,6 +20,10 @@ SWEEP_S = 2.0
 """So often it is looked whether runs are queued that no message tells of."""
 AT_ONCE = 200
 """So many messages are sent again in one sweep; more follow when these are taken."""
+ENOUGH = 2_000
+"""Where so many messages wait no other is sent: each says no more than that there is work."""
+PASSED_OVER_S = 10.0
+"""So long a worker leaves a run alone that it could not take."""
 CONNECT_S = 2.0
 LOOKS = 3
 log = logging.getLogger(__name__)
@@ -71,7 +75,7 @@ def prefix(name: str) -> str:
 def shown(broker: str) -> str:
     """Return the broker's address without its password."""
     scheme, _, rest = broker.partition("://")
-    return f"{scheme}://{rest.rpartition('@')[2]}"
+    return f"{scheme}://{rest.rpartition('@')[2].partition('?')[0]}"
 
 
 class CeleryDispatcher:
@@ -122,12 +126,16 @@ class CeleryDispatcher:
                 continue
             if run is None:
                 return
-            self._guarded(partial(self._send, run))
+            self._guarded(partial(self._tell, run))
 
     def _sweep(self) -> None:
         if self._line(1) and not self.messages():
             for one in self._line(AT_ONCE):
                 self._send(one.run)
+
+    def _tell(self, run: str) -> None:
+        if self.messages() < ENOUGH:
+            self._send(run)
 
     def _send(self, run: str) -> None:
         self._app.send_task(TASK, args=[run], retry=False)
@@ -154,6 +162,8 @@ class Taker:
     def __init__(self, begin: Begin, line: Line, again: Any) -> None:
         self._begin, self._line, self._again = begin, line, again
         self._taken: set[str] = set()
+        self._passed_over: dict[str, float] = {}
+        """Runs that could not be taken, and until when the others go before them."""
         self._lock = threading.Lock()
         self.closed = False
 
@@ -171,7 +181,12 @@ class Taker:
                     self._taken.discard(run)
             if isinstance(error, (RunHeld, WrongState, UnknownName)):
                 continue  # another worker was faster
-            if error is None and future.result() == "queued":
+            if error is not None:
+                log.warning("run %s is left for a while, those after it go on: %s", run, error)
+                with self._lock:
+                    self._passed_over[run] = time.monotonic() + PASSED_OVER_S
+                continue
+            if future.result() == "queued":
                 self._again(run)
             return run
         return None
@@ -180,8 +195,11 @@ class Taker:
         with self._lock:
             if self.closed:
                 return None
-            for one in self._line(len(self._taken) + 1):
-                if one.run not in self._taken:
+            moment = time.monotonic()
+            self._passed_over = {run: until for run, until in self._passed_over.items() if until > moment}
+            passed = self._taken | self._passed_over.keys()
+            for one in self._line(len(passed) + 1):
+                if one.run not in passed:
                     self._taken.add(one.run)
                     return one.run
         return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 import time
@@ -10,6 +11,7 @@ from concurrent.futures import Future
 import pytest
 
 from hishamos.contracts.journal import InLine
+from hishamos.dispatch import celery
 from hishamos.dispatch.celery import CeleryDispatcher, Taker, application, shown
 from hishamos.errors import BrokerError, RunHeld
 from tests.conftest import free_port
@@ -25,6 +27,7 @@ def test_without_the_extra_the_line_to_type_is_named(monkeypatch):
 def test_a_password_is_never_shown():
     assert shown("redis://user:secret@host:6379/0") == "redis://host:6379/0"
     assert shown("redis://host/1") == "redis://host/1"
+    assert shown("rediss://host:6379/1?password=secret") == "rediss://host:6379/1"
 
 
 def test_messages_are_acknowledged_late_come_back_soon_and_leave_no_result():
@@ -47,6 +50,20 @@ def test_a_dead_broker_holds_nobody_up_and_is_named(caplog):
     settle(lambda: "runs wait in the store" in caplog.text, 20)
     dispatcher.close()
     assert caplog.text.count("runs wait in the store") == 1, "it is said once"
+
+
+def test_messages_that_nobody_fetches_do_not_pile_up(redis_url, monkeypatch):
+    monkeypatch.setattr(celery, "ENOUGH", 3)
+    dispatcher = CeleryDispatcher(redis_url, f"t{os.urandom(6).hex()}", lambda limit: [])
+    for _ in range(10):
+        dispatcher.dispatch("a")
+    dispatcher._orders.put(None)
+    dispatcher._thread.join(20)
+    try:
+        assert dispatcher.messages() == 3
+    finally:
+        dispatcher._redis.delete(dispatcher._key)
+        dispatcher.close()
 
 
 class Runs:
@@ -78,6 +95,22 @@ def test_who_was_slower_takes_the_next_one():
     runs.taker._begin = lost
     assert runs.taker.take() == "b"
     assert runs.begun == ["a", "b"]
+
+
+def test_a_run_that_can_not_be_worked_on_holds_up_none_behind_it(caplog):
+    runs = Runs("broken", "a", "b")
+    runs.ends["broken"].set_exception(ValueError("an unknown field"))
+    for run in ("a", "b"):
+        runs.ends[run].set_result("succeeded")
+    assert runs.taker.take() == "a"
+    runs.queued.remove("a")
+    assert runs.taker.take() == "b"
+    assert runs.begun == ["broken", "a", "b"], "it is left alone for a while"
+    assert "run broken is left" in caplog.text
+    runs.taker._passed_over["broken"] = 0.0
+    runs.queued.remove("b")
+    assert runs.taker.take() is None
+    assert runs.begun[3:] == ["broken"], "then it is tried once more"
 
 
 def test_two_threads_take_two_runs():
