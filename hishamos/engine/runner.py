@@ -84,10 +84,12 @@ class Runner:
         self._taking: dict[str, int] = {}
         """How many threads are about to take a run: it is not left alone though nobody works on it yet."""
         self._lock = threading.Lock()
-        self._closed = False
+        self._closed = self._leaving = False
         self._dispatch: Callable[[str], object] = self.begin
         self.works = True
         """Whether this process works on runs; False where it hands all of them to others."""
+        self.hosts = True
+        """Whether notebooks are connected to this process: it works on the runs that call their functions, whoever works on the others."""
         self._alarm: Timer | None = None
         self._tick = 0
         self._tools.timers.after(lease_s / 3, self._keep)
@@ -225,7 +227,10 @@ class Runner:
             execution = Execution(self._tools, claim, self._gone)
             with self._lock:
                 self._executions[run] = execution
+                leaving = self._leaving
             execution.begin()
+            if leaving:
+                execution.hand_back()
         execution.done.add_done_callback(lambda future: _pass_on(future, answer))
         execution.done.add_done_callback(partial(self._concluded, execution.claim.run.parent))
 

@@ -509,6 +509,17 @@ class TestLeases:
         assert bench.work(identity).state is RunState.SUCCEEDED
         assert bench.models.sent == [f"{identity}/a/1/0", f"{identity}/b/1/0"]
 
+    def test_a_run_that_is_taken_while_the_process_leaves_is_handed_back(self, bench):
+        bench.models.hold = True
+        runner = bench.process()
+        identity = bench.insert([echo("a"), echo("b", after=["a"])])
+        runner.drain()
+        work = runner.begin(identity)
+        until(lambda: bench.models.open_keys or work.done())
+        bench.models.release()
+        assert work.result(10) is RunState.QUEUED
+        assert "b" not in bench.states(identity)
+
     def test_a_run_at_work_here_is_not_taken_for_dead_after_a_sleep(self, bench):
         bench.models.hold = True
         runner = bench.process(lease_s=0.01)
