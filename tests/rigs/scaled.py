@@ -53,12 +53,13 @@ class Place:
         return self.workers[-1].ready()
 
     def holder(self, run: str) -> WorkerProcess:
-        """Return the worker that works on a run."""
+        """Return the living worker that works on a run."""
         found: list[WorkerProcess] = []
 
         def look() -> bool:
             owners = [task.owner or "" for task in self.ws.health.workers().tasks if task.run == run]
-            found[:] = [one for one in self.workers for owner in owners if owner.split(":")[1] == str(one.pid)]
+            alive = [one for one in self.workers if one.process.poll() is None]
+            found[:] = [one for one in alive for owner in owners if owner.split(":")[1] == str(one.pid)]
             return bool(found)
 
         settle(look, 60, "nobody took the run")
