@@ -269,7 +269,7 @@ def _assemble(root: Path, settings: SettingsSource, keys: Keys, connector: Any, 
         outside=Outside(settings, partial(lent, keys=keys.resolve), programs.prepare, code.prepare, desks.prepare),
     )
     gateway.owner = runner.owner
-    runner.works = worker or not scaled
+    runner.works, runner.hosts = worker or not scaled, not worker
     dispatcher = _dispatcher(settings, journal, runner, scaled=scaled)
     gateway.start()
     settings.on_change(gateway.reconfigure)
@@ -295,19 +295,19 @@ def _assemble(root: Path, settings: SettingsSource, keys: Keys, connector: Any, 
     holder.append(machinery)
     scheduler = Scheduler(machinery)
     machinery.schedules_changed = scheduler.ring
-    taker = Taker(runner.begin, partial(_line, journal, runner), dispatcher.dispatch) if worker else None
+    taker = Taker(runner.begin, partial(_line, journal, runner, False), dispatcher.dispatch) if worker else None
     return Composed(machinery, settings, keys, version, notebooks, programs, code, scheduler, taker)
 
 
 def _dispatcher(settings: SettingsSource, journal: StoreJournal, runner: Runner, *, scaled: bool) -> Dispatcher:
-    line = partial(_line, journal, runner)
+    line = partial(_line, journal, runner, not scaled)
     if scaled:
         return CeleryDispatcher(settings().workspace.broker, journal.identity(), line)
     return ThreadsDispatcher(runner.begin, line, lambda: settings().workspace.runs)
 
 
-def _line(journal: StoreJournal, runner: Runner, limit: int) -> Sequence[InLine]:
-    return journal.line(runner.owner, limit=limit)
+def _line(journal: StoreJournal, runner: Runner, kernels: bool, limit: int) -> Sequence[InLine]:
+    return journal.line(runner.owner, kernels=kernels, limit=limit)
 
 
 def spare_the_collector() -> None:

@@ -223,6 +223,8 @@ class InLine(NamedTuple):
     run: str
     beside: bool
     """Whether a step of another run started it: it is worked on beside that one and needs no place of its own."""
+    kernel: bool = False
+    """Whether it calls functions of a notebook: only the server, to which that is connected, can work on it."""
 
 
 class Journal(Protocol):
@@ -288,10 +290,11 @@ class Journal(Protocol):
         """Keep what a piece of work gave, and return it once it is durable; what is kept already under ``key`` stays and is returned."""
         ...
 
-    def line(self, owner: str, *, queued: bool = True, limit: int = ...) -> Sequence[InLine]:
+    def line(self, owner: str, *, queued: bool = True, kernels: bool = True, limit: int = ...) -> Sequence[InLine]:
         """Return the runs that nobody works on though they are running, the next one first; ``owner``'s own left out.
 
-        ``queued``: those that are queued, too; of those within others they always are.
+        ``queued``: those that are queued, too; of those within others they always are, and where many processes write of those that call a
+        notebook's functions. ``kernels``: these, too.
 
         First those within others, then by priority; among equals the users take turns, and each user's oldest run is first.
         """

@@ -124,11 +124,12 @@ class Runner:
         if dispatch is not None:
             self._dispatch = dispatch
         woken = self._wake()
-        found = [one for one in self._tools.journal.line(self.owner, queued=queued) if one.run not in woken]
+        found = [one for one in self._tools.journal.line(self.owner, queued=queued, kernels=self.hosts) if one.run not in woken]
         with self._lock:  # after a sleep of the machine the leases of runs at work here look expired too
             found = [one for one in found if one.run not in self._executions and one.run not in self._taking]
         for one in found:
-            (self.begin if one.beside and self.works else self._dispatch)(one.run)
+            here = one.beside if self.works else one.kernel
+            (self.begin if here else self._dispatch)(one.run)
         return [*woken, *(one.run for one in found)]
 
     def ask(
@@ -182,6 +183,7 @@ class Runner:
     def drain(self, timeout_s: float = 30.0) -> None:
         """Have every run stop before its next call and queue it for the next process; waits for calls under way."""
         with self._lock:
+            self._leaving = True  # what is just being taken is handed back as soon as it is here
             executions = list(self._executions.values())
         for execution in executions:
             execution.hand_back()

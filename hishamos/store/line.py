@@ -32,11 +32,12 @@ class Line:
         def exclusive(self) -> bool: ...
         def keep(self, key: str, text: str) -> str: ...
 
-    def line(self, owner: str, *, queued: bool = True, limit: int = ALL) -> Sequence[InLine]:
+    def line(self, owner: str, *, queued: bool = True, kernels: bool = True, limit: int = ALL) -> Sequence[InLine]:
         """See the port."""
         moment = self._clock()
-        values = {"moment": moment, "lately": moment - LATELY, "exclusive": self.exclusive, "owner": owner, "queued": queued, "limit": limit}
-        return [InLine(row["id"], bool(row["beside"])) for row in self._store.fetch(SQL["line"], values)]
+        values = {"moment": moment, "lately": moment - LATELY, "exclusive": self.exclusive, "owner": owner}
+        values |= {"queued": queued, "kernels": kernels, "limit": limit}
+        return [InLine(row["id"], bool(row["beside"]), bool(row["kernel"])) for row in self._store.fetch(SQL["line"], values)]
 
     def identity(self) -> str:
         """Return the name of the workspace, the same for all processes that share its store and for no other: made once."""

@@ -13,6 +13,7 @@ from hishamos.errors import InvalidInput, LeaseLost, RunHeld, UnknownName, Wrong
 from hishamos.records.record import Failure, now
 from hishamos.records.runs import RunState, StepState
 from tests.rigs.run_bench import Bench, SharedJournal
+from tests.rigs.workers import settle
 
 STEPS = [{"id": "a", "type": "approval", "with": {"message": "m"}}, {"id": "b", "type": "approval", "after": ["a"], "with": {"message": "m"}}]
 
@@ -128,6 +129,26 @@ def test_the_owner_of_the_file_knows_that_others_are_dead(bench):
     assert [one.run for one in bench.journal.line("alive", queued=False)] == expected
     assert [one.run for one in bench.journal.line("alive")] == [*expected, waiting]
     assert bench.journal.exclusive is (bench.store.dialect == "duckdb")
+
+
+def test_runs_that_call_a_notebooks_functions_stand_in_the_servers_line_alone(bench):
+    notebooks, plain = bench.insert(STEPS, where="kernel"), bench.insert(STEPS)
+    line = [(one.run, one.kernel) for one in bench.journal.line("server")]
+    assert line == [(notebooks, True), (plain, False)]
+    assert [one.run for one in bench.journal.line("worker", kernels=False)] == [plain]
+    sooner = [] if bench.journal.exclusive else [notebooks]
+    assert [one.run for one in bench.journal.line("server", queued=False)] == sooner, "no worker would look for it"
+
+
+def test_a_server_that_hands_runs_out_works_itself_on_those_that_call_a_notebooks_functions(bench):
+    notebooks, plain = bench.insert(STEPS, where="kernel"), bench.insert(STEPS)
+    server, worker, handed = bench.process(), bench.process(), []
+    server.works, worker.hosts = False, False
+    assert worker.recover(handed.append) == [plain]
+    assert server.recover(handed.append) == [notebooks, plain]
+    assert handed == [plain, plain]
+    settle(lambda: bench.get(notebooks).state is RunState.WAITING)
+    assert bench.get(plain).state is RunState.QUEUED
 
 
 def test_of_many_claims_at_once_one_wins(bench):

@@ -214,13 +214,16 @@ update journal_runs set options = $options where id = $run;
 select data from journal_events where run_id = $run and kind = 'signal' and message = $name order by seq desc limit 1;
 
 -- name: line
-select q.id, q.inside_of is not null as beside
+select q.id, q.inside_of is not null as beside, q.kernel
 from (
     select
-        id, inside_of, priority, created_at, coalesce(user_name, '') as who,
-        row_number() over (partition by priority, coalesce(user_name, '') order by created_at, id) as place
+        id, inside_of, priority, created_at, coalesce(user_name, '') as who, place = 'kernel' as kernel,
+        row_number() over (partition by priority, coalesce(user_name, '') order by created_at, id) as turn
     from journal_runs
-    where (state = 'queued' and ($queued or inside_of is not null)) or (state = 'running' and (lease_owner is null or lease_until < $moment or ($exclusive and lease_owner <> $owner)))
+    where ($kernels or place <> 'kernel') and (
+        (state = 'queued' and ($queued or inside_of is not null or (place = 'kernel' and not $exclusive)))
+        or (state = 'running' and (lease_owner is null or lease_until < $moment or ($exclusive and lease_owner <> $owner)))
+    )
 ) q
 left join (
     select coalesce(user_name, '') as who, count(*) as at_work
@@ -232,7 +235,7 @@ left join (
     select coalesce(user_name, '') as who, max(claimed_at) as served_at from journal_runs where claimed_at > $lately group by coalesce(user_name, '')
 ) s on s.who = q.who
 order by
-    case when q.inside_of is null then 1 else 0 end, q.priority desc, q.place + coalesce(w.at_work, 0), s.served_at nulls first, q.created_at, q.id
+    case when q.inside_of is null then 1 else 0 end, q.priority desc, q.turn + coalesce(w.at_work, 0), s.served_at nulls first, q.created_at, q.id
 limit $limit;
 
 -- name: kept
