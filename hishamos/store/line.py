@@ -18,6 +18,8 @@ SQL = statements("journal")
 LATELY = timedelta(hours=1)
 """So far back is looked for whose run was taken last."""
 ALL = 1_000_000
+IDENTITY = "workspace"
+"""Under this id the name of the workspace is kept."""
 
 
 class Line:
@@ -41,7 +43,7 @@ class Line:
 
     def identity(self) -> str:
         """Return the name of the workspace, the same for all processes that share its store and for no other: made once."""
-        return self.keep("workspace", new_id(12).lower())
+        return self.keep(IDENTITY, new_id(12).lower())
 
 
 def deadline(start: datetime, seconds: float | None, by: datetime | None = None) -> datetime | None:

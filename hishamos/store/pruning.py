@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from hishamos.store.line import IDENTITY
 from hishamos.store.statements import statements
 
 if TYPE_CHECKING:
@@ -21,9 +22,10 @@ def forget_requests(store: Connector, moment: datetime) -> int:
 
     A client's own ids are of no use after :data:`KEPT`. What a run's step did is kept until the run has been over for as long, for a resumed
     step asks again; what an agent's tools gave under a key that its caller chose is kept for good, for he may ask at any time.
+    The name by which the workspace's processes find one another stays.
     """
 
     def work(transaction: Transaction) -> int:
-        return transaction.execute(SQL["prune_requests"], {"before": moment - KEPT})
+        return transaction.execute(SQL["prune_requests"], {"before": moment - KEPT, "kept": IDENTITY})
 
     return store.transaction(work)

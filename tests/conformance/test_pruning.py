@@ -49,6 +49,12 @@ def test_what_no_repeat_can_need_is_let_go(house: Composed):
     assert left(house) == {"key/mine/0.1", "NEVERENDED/step/0"}
 
 
+def test_the_name_by_which_processes_find_one_another_stays(house: Composed):
+    name = house.machinery.journal.identity()
+    forget_requests(house.machinery.store, now() + KEPT * 2)
+    assert house.machinery.journal.identity() == name
+
+
 def test_it_is_done_when_a_workspace_starts(house: Composed):
     note(house, "CLIENT-OLD", age=KEPT * 2)
     house.start()
