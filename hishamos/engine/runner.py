@@ -283,6 +283,8 @@ class Runner:
         self._tools.timers.after(self._tools.lease_s / 3, self._keep)
 
     def _look_for_dead(self) -> None:
+        if self._leaving:  # what it took now it would hand back
+            return
         try:
             self.recover(queued=False)
         except HishamosError:
