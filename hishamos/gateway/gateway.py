@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
@@ -11,7 +12,7 @@ from dataclasses import replace
 from hishamos.contracts.batches import BatchBook
 from hishamos.contracts.ledger import Cache, CallIntent, Ledger
 from hishamos.contracts.models import PendingCall
-from hishamos.errors import HishamosError, KeyReused, ServerClosing
+from hishamos.errors import HishamosError, KeyReused, ServerClosing, StoreClosed, StoreError
 from hishamos.gateway import routes
 from hishamos.gateway.adapters.plug import AdapterFactory
 from hishamos.gateway.adapters.registry import Adapters
@@ -22,8 +23,9 @@ from hishamos.gateway.choice import Choice, suits
 from hishamos.gateway.circuit import Breaker, Circuits
 from hishamos.gateway.handed_in import with_texts
 from hishamos.gateway.ladder import Fallback, Limits, Retry
-from hishamos.gateway.meter import Meter, answered
+from hishamos.gateway.meter import Meter
 from hishamos.gateway.models import input_limit
+from hishamos.gateway.patience import answered
 from hishamos.gateway.pending import SharedCall
 from hishamos.gateway.prices import PriceBook
 from hishamos.gateway.probing import ollama_nearby, probe
@@ -41,6 +43,7 @@ from hishamos.records.configuration import LimitSettings, Settings
 from hishamos.records.record import content_hash, timed_id
 from hishamos.records.workspaces import Finding, ProviderStatus
 
+log = logging.getLogger(__name__)
 BEAT_S = 2.0
 GRACE_S = 5.0
 
@@ -300,4 +303,9 @@ class Gateway:
     async def _beat(self) -> None:
         while True:
             await asyncio.sleep(BEAT_S)
-            await answered(self._ledger.beat(self.owner))
+            try:
+                await answered(self._ledger.beat(self.owner))
+            except StoreClosed:
+                raise
+            except StoreError:  # a store that is away for a while: who does not go on is taken for dead for good
+                log.exception("the store did not hear that %s lives", self.owner)

@@ -6,13 +6,13 @@ import asyncio
 import contextlib
 import math
 import time
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar
+from typing import Any
 
 from hishamos.contracts.ledger import BATCH, Abandoned, Elsewhere, Full, InBatch, Known, Ledger, Refused, Reserve, Sent
-from hishamos.errors import BudgetRefused, FileChanged, HishamosError, OrphanedCall, OutputInvalid, ServerClosing, UnpricedModel
+from hishamos.errors import BudgetRefused, FileChanged, HishamosError, OrphanedCall, OutputInvalid, ServerClosing, StoreError, UnpricedModel
 from hishamos.gateway import causes
 from hishamos.gateway.adapters.plug import AdapterEvent, AdapterRequest, CallPiece, Fault, Finish, Text, Used
 from hishamos.gateway.adapters.registry import Adapters
@@ -24,6 +24,7 @@ from hishamos.gateway.clean import cleaned
 from hishamos.gateway.costs import batch_price, bound, cost, estimate, input_bound
 from hishamos.gateway.handed_in import bytes_of
 from hishamos.gateway.models import did_you_mean
+from hishamos.gateway.patience import Patience, answered, persistently
 from hishamos.gateway.prices import PriceBook
 from hishamos.gateway.readable import file_tokens
 from hishamos.gateway.routes import OFFLINE, Target
@@ -35,7 +36,6 @@ from hishamos.records.money import Price
 from hishamos.records.record import now, timed_id, usd
 from hishamos.security import redact
 
-T = TypeVar("T")
 ELSEWHERE_POLL_S = 0.1
 ERROR_LENGTH = 2000
 COMPLETE = frozenset({"stop", "end_turn", "stop_sequence", "eos"})
@@ -120,7 +120,7 @@ class Meter:
         """
         tried = await self._attempted(trip, target, attempt_of(trip, target), ask, limit, trip.request, None)
         self._conclude(trip, tried)
-        if not await answered(self._ledger.record(trip.intent, tried.attempt, ask, tried.outcome)):
+        if not await self._kept(lambda: self._ledger.record(trip.intent, tried.attempt, ask, tried.outcome)):
             trip.attempts.pop()
             return None
         trip.held, trip.made = True, trip.made + 1
@@ -141,14 +141,21 @@ class Meter:
 
     async def _intend(self, trip: Trip, target: Target, ask: Reserve) -> Attempt | InBatch:
         again = False
+        patience = Patience(shared=self._ledger.shared, until=trip.deadline)
         while True:
             settled = self._line.settled
             attempt = attempt_of(trip, target)
-            verdict = await answered(self._ledger.intend(trip.intent, attempt, ask, first=not trip.held))
+            try:
+                verdict = await answered(self._ledger.intend(trip.intent, attempt, ask, first=not trip.held))
+            except StoreError as error:
+                await patience.after(error)
+                trip.held = False  # whether it was committed is not known: what the store has of the call is looked up
+                trip.intent = replace(trip.intent, fresh=False, orphans="retry")  # nothing was sent
+                continue
             if isinstance(verdict, Sent):
                 if not trip.held:
                     trip.intent = replace(trip.intent, id=verdict.call_id)
-                    trip.attempts.extend(verdict.earlier)
+                    trip.attempts[:] = verdict.earlier
                 trip.held, trip.made, trip.warnings = True, trip.made + 1, trip.warnings + verdict.warnings
                 if again:
                     self._line.wake()
@@ -244,7 +251,7 @@ class Meter:
     async def _settle(self, trip: Trip, tried: Tried, ask: Reserve) -> None:
         """Commit the attempt, and with it the call's end where this is it."""
         self._conclude(trip, tried)
-        done = await answered(self._ledger.settle(tried.attempt, ask, tried.outcome))
+        done = await self._kept(lambda: self._ledger.settle(tried.attempt, ask, tried.outcome))
         self._line.wake()
         if done:
             _tell(trip, tried.attempt)
@@ -274,8 +281,12 @@ class Meter:
 
     async def end(self, trip: Trip, outcome: Outcome) -> Outcome:
         """Store an outcome that no attempt's commit carries."""
-        await answered(self._ledger.finish(trip.intent, outcome))
+        await self._kept(lambda: self._ledger.finish(trip.intent, outcome))
         return outcome
+
+    async def _kept(self, ask: Callable[[], Future[bool]]) -> bool:
+        """Have the ledger keep what has happened, also after a connection to the store that broke."""
+        return await persistently(ask, shared=self._ledger.shared)
 
     def _quote(self, model: str, price: Price | None) -> None:
         if price is not None and self._quoted.get(model) is not price:
@@ -299,11 +310,6 @@ def _take(event: AdapterEvent, reading: _Reading, trip: Trip, target: Target) ->
         reading.usage = event.usage
     else:
         reading.finish = event
-
-
-def answered(future: Future[T]) -> Awaitable[T]:
-    """Wait on the loop for what the store's thread answers."""
-    return asyncio.wrap_future(future)
 
 
 def _tell(trip: Trip, attempt: Attempt) -> None:

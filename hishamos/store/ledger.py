@@ -139,7 +139,8 @@ class StoreLedger:
         def work(transaction: Transaction) -> bool:
             transaction.lock(MONEY)
             if not transaction.execute(SQL["end_sending"], {"call_id": attempt.call_id, "id": attempt.id}):
-                return False
+                # Settled before, by a commit whose answer was lost on its way; an orphan's row is another process's doing.
+                return transaction.fetch_one(SQL["attempt_as"], {"id": attempt.id, "status": attempt.status}) is not None
             transaction.insert(SQL["insert_attempt"], values)
             self.accounts.settle(transaction, attempt, reserve.bound_nanos or 0)
             return True

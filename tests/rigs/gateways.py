@@ -138,7 +138,7 @@ def scripted(*acts: Act, otherwise: Callable[[], Act] = answer, **route: Any) ->
     """Return a house whose only provider ``toy`` has the one model ``toy/model``, at 1 and 2 USD per million tokens."""
     adapter = Scripted([*acts], otherwise)
     limits = {name: route.pop(name) for name in ("timeout_s", "idle_timeout_s", "concurrency") if name in route}
-    store = route.pop("store", ":memory:")
+    store, shared = route.pop("store", ":memory:"), route.pop("shared", False)
     toy = ProviderSettings(name="toy", kind="toy", api_base="http://127.0.0.1:9", **limits)
     settings = settings_for(toy, models=("toy/model",), prices=(PriceSettings(model="toy/model", input="1", output="2"),), **route)  # type: ignore[arg-type]
-    return build(settings, store, adapters={"toy": adapter}), adapter
+    return build(settings, store, adapters={"toy": adapter}, shared=shared), adapter

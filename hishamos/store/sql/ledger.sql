@@ -28,6 +28,9 @@ insert into ledger_attempts (
     $reserved_nanos, $cost_nanos, $overrun, $latency_ms, $ttft_ms, $started_at, $finished_at, $tags, $outcome
 );
 
+-- name: attempt_as
+select id from ledger_attempts where id = $id and status = $status;
+
 -- name: attempts_of_call
 select * from ledger_attempts where call_id = $call_id order by number, started_at;
 
