@@ -53,14 +53,15 @@ def without(text: str, secrets: Iterable[str]) -> str:
 
 
 def begun(text: str, secret: str) -> int:
-    """Return how many of the text's last characters may be the beginning of a secret, or of a part of it, that goes on in what follows."""
+    """Return how many of the text's last characters may be the beginning of a secret, or of a part of it, that goes on in what follows.
+
+    Fewer than four say nothing, and are no secret either: 0.
+    """
+    if text[-_GRAM:] not in _parts(secret):
+        return 0
     forms = _forms(secret)
-    longest = max(map(len, forms)) if text[-_GRAM:] in _parts(secret) else _GRAM - 1
-    for count in range(min(len(text), longest), 0, -1):
-        tail = text[-count:]
-        if any(tail in form for form in forms):
-            return count
-    return 0
+    longest = min(len(text), max(map(len, forms)))
+    return next(count for count in range(longest, 0, -1) if any(text[-count:] in form for form in forms))
 
 
 @lru_cache(maxsize=64)

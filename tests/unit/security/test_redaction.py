@@ -77,9 +77,9 @@ def test_any_text_without_it_stays_as_it_is():
 
 @pytest.mark.parametrize("cut", range(1, len(KEY)))
 def test_a_beginning_at_the_end_of_a_piece_waits(cut: int):
-    assert begun(f"I was called with {KEY[:cut]}", KEY) == cut
+    assert begun(f"I was called with {KEY[:cut]}", KEY) == (cut if cut >= 4 else 0)
 
 
 def test_a_piece_that_ends_in_something_else_does_not_wait():
-    assert begun("I was called: ", KEY) == 0
+    assert begun("I was called with", KEY) == 0
     assert begun("", KEY) == 0
