@@ -42,9 +42,6 @@ LONGEST_S = 150.0
 """A part that takes longer than this, on a machine that is busy too, has failed."""
 CAP_NANOS = 1_000_000_000
 SETTINGS = """
-[workspace]
-max_retries = 0
-
 [providers.book]
 kind = "openai"
 api_base = "{url}"

@@ -96,15 +96,16 @@ class StoreJournal(WaitingRuns, Line):
                 raise RunHeld(run=run, holder=found["lease_owner"])
             if found["state"] not in {RunState.QUEUED, RunState.RUNNING}:
                 raise WrongState(run=run, state=found["state"], verb="work", needed="queued", next=f"See: hishamos show {run}")
-            deaths = deaths_by(found)
+            steps = transaction.fetch(SQL["rows_to_resume" if found["kind"] == "map" else "steps_to_resume"], {"run": run})
+            ended = sum(step["state"] in STEP_ENDED for step in steps)  # what the run says of it is up to a second old
+            deaths = deaths_by(found, ended)
             values = {"id": run, "owner": owner, "until": moment + timedelta(seconds=seconds), "moment": moment}
-            values |= {"deaths": deaths, "deaths_done": found["steps_done"]}
+            values |= {"deaths": deaths, "deaths_done": ended}
             claimed = transaction.fetch(SQL["claim_run"], values)[0]
             self._record(transaction, run, [EventDraft("run", "running", moment)])
             pinned = Pinned.model_validate_json(claimed["definition"])
             jumping = any(isinstance(step.on_error, Goto) for step in pinned.workflow.steps)
             jumps = transaction.fetch(SQL["jumps"], {"run": run, "state": WENT_BACK}) if jumping else []
-            steps = transaction.fetch(SQL["rows_to_resume" if claimed["kind"] == "map" else "steps_to_resume"], {"run": run})
             return Claim(
                 lease=Lease(run, int(claimed["lease_number"]), owner, seconds),
                 run=run_of(claimed),

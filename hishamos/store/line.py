@@ -52,7 +52,7 @@ def deadline(start: datetime, seconds: float | None, by: datetime | None = None)
     return min([*ends, *([] if by is None else [by])], default=None)
 
 
-def deaths_by(found: Row) -> int:
-    """Return how many processes in a row died at work on a run that is taken now, without a step having ended between."""
-    before = int(found["deaths"] or 0) if found["deaths_done"] == found["steps_done"] else 0
+def deaths_by(found: Row, ended: int) -> int:
+    """Return how many processes in a row died at work on a run that is taken now, without a step having ended between; ``ended``: how many have."""
+    before = int(found["deaths"] or 0) if found["deaths_done"] == ended else 0
     return before + int(found["state"] == RunState.RUNNING)

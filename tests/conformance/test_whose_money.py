@@ -97,8 +97,8 @@ def a_notebook(house: Composed, monkeypatch: pytest.MonkeyPatch, cells: Callable
 
 def noted(house: Composed, **options: Any) -> tuple[Workspace, Run]:
     """Run the workflow with a notebook as the program, under budgets on everything that its money belongs to."""
-    ws, root = house.workspace_for(PROGRAM), house.machinery.root
-    given = {"notebook": str(root / "in.ipynb"), "parameters": {}, "output": str(root / "out.ipynb")}
+    ws = house.workspace_for(PROGRAM)
+    given = {"notebook": "in.ipynb", "parameters": {}, "output": "out.ipynb"}
     steps: list[dict[str, Any]] = [
         {"id": "one", "type": "command", "with": {"command": "echo", "inputs": {"text": "first"}}},
         {"id": "pages", "type": "notebook", "after": ["one"], "with": given, "retry": {"attempts": 1}},

@@ -73,6 +73,15 @@ def test_deaths_count_only_while_no_step_ends_between(bench, clock):
     assert bench.work(identity, process(bench, clock)).state is RunState.SUCCEEDED
 
 
+def test_a_step_that_has_ended_counts_before_the_run_says_so(bench, clock):
+    identity = bench.insert([{"id": "a", **SAY}, {"id": "b", "after": ["a"], **ASK}])
+    assert bench.work(identity, process(bench, clock)).state is RunState.WAITING
+    killed = "update journal_runs set state = 'running', lease_owner = 'dead', steps_done = 0, deaths = 3, deaths_done = 0"
+    bench.store.transaction(lambda transaction: transaction.execute(killed))
+    clock.moment += timedelta(seconds=60)
+    assert bench.work(identity, process(bench, clock)).state is RunState.WAITING
+
+
 def test_who_resumes_it_gives_it_as_many_lives_again(bench, clock):
     identity = bench.insert([{"id": "a", **SAY}])
     die(bench, identity, clock, 2)
