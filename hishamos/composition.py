@@ -23,9 +23,10 @@ from hishamos.contracts.verbs import Verb, verbs
 from hishamos.dispatch.celery import TASK, CeleryDispatcher, Taker, application, prefix
 from hishamos.dispatch.dispatcher import Dispatcher
 from hishamos.dispatch.threads import ThreadsDispatcher
-from hishamos.engine.outside import Outside
+from hishamos.engine.outside import Outside, nothing_outside
 from hishamos.engine.runner import Runner
-from hishamos.errors import StoreError
+from hishamos.engine.web import send
+from hishamos.errors import StoreError, UnknownName
 from hishamos.frames.mapping import map_frame
 from hishamos.gateway.destinations import lent
 from hishamos.gateway.gateway import Gateway
@@ -33,8 +34,11 @@ from hishamos.gateway.shared_state import SharedState
 from hishamos.kernels.code_pool import CodePool
 from hishamos.kernels.desks import Desks
 from hishamos.kernels.execution import NotebookExecutor
+from hishamos.kernels.mcp_child import MOST
+from hishamos.kernels.mcp_servers import McpServers
 from hishamos.kernels.programs import Programs
 from hishamos.records.actors import Actor
+from hishamos.records.mcp import McpSettings, ServerTool
 from hishamos.records.record import now
 from hishamos.records.runs import Run, RunKind
 from hishamos.services.agents import AgentsService
@@ -116,6 +120,7 @@ class Composed:
     notebooks: NotebookExecutor
     programs: Programs
     code: CodePool
+    servers: McpServers
     scheduler: Scheduler
     taker: Taker | None = None
     """Takes runs where this process is a worker."""
@@ -208,6 +213,7 @@ class Composed:
         self.notebooks.close()
         self.programs.close()
         self.code.close()
+        self.servers.close()
         self.machinery.desks.close()
         self.machinery.runner.drain(DRAIN_S)
         self.machinery.dispatcher.close()
@@ -253,7 +259,7 @@ def _assemble(root: Path, settings: SettingsSource, keys: Keys, connector: Any, 
     holder: list[Machinery] = []
     notebooks, programs = NotebookExecutor(root), Programs()
     code = CodePool(root, lambda: settings().workspace.step_memory_mb, PIPED)
-    desks = Desks()
+    desks, servers = Desks(), _servers(root, settings, keys)
 
     def workspace_for(run: Run, path: str) -> Workspace:
         return _acting(holder[0], run, path)
@@ -266,7 +272,7 @@ def _assemble(root: Path, settings: SettingsSource, keys: Keys, connector: Any, 
         settings=lambda: settings().workspace,
         workspace_for=workspace_for,
         notebook=notebooks.execute,
-        outside=Outside(settings, partial(lent, keys=keys.resolve), programs.prepare, code.prepare, desks.prepare),
+        outside=Outside(settings, partial(lent, keys=keys.resolve), programs.prepare, code.prepare, desks.prepare, servers.call),
     )
     gateway.owner = runner.owner
     runner.works, runner.hosts = worker or not scaled, not worker
@@ -286,7 +292,7 @@ def _assemble(root: Path, settings: SettingsSource, keys: Keys, connector: Any, 
         dispatcher=dispatcher,
         workforce=Workforce(connector),
         desks=desks,
-        catalog=Catalog(root),
+        catalog=Catalog(root, lambda: settings().mcp),
         server=lambda: None,
         schema_version=version,
         workspace_as=lambda actor, acting, name: _named(holder[0], actor, acting, name),
@@ -296,7 +302,25 @@ def _assemble(root: Path, settings: SettingsSource, keys: Keys, connector: Any, 
     scheduler = Scheduler(machinery)
     machinery.schedules_changed = scheduler.ring
     taker = Taker(runner.begin, partial(_line, journal, runner, False), dispatcher.dispatch) if worker else None
-    return Composed(machinery, settings, keys, version, notebooks, programs, code, scheduler, taker)
+    return Composed(machinery, settings, keys, version, notebooks, programs, code, servers, scheduler, taker)
+
+
+def look_at_server(root: Path, name: str) -> tuple[McpSettings, list[ServerTool], list[str]]:
+    """Start or ask an MCP server once, for its user to approve: return how it is declared, its tools, and why others can't be used.
+
+    Raises ``UnknownName``, :class:`McpFailed`, and what its host or its variables are refused with.
+    """
+    keys = Keys()
+    settings = SettingsSource(root, keys)
+    declared = settings().mcp
+    if name not in declared:
+        raise UnknownName.among("MCP server", name, list(declared), f"Declare it in hishamos.toml: [mcp.{name}]")
+    return declared[name], *_servers(root, settings, keys).look(declared[name])
+
+
+def _servers(root: Path, settings: SettingsSource, keys: Keys) -> McpServers:
+    hosts = nothing_outside(settings)
+    return McpServers(root, settings, partial(lent, keys=keys.resolve), partial(send, limit=MOST, check=hosts.check_host))
 
 
 def _dispatcher(settings: SettingsSource, journal: StoreJournal, runner: Runner, *, scaled: bool) -> Dispatcher:

@@ -214,6 +214,10 @@ class AgentStopped(RunError):
     """The agent {agent} was ended by its limit {limit} = {value} before it had an answer. {next}"""
 
 
+class McpFailed(RunError):
+    """The MCP server {server} gave nothing: {problem}. {next}"""
+
+
 class TemplateFailed(UsageError):
     """The template of {where} can't be rendered: {problem}. {next}"""
 

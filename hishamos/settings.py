@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ValidationError
 
+from hishamos.consent import Consent
 from hishamos.errors import InvalidSettings, nearest_hint
 from hishamos.records.configuration import (
     BUDGET_SCOPE,
@@ -29,6 +30,7 @@ from hishamos.records.configuration import (
     Settings,
     WorkspaceSettings,
 )
+from hishamos.records.mcp import McpSettings
 
 FILE = "hishamos.toml"
 LOCAL = Path("data") / "local"
@@ -48,6 +50,7 @@ _TABLES: dict[str, type[BaseModel]] = {
     "prices": PriceSettings,
     "limits": LimitSettings,
     "budgets": BudgetSettings,
+    "mcp": McpSettings,
 }
 
 
@@ -126,7 +129,7 @@ class _Reader:
                 routes = {**routes, "default": RouteSettings(name="default", models=tuple(models))}
         self.check_routes(routes, providers)
         file = str(self.path) if self.lines else None
-        rest = {name: tables[name] for name in ("prices", "limits", "budgets")}
+        rest = {name: tables[name] for name in ("prices", "limits", "budgets")} | {"mcp": consent().approved(root, tables["mcp"])}
         return Settings(root=str(root), file=file, workspace=workspace, allow=allow, providers=providers, routes=routes, **rest)
 
     def table(self, table: str, data: Any) -> dict[str, Any]:
@@ -137,7 +140,7 @@ class _Reader:
         for name, values in data.items():
             if not isinstance(values, dict):
                 self.fail(f"[{table}] has the value {name!r} where a table belongs", name, f"Write [{table}.{name}].", table)
-            for ours in ("found", "trusted"):  # known to us, not the file's to say
+            for ours in ("found", "trusted", "approved"):  # known to us, not the file's to say
                 if ours in values:
                     self.fail(f"unknown key {ours!r} in [{table}.{name}]", ours, "Remove it.", f"{table}.{name}")
             if table == "providers":
@@ -149,7 +152,7 @@ class _Reader:
                     f"[limits] {name!r} is no model", name, 'Write [limits."provider/model"]; a whole provider has its limits in [providers.NAME].', table
                 )
             found[name] = self.record(
-                _TABLES[table], f"{table}.{name}", {identity: name, **_defaults(table, name, values)}, hidden=(identity, "found", "trusted")
+                _TABLES[table], f"{table}.{name}", {identity: name, **_defaults(table, name, values)}, hidden=(identity, "found", "trusted", "approved")
             )
         return found
 
@@ -278,12 +281,22 @@ def trusting(providers: Mapping[str, ProviderSettings], root: Path) -> dict[str,
     return {name: provider.model_copy(update={"trusted": tuple(trusted.get(name, ()))}) for name, provider in providers.items()}
 
 
+def consent() -> Consent:
+    """Return what the user approved of MCP servers."""
+    return Consent(_own_folder())
+
+
+def _own_folder() -> Path:
+    """Return the folder of the user's own configuration."""
+    home = variable("XDG_CONFIG_HOME")
+    return (Path(home) if home else Path.home() / ".config") / "hishamos"
+
+
 class Trust:
     """Which servers the user trusts with which provider's key, in which workspace: a file of the user's, outside of every workspace."""
 
     def __init__(self) -> None:
-        home = variable("XDG_CONFIG_HOME")
-        self.file = (Path(home) if home else Path.home() / ".config") / "hishamos" / "trust.json"
+        self.file = _own_folder() / "trust.json"
 
     def of(self, root: Path) -> Mapping[str, Sequence[str]]:
         """Return the trusted origins of a workspace by provider."""
@@ -364,7 +377,7 @@ class SettingsSource:
         self.keys = keys
         self.error: str | None = None
         self._lock = threading.Lock()
-        self._trust = Trust().file
+        self._own = (Trust().file, consent().file)
         self._stamp = self._now()
         self._settings = load(root, keys.lookup)
         self._listeners: list[Callable[[Settings], None]] = []
@@ -399,8 +412,8 @@ class SettingsSource:
         for listener in self._listeners:
             listener(self._settings)
 
-    def _now(self) -> tuple[tuple[int, int], tuple[int, int]]:
-        return _stamp(self.root / FILE), _stamp(self._trust)
+    def _now(self) -> tuple[tuple[int, int], ...]:
+        return tuple(_stamp(file) for file in (self.root / FILE, *self._own))
 
 
 def _stamp(file: Path) -> tuple[int, int]:
@@ -416,4 +429,5 @@ def wanted_variables(settings: Settings) -> list[str]:
     """Return the environment variables that a client should hand over when it has them."""
     named = {provider.api_key[4:] for provider in settings.providers.values() if provider.api_key and provider.api_key.startswith("env:")}
     named |= set(settings.allow.variables)
+    named |= {name for server in settings.mcp.values() if server.approved is not None for name in server.variables}
     return sorted(named | {name for name, _ in ENVIRONMENT_PROVIDERS.values()} | {"OLLAMA_HOST"})

@@ -44,7 +44,7 @@ def agents_verb(face: Face, *, name: str | None, capability: str | None) -> None
             _list(face, "Agents", workspace.agents.list(capability=capability), "hishamos ask NAME TEXT")
             return
         one = workspace.agents.get(name)
-        more = [("Model", one.model), ("Capabilities", ", ".join(one.capabilities)), ("Turns", one.limits.turns)]
+        more = [("Model", one.model), ("Capabilities", ", ".join(one.capabilities)), ("Tools", ", ".join(one.tools)), ("Turns", one.limits.turns)]
         _one(face, one, {}, more, then=f'hishamos ask {one.name} "…"', body=one.instructions)
 
 

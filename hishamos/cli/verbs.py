@@ -70,7 +70,7 @@ SECTIONS: dict[str, dict[str, Line]] = {
         "reconcile": Line("reconciling", "Hold balances, or a provider's invoice, against the ledger."),
         "audit": Line("auditing", "List who changed what in the books."),
         "providers": Line("looking", "List providers and how they did of late."),
-        "trust": Line("trusting", "Let a provider's key go to a server of your own."),
+        "trust": Line("trusting", "Say where a key may go, and which MCP servers agents use."),
         "backup": Line("serving", "Write a consistent copy of the store."),
         "server": Line("serving", "See or stop the workspace's server."),
         "serve": Line("standing", "Keep the workspace's server up."),

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any, NamedTuple, Protocol
 
 from hishamos.records.definitions import AgentDefinition, CommandDefinition, WorkflowDefinition
+from hishamos.records.mcp import ServerTool
 from hishamos.records.record import Failure, Record
 from hishamos.records.runs import Run, RunState, StepState
 from hishamos.records.turns import AgentEvent
@@ -37,6 +38,8 @@ class Pinned(Record):
     agents: dict[str, AgentDefinition] = {}
     workflows: dict[str, WorkflowDefinition] = {}
     """Those that steps start as runs of their own; what these name stands beside them."""
+    server_tools: dict[str, ServerTool] = {}
+    """Tools of MCP servers that its agents may use, by their references, as they were approved then."""
     kernel: KernelUse | None = None
     """What it calls back, if anything: then it runs where it was started."""
 

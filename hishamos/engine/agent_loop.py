@@ -16,7 +16,7 @@ from hishamos.engine.conversation import REPAIR, agent_request, command_request,
 from hishamos.engine.inputs import validated
 from hishamos.engine.remembering import Past, recalled
 from hishamos.engine.schemas import read_answer
-from hishamos.engine.steptype import Answer, Definitions, Done, Waiting
+from hishamos.engine.steptype import Answer, Definitions, Done, Interrupted, Waiting
 from hishamos.engine.toolbox import Ability, Elsewhere, abilities, call_function, is_refusal, refused, told
 from hishamos.errors import (
     AgentStopped,
@@ -33,6 +33,7 @@ from hishamos.errors import (
 from hishamos.records.attachments import Attachment
 from hishamos.records.calls import CallStatus, Message, ModelRequest, Outcome, ToolCalled, summed
 from hishamos.records.definitions import AgentDefinition, CommandDefinition
+from hishamos.records.mcp import ServerTool
 from hishamos.records.record import NANOS_PER_USD
 from hishamos.records.tools import ToolCall, ToolUse
 from hishamos.records.turns import SHOWN, AgentEvent, ToolEnded, TurnEnded
@@ -52,6 +53,10 @@ class Desk(Protocol):
 
     def once(self, place: str, work: Callable[[Callable[[], Any]], str]) -> Answer[str]:
         """Run blocking ``work`` and keep what it gives; it is handed a maker of the workspace, acting as whoever gave the task."""
+        ...
+
+    def server_call(self, tool: ServerTool) -> Elsewhere:
+        """Return what calls a tool of an MCP server."""
         ...
 
     def target(self, *wanted: str | None) -> str:
@@ -217,7 +222,8 @@ class _Loop:
             raise
         except HishamosError as error:
             return refused(str(error))
-        answer = self.desk.once(place, partial(_function, ability.does, call.input, call.name))
+        does = self.desk.server_call(ability.does) if isinstance(ability.does, ServerTool) else ability.does
+        answer = self.desk.once(place, partial(_function, does, call.input, call.name))
         return answer.value if answer.ready else Waiting([answer])
 
     def _command(self, command: CommandDefinition, given: dict[str, Any], place: str) -> str | Waiting:
@@ -250,7 +256,7 @@ class _Loop:
 def _function(called: Elsewhere | Callable[..., Any], given: dict[str, Any], name: str, workspace: Callable[[], Any]) -> str:
     try:
         return told(call_function(called, given, workspace, name))
-    except FINAL:
+    except (*FINAL, Interrupted):
         raise
     except HishamosError as error:
         return refused(str(error))

@@ -20,6 +20,7 @@ from hishamos.engine.templates import tree
 from hishamos.engine.toolbox import named_by, tool_problem
 from hishamos.errors import TemplateFailed, UnknownName, nearest_hint
 from hishamos.records.definitions import AgentDefinition, CommandDefinition, Goto, Parameter, StepDefinition, WorkflowDefinition
+from hishamos.records.mcp import ServerTool
 from hishamos.schemas.validation import schema_problem
 
 ON_ERROR = ("fail", "continue")
@@ -150,6 +151,7 @@ def pinned(workflow: WorkflowDefinition, library: Library) -> Pinned:
     commands: dict[str, CommandDefinition] = {}
     agents: dict[str, AgentDefinition] = {}
     workflows: dict[str, WorkflowDefinition] = {}
+    server_tools: dict[str, ServerTool] = {}
     steps = list(workflow.steps)
     while steps:
         step = steps.pop()
@@ -159,28 +161,36 @@ def pinned(workflow: WorkflowDefinition, library: Library) -> Pinned:
             if commands[name].agent:
                 found.agents.add(str(commands[name].agent))
         for name in found.agents:
-            _pin_agent(library.agent(name), library, commands, agents)
+            _pin_agent(library.agent(name), library, commands, agents, server_tools)
         for name in found.workflows - set(workflows):
             workflows[name] = library.workflow(name)
             steps += workflows[name].steps
         steps += [inner for _, inner, _ in found.steps]
         if step.compensate is not None:
             steps.append(step.compensate)
-    return Pinned(workflow=workflow, commands=commands, agents=agents, workflows=workflows)
+    return Pinned(workflow=workflow, commands=commands, agents=agents, workflows=workflows, server_tools=server_tools)
 
 
-def _pin_agent(agent: AgentDefinition, library: Library, commands: dict[str, CommandDefinition], agents: dict[str, AgentDefinition]) -> None:
+def _pin_agent(
+    agent: AgentDefinition,
+    library: Library,
+    commands: dict[str, CommandDefinition],
+    agents: dict[str, AgentDefinition],
+    server_tools: dict[str, ServerTool],
+) -> None:
     """Keep an agent with all that its tools name."""
     if agent.name in agents:
         return
     agents[agent.name] = agent
     for tool in named_by(agent, library):
         if isinstance(tool, AgentDefinition):
-            _pin_agent(tool, library, commands, agents)
+            _pin_agent(tool, library, commands, agents, server_tools)
+        elif isinstance(tool, ServerTool):
+            server_tools[tool.reference] = tool
         else:
             commands[tool.name] = tool
             if tool.agent:
-                _pin_agent(library.agent(tool.agent), library, commands, agents)
+                _pin_agent(library.agent(tool.agent), library, commands, agents, server_tools)
 
 
 def _step_problems(step: StepDefinition, place: Place, sight: Sight, library: Library) -> Iterator[Problem]:

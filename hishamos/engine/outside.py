@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hishamos.contracts.code import CodeCall, PrepareCallBack, PrepareCode
+from hishamos.contracts.mcp import CallServerTool, no_servers
 from hishamos.contracts.programs import PreparePrograms
 from hishamos.errors import InvalidInput, NotOnList
 from hishamos.records.configuration import AllowSettings, Settings, is_local, origin
@@ -31,7 +32,7 @@ def nobody(run: str, desk: str, call: CodeCall, workspace: Callable[[], Any]) ->
 class Outside:
     """The port to what lies outside. ``settings``: those in force. ``variable``: a variable's value, None without one; raises where it is withheld.
     ``program``: prepares a program; ``code``: a call of a function that is not the library's; ``call_back``: of one in the process that started
-    the run.
+    the run. ``server``: calls a tool of an MCP server.
     """
 
     settings: Callable[[], Settings]
@@ -39,6 +40,7 @@ class Outside:
     program: PreparePrograms
     code: PrepareCode = no_code
     call_back: PrepareCallBack = nobody
+    server: CallServerTool = no_servers
 
     @property
     def allow(self) -> AllowSettings:
@@ -73,13 +75,13 @@ class Outside:
         return NotOnList(what=what, file=settings.file or f"{settings.root}/hishamos.toml", line=line)
 
 
-def nothing_outside() -> Outside:
-    """Return a port that leads nowhere."""
+def nothing_outside(settings: Callable[[], Settings] = lambda: Settings(root=".")) -> Outside:
+    """Return a port that leads nowhere; it knows the lists of ``settings``."""
 
     def none(name: str, *_: Any, **__: Any) -> Any:
         raise InvalidInput(what=f"no programs are run here, and {name} is one", where="a shell step", next="Run it in a workspace.")
 
-    return Outside(lambda: Settings(root="."), lambda _: None, none)
+    return Outside(settings, lambda _: None, none)
 
 
 def origins(entry: str) -> set[str]:

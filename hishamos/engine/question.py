@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from hishamos.engine.steptype import Answer, Done, Waiting
 from hishamos.engine.telling import Telling
+from hishamos.engine.toolbox import Elsewhere, called_there
 from hishamos.records.calls import CallStatus, Finished, ModelRequest, Outcome, Tags, summed
+from hishamos.records.mcp import ServerTool
 from hishamos.records.turns import AgentEvent
 
 if TYPE_CHECKING:
@@ -92,6 +94,10 @@ class Question:
             self._jobs.append(started)
             self._answers[name] = Answer(started.future)
         return self._answers[name]
+
+    def server_call(self, tool: ServerTool) -> Elsewhere:
+        """See the plug."""
+        return called_there(tool, self._tools.outside)
 
     def target(self, *wanted: str | None) -> str:
         """See the plug."""

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict
 from hishamos.contracts.journal import TIMED, Decided, Pinned, RowState, Signal
 from hishamos.records.calls import ModelRequest, Outcome
 from hishamos.records.definitions import AgentDefinition, CommandDefinition, Retry, StepDefinition, WorkflowDefinition
+from hishamos.records.mcp import ServerTool
 from hishamos.records.record import Failure
 from hishamos.records.runs import Run, StepState
 from hishamos.records.tools import ToolUse
@@ -277,6 +278,10 @@ class Definitions(Protocol):
 
     def agent(self, name: str) -> AgentDefinition:
         """Return an agent."""
+        ...
+
+    def server_tool(self, reference: str) -> ServerTool:
+        """Return an approved tool of an MCP server, named as ``mcp:SERVER/TOOL``; raises ``InvalidInput`` where it is not approved."""
         ...
 
 

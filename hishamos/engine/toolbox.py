@@ -15,9 +15,12 @@ from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 from hishamos.contracts.journal import Pinned
 from hishamos.engine.failures import storable
 from hishamos.engine.functions import WORKSPACE, takes_workspace, tool_function
+from hishamos.engine.outside import Outside
 from hishamos.engine.steptype import Definitions
 from hishamos.errors import HishamosError, InvalidInput, UnknownName
 from hishamos.records.definitions import AgentDefinition, CommandDefinition, Parameter
+from hishamos.records.mcp import KIND as MCP
+from hishamos.records.mcp import ServerTool
 from hishamos.records.plain import plain_data
 from hishamos.records.record import canonical
 from hishamos.records.tools import Tool
@@ -46,7 +49,7 @@ class Ability:
     """One tool of an agent: what a model is told of it, and what it stands for."""
 
     tool: Tool
-    does: CommandDefinition | AgentDefinition | Elsewhere | Callable[..., Any]
+    does: CommandDefinition | AgentDefinition | ServerTool | Elsewhere | Callable[..., Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +76,12 @@ class PinnedLibrary:
         if name not in self._pinned.agents:
             raise UnknownName.among("agent", name, list(self._pinned.agents))
         return self._pinned.agents[name]
+
+    def server_tool(self, reference: str) -> ServerTool:
+        """See the plug."""
+        if reference not in self._pinned.server_tools:
+            raise UnknownName.among("tool", reference, list(self._pinned.server_tools))
+        return self._pinned.server_tools[reference]
 
 
 def abilities(agent: AgentDefinition, library: Definitions, more: Sequence[Ability] = ()) -> dict[str, Ability]:
@@ -102,10 +111,10 @@ def tool_problem(agent: AgentDefinition, place: int, library: Definitions) -> st
     return None
 
 
-def named_by(agent: AgentDefinition, library: Definitions) -> Iterator[CommandDefinition | AgentDefinition]:
-    """Give the commands and agents among an agent's tools."""
+def named_by(agent: AgentDefinition, library: Definitions) -> Iterator[CommandDefinition | AgentDefinition | ServerTool]:
+    """Give the commands, agents and tools of MCP servers among an agent's tools."""
     for ability in abilities(agent, library).values():
-        if isinstance(ability.does, CommandDefinition | AgentDefinition):
+        if isinstance(ability.does, CommandDefinition | AgentDefinition | ServerTool):
             yield ability.does
 
 
@@ -126,6 +135,11 @@ def call_function(called: Elsewhere | Callable[..., Any], arguments: Mapping[str
         raise InvalidInput(what=f"{place}: {first['msg']}", where=f"tool {name}", next="Correct the arguments.") from error
     injected = {WORKSPACE: workspace()} if takes_workspace(called) else {}
     return plain_data(called(**{field: getattr(given, field) for field in given.model_fields_set}, **injected))
+
+
+def called_there(tool: ServerTool, outside: Outside) -> Elsewhere:
+    """Return what calls a tool of an MCP server."""
+    return Elsewhere(lambda arguments, _: outside.server(tool, arguments))
 
 
 def told(value: Any) -> str:
@@ -156,12 +170,14 @@ def is_refusal(text: str) -> bool:
     return "error" in json.loads(text)
 
 
-def _found(reference: str, library: Definitions) -> CommandDefinition | AgentDefinition | Callable[..., Any]:
-    """Return what a reference names: ``command:NAME``, ``agent:NAME``, ``function:NAME``, or a bare name that only one of them has."""
+def _found(reference: str, library: Definitions) -> CommandDefinition | AgentDefinition | ServerTool | Callable[..., Any]:
+    """Return what a reference names: ``command:NAME``, ``agent:NAME``, ``function:NAME``, ``mcp:SERVER/TOOL``, or a bare name that one thing only has."""
     look_up: dict[str, Callable[[str], Any]] = {"command": library.command, "agent": library.agent, "function": tool_function}
     kind, _, name = reference.partition(":")
     if kind in KINDS:
         return look_up[kind](name)  # type: ignore[no-any-return]
+    if kind == MCP:
+        return library.server_tool(reference)
     if ":" in reference:
         return tool_function(reference)
     found, hint = {}, ""
@@ -178,7 +194,9 @@ def _found(reference: str, library: Definitions) -> CommandDefinition | AgentDef
     return next(iter(found.values()))  # type: ignore[no-any-return]
 
 
-def _ability(reference: str, does: CommandDefinition | AgentDefinition | Callable[..., Any]) -> Ability:
+def _ability(reference: str, does: CommandDefinition | AgentDefinition | ServerTool | Callable[..., Any]) -> Ability:
+    if isinstance(does, ServerTool):
+        return Ability(does.told(), does)
     if isinstance(does, CommandDefinition):
         file = next((name for name, parameter in does.parameters.items() if parameter.type == "file"), None)
         if file is not None:

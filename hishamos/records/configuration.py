@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field
 
+from hishamos.records.mcp import McpSettings
 from hishamos.records.money import Period
 from hishamos.records.record import Record
 
@@ -181,3 +182,4 @@ class Settings(Record):
     limits: dict[str, LimitSettings] = {}
     budgets: dict[str, BudgetSettings] = {}
     allow: AllowSettings = AllowSettings()
+    mcp: dict[str, McpSettings] = {}

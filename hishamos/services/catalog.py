@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib import resources
 from importlib.resources.abc import Traversable
@@ -17,7 +17,9 @@ from hishamos.engine.steptype import Problem
 from hishamos.errors import InvalidDefinition, UnknownName
 from hishamos.records.checks import CheckedDefinition, DefinitionKind, DefinitionText, Mistake
 from hishamos.records.definitions import AgentDefinition, CommandDefinition, Definition, WorkflowDefinition
+from hishamos.records.mcp import McpSettings, ServerTool
 from hishamos.records.record import content_hash
+from hishamos.services.approved_tools import approved_tool
 from hishamos.services.reading import Made, Source, refusal
 
 D = TypeVar("D", bound=Definition)
@@ -67,8 +69,9 @@ class _Shelf(Generic[D]):
 class Catalog:
     """The definitions of a workspace. Files that change are read again; a broken one breaks no other."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, servers: Callable[[], Mapping[str, McpSettings]] = dict) -> None:
         self.root = self._root = root
+        self._servers = servers
         self.writing = threading.Lock()
         """Held by whoever changes the workspace's files."""
         self._lock = threading.RLock()
@@ -104,6 +107,10 @@ class Catalog:
         """Return one workflow; raises as :meth:`command`."""
         found: WorkflowDefinition = self._get("workflow", name)
         return found
+
+    def server_tool(self, reference: str) -> ServerTool:
+        """Return an approved tool of an MCP server; nothing is started for it."""
+        return approved_tool(reference, self._servers())
 
     def pin(self, workflow: WorkflowDefinition) -> Pinned:
         """Return the workflow with all definitions it names, as they are now."""
@@ -141,7 +148,7 @@ class Catalog:
 
     def _over(self, added: Sequence[tuple[DefinitionKind, _Entry]]) -> Catalog:
         """Return this catalog as it is now, with other definitions laid over its own."""
-        view = Catalog(self.root)
+        view = Catalog(self.root, self._servers)
         view._fixed = True
         with self._lock:
             self._refresh()
@@ -217,7 +224,7 @@ class Catalog:
         if self._fixed:
             return
         files = {kind: list(self._own_files(kind)) for kind in RECORDS}
-        stamp = [(str(path), path.stat().st_mtime_ns, path.stat().st_size) for paths in files.values() for path in paths]
+        stamp = dict(self._servers()), [(str(path), path.stat().st_mtime_ns, path.stat().st_size) for paths in files.values() for path in paths]
         if stamp == self._stamp:
             return
         shelves = {}

@@ -12,6 +12,7 @@ from hishamos.errors import InvalidInput, UnknownName
 from hishamos.records.calls import CommandResult, Message, ModelRequest
 from hishamos.records.record import now
 from hishamos.records.workspaces import Finding, ProviderStatus
+from hishamos.services.approved_tools import server_findings
 from hishamos.services.questions import ask
 from hishamos.services.service import Service, implements
 from hishamos.services.workforce import findings as work_findings
@@ -72,7 +73,7 @@ class ProvidersService(Service):
             if broken
             else Finding(subject="hishamos.toml", state="ok" if settings.file else "note", found=settings.file or "none; defaults are in use"),
         ]
-        findings += work_findings(self.machinery)
+        findings += work_findings(self.machinery) + server_findings(settings.mcp)
         statuses = self.machinery.gateway.providers()
         reached = {finding.subject: finding for finding in (self.machinery.gateway.reach() if network else ())}
         known = [_finding(status) for status in statuses]

@@ -11,11 +11,12 @@ from pydantic import Field
 
 from hishamos.engine.agent_loop import Task, work
 from hishamos.engine.attaching import check_chosen, kept_files, read_back, task_files
-from hishamos.engine.steptype import Answer, Library, Problem, Reference, Result, StepContext, StepInputs, StepType, Waiting
-from hishamos.engine.toolbox import PinnedLibrary
-from hishamos.errors import UnknownName
+from hishamos.engine.steptype import Answer, Interrupted, Library, Problem, Reference, Result, StepContext, StepInputs, StepType, Waiting
+from hishamos.engine.toolbox import Elsewhere, PinnedLibrary, called_there
+from hishamos.errors import ConnectionLost, UnknownName
 from hishamos.records.attachments import Attachment
 from hishamos.records.calls import ModelRequest, Outcome
+from hishamos.records.mcp import ServerTool
 from hishamos.records.turns import AgentEvent
 from hishamos.schemas.validation import schema_problem
 
@@ -94,6 +95,18 @@ class _StepDesk:
         """See the plug."""
         context = self._context
         return context.once(self._key(place), lambda: work(lambda: context.workspace(f"{context.attempt}/{place}")))
+
+    def server_call(self, tool: ServerTool) -> Elsewhere:
+        """See the plug."""
+        there = called_there(tool, self._context.outside)
+
+        def call(arguments: Mapping[str, Any], workspace: Callable[[], Any]) -> Any:
+            try:
+                return there.call(arguments, workspace)
+            except ConnectionLost:
+                raise Interrupted from None  # this process is leaving: the next one calls the tool
+
+        return Elsewhere(call)
 
     def tell(self, place: str, event: AgentEvent) -> None:
         """See the plug."""

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from hishamos.contracts.journal import Pinned
 from hishamos.engine.agent_loop import Task
-from hishamos.errors import AgentStopped, BudgetRefused, CallFailed, HishamosError, OutputInvalid, UnpricedModel
+from hishamos.engine.outside import nothing_outside
+from hishamos.errors import AgentStopped, BudgetRefused, CallFailed, HishamosError, McpFailed, OutputInvalid, UnpricedModel
 from hishamos.records.calls import Message, ModelRequest, Tags
 from hishamos.records.definitions import AgentDefinition, AgentLimits, CommandDefinition, Parameter, WorkflowDefinition
+from hishamos.records.mcp import ServerTool
 from hishamos.records.runs import RunState
 from hishamos.records.tools import ToolCall
 from tests.rigs import step_functions
@@ -257,6 +260,36 @@ def test_a_second_process_pays_nothing_again_and_runs_no_finished_tool_again(ben
     assert bench.get(identity).state is RunState.SUCCEEDED
     assert step_functions.calls == [("add", 1, 1)]
     assert bench.models.sent == [f"{identity}/a/1/{place}" for place in ("0", "0.1/0", "1")]
+
+
+def test_a_second_process_calls_no_finished_tool_of_a_server_again(bench: Bench):
+    called: list[Any] = []
+
+    def server(tool: ServerTool, arguments: Mapping[str, Any]) -> Any:
+        called.append((tool.reference, arguments))
+        if arguments["article"] == "nuts":
+            raise McpFailed(server=tool.server, problem="it ended with code 3", next="Do without it.")
+        return 7
+
+    bench.outside = replace(nothing_outside(), server=server)
+    stock = ServerTool(server="shelf", name="stock.of", description="Tell.", parameters={"type": "object"})
+    kept = pinned(agent("mcp:shelf/stock.of")).model_copy(update={"server_tools": {stock.reference: stock}})
+    bench.models.script = by_turn((call("shelf_stock_of", article="bolts"), call("shelf_stock_of", 1, article="nuts")), "done")
+    bench.models.hold = True
+    identity = bench._insert(kept, {})
+    dead = bench.process()
+    dead.begin(identity)
+    until(lambda: bench.models.open_keys == [f"{identity}/a/1/0"])
+    bench.models.release()
+    until(lambda: bench.models.open_keys == [f"{identity}/a/1/1"])
+    dead.close()
+    alive = bench.process()
+    assert alive.recover() == [identity]
+    bench.models.release()
+    until(lambda: bench.get(identity).ended)
+    assert bench.get(identity).outputs == {"a": "done"}
+    assert results(bench.models) == [{"result": 7}, {"error": "The MCP server shelf gave nothing: it ended with code 3. Do without it."}]
+    assert sorted(one["article"] for _, one in called) == ["bolts", "nuts"]
 
 
 def test_a_question_asked_again_under_its_key_runs_no_tool_again(bench: Bench):
