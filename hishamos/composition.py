@@ -135,11 +135,19 @@ class Composed:
 
     def start(self) -> None:
         """Go on with what a dead process left, and load in the background what the first call to a provider needs."""
+        self.begin()
+        self.go_on()
+
+    def begin(self) -> None:
+        """Show that this process lives, and load in the background what the first call to a provider needs."""
         self._beat()
         self.machinery.runner.soon(self._prune)
+        self.machinery.gateway.warm(then=spare_the_collector)
+
+    def go_on(self) -> None:
+        """Go on with what a dead process left, and with what is due."""
         self.machinery.runner.recover(self.machinery.dispatcher.dispatch)
         self.scheduler.ring()
-        self.machinery.gateway.warm(then=spare_the_collector)
 
     @contextlib.contextmanager
     def request(self, identity: str | None, acting: str | None = None, *, first: bool = False) -> Iterator[Workspace | None]:

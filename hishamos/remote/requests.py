@@ -37,7 +37,8 @@ class Requests:
         self._lock = threading.RLock()
         self._server: ServerInfo | None = None
         self._wanted: tuple[str, ...] = ()
-        self._handed: dict[str, str] = {}
+        self._handed: dict[str, str] | None = {}
+        """None when this server has not been told yet, be it that there are none."""
 
     @property
     def server(self) -> ServerInfo:
@@ -172,7 +173,7 @@ class Requests:
             if welcome.protocol != PROTOCOL:
                 problem = f"The workspace's server (pid {welcome.pid}, HishamOS {welcome.version}) is newer than this program ({hishamos.__version__})."
                 raise ProtocolMismatch(problem=problem, next="Upgrade: pip install -U hishamos")
-            self._wanted, self._handed = welcome.wanted, {}
+            self._wanted, self._handed = welcome.wanted, None if welcome.wanted else {}
             return server
         raise ConnectionLost(problem="the server left each time it was greeted", where=str(self.places.root), next="See: hishamos server logs")
 

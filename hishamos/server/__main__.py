@@ -33,6 +33,8 @@ from hishamos.server.logs import hide, to_file
 IDLE_S = 900.0
 CHECK_S = 2.0
 GRACE_S = 5
+KEYS_S = 2.0
+"""How long runs wait for the keys of whoever started the server."""
 log = logging.getLogger("hishamos.server")
 
 
@@ -122,15 +124,25 @@ async def _serve(places: Places, host: Host, address: Path, listener: socket.soc
         asyncio.get_running_loop().add_signal_handler(number, host.leave, f"asked to by {number.name}")
     _write(places, host.info)
     log.info("serving %s on %s, pid %s", places.root, address, host.info.pid)
-    host.composed.start()
+    host.composed.begin()
     say(started=True)
+    going_on = asyncio.create_task(_go_on(host))
     watch = None if stay else asyncio.create_task(_leave_when_idle(host, application))
     try:
         await server.serve(sockets=[listener])
     finally:
         host.leaving = True
+        going_on.cancel()
         if watch is not None:
             watch.cancel()
+
+
+async def _go_on(host: Host) -> None:
+    """Go on with what a dead server left, once whoever started this one has handed its keys over: the runs' calls need them."""
+    if host.wanted():
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(host.handed.wait(), KEYS_S)
+    await asyncio.to_thread(host.composed.go_on)
 
 
 async def _leave_when_idle(host: Host, application: Application) -> None:

@@ -78,6 +78,7 @@ class Application:
                 await _answer(send, 200, self._welcome(Hello.model_validate_json(body)).model_dump_json().encode())
             case ["v1", "keys"]:
                 wanted = self.host.hand_over(json.loads(body))
+                self.host.handed.set()
                 await _answer(send, 200, json.dumps({"wanted": wanted}).encode())
             case ["v1", "stop"]:
                 self.host.leave("asked to stop")

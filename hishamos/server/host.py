@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import threading
 import time
@@ -29,6 +30,8 @@ class Host:
         self.workspace: Workspace = composed.workspace_for(OWNER)
         self.stamp = code()[1]
         self.leaving = False
+        self.handed = asyncio.Event()
+        """Set once a client has handed over the keys that it has."""
         self.on_leave: Callable[[], None] = lambda: None
         self._begun = time.monotonic()
         self._lock = threading.Lock()
