@@ -31,14 +31,21 @@ class SharedState:
         """Run a script on the key ``name``; None where Redis does not answer: then each process goes by what it knows itself."""
         if time.monotonic() < self._again:
             return None
+        task = asyncio.current_task()
+        assert task is not None
+        asked = task.cancelling()
         try:
             async with asyncio.timeout(PATIENCE_S):
                 answer = await self._redis().eval(NOW + script, 1, f"{self._prefix}{name}", *values)
-        except Exception as error:  # noqa: BLE001 - whatever its library raises: no call fails for it
+        except Exception as error:  # whatever its library raises: no call fails for it
+            if task.cancelling() > asked:  # a cancel that met it in mid-connection comes out as an error of the library's
+                raise asyncio.CancelledError from error
             if self._again == 0.0:
                 log.warning("limits and circuits are kept by each process alone while Redis is away: %s", str(error) or type(error).__name__)
             self._again = time.monotonic() + AWAY_S
             return None
+        if task.cancelling() > asked:
+            raise asyncio.CancelledError
         if self._again:
             log.warning("limits and circuits are shared again")
             self._again = 0.0
