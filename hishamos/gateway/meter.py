@@ -152,13 +152,13 @@ class Meter:
                 trip.held = False  # whether it was committed is not known: what the store has of the call is looked up
                 trip.intent = replace(trip.intent, fresh=False, orphans="retry")  # nothing was sent
                 continue
+            if again and not isinstance(verdict, Full):
+                self._line.wake()  # it leaves the line, sent or refused: the next one asks
             if isinstance(verdict, Sent):
                 if not trip.held:
                     trip.intent = replace(trip.intent, id=verdict.call_id)
                     trip.attempts[:] = verdict.earlier
                 trip.held, trip.made, trip.warnings = True, trip.made + 1, trip.warnings + verdict.warnings
-                if again:
-                    self._line.wake()
                 return attempt.model_copy(update={"call_id": verdict.call_id, "number": verdict.number})
             if isinstance(verdict, Known):
                 raise Ended(verdict.outcome)

@@ -168,6 +168,7 @@ class _Proving:
         while any(client.poll() is None for client in clients) and time.monotonic() < deadline:
             budget = self._workspace.budgets.get("cap")
             highest, looked = max(highest, budget.committed_nanos + budget.reserved_nanos), looked + 1
+            time.sleep(0.005)
         answers = [json.loads(client.communicate(timeout=LONGEST_S)[0]) for client in clients]
         budget = self._workspace.budgets.get("cap")
         return Crowd(calls * processes, answers, CAP_NANOS, highest, looked, budget.committed_nanos, budget.reserved_nanos)

@@ -128,6 +128,16 @@ def test_a_call_that_waits_for_money_can_be_cancelled(opened: Make):
     assert len(adapter.asked) == 1
 
 
+def test_those_whom_the_last_bill_leaves_no_room_are_refused_one_after_another_without_a_pause(opened: Make, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("hishamos.gateway.meter.BudgetLine", lambda _poll_s: BudgetLine(3600))
+    house, adapter = opened([0.2, *answer(input=10, output=99)], deadline_s=20)
+    limited(house, BOUND)
+    pending = [submit(house) for _ in range(12)]
+    outcomes = [one.outcome.result(10) for one in pending]
+    assert [outcome.status for outcome in outcomes] == [CallStatus.SUCCEEDED] + [CallStatus.REFUSED] * 11
+    assert len(adapter.asked) == 1
+
+
 def test_a_raised_limit_lets_waiting_calls_go_on(opened: Make):
     house, adapter = opened([2.0, *answer()])
     limited(house, BOUND)
