@@ -35,6 +35,8 @@ CHECK_S = 2.0
 GRACE_S = 5
 KEYS_S = 2.0
 """How long runs wait for the keys of whoever started the server."""
+AGAIN_S = 5.0
+"""Between two tries to go on with what a dead server left, where the store did not answer."""
 log = logging.getLogger("hishamos.server")
 
 
@@ -126,15 +128,17 @@ async def _serve(places: Places, host: Host, address: Path, listener: socket.soc
     log.info("serving %s on %s, pid %s", places.root, address, host.info.pid)
     host.composed.begin()
     say(started=True)
-    going_on = asyncio.create_task(_go_on(host))
-    watch = None if stay else asyncio.create_task(_leave_when_idle(host, application))
+    tasks = [asyncio.create_task(_go_on(host))]
+    if not stay:
+        tasks.append(asyncio.create_task(_leave_when_idle(host, application)))
+    for task in tasks:
+        task.add_done_callback(_told)
     try:
         await server.serve(sockets=[listener])
     finally:
         host.leaving = True
-        going_on.cancel()
-        if watch is not None:
-            watch.cancel()
+        for task in tasks:
+            task.cancel()
 
 
 async def _go_on(host: Host) -> None:
@@ -142,7 +146,20 @@ async def _go_on(host: Host) -> None:
     if host.wanted():
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(host.handed.wait(), KEYS_S)
-    await asyncio.to_thread(host.composed.go_on)
+    while True:
+        try:
+            await asyncio.to_thread(host.composed.go_on)
+        except StoreError as error:
+            log.error("could not go on with what a dead server left, trying again in %g s: %s", AGAIN_S, error)
+            await asyncio.sleep(AGAIN_S)
+        else:
+            return
+
+
+def _told(task: asyncio.Task[None]) -> None:
+    """Say in the log what ended a task for which nobody waits."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.error("%s ended: %s", task.get_coro(), error, exc_info=error)
 
 
 async def _leave_when_idle(host: Host, application: Application) -> None:
