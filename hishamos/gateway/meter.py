@@ -19,7 +19,7 @@ from hishamos.gateway.adapters.registry import Adapters
 from hishamos.gateway.answers import parse
 from hishamos.gateway.batching import LIMIT_S, BatchDesk
 from hishamos.gateway.budget_line import BudgetLine
-from hishamos.gateway.causes import Cause, classify
+from hishamos.gateway.causes import Action, Cause, classify
 from hishamos.gateway.clean import cleaned
 from hishamos.gateway.costs import batch_price, bound, cost, estimate, input_bound
 from hishamos.gateway.handed_in import bytes_of
@@ -152,6 +152,7 @@ class Meter:
                 trip.held = False  # whether it was committed is not known: what the store has of the call is looked up
                 trip.intent = replace(trip.intent, fresh=False, orphans="retry")  # nothing was sent
                 continue
+            await self._settled(trip)
             if again and not isinstance(verdict, Full):
                 self._line.wake()  # it leaves the line, sent or refused: the next one asks
             if isinstance(verdict, Sent):
@@ -249,8 +250,16 @@ class Meter:
         return self._adapters.of(target.provider.kind).stream(ask)
 
     async def _settle(self, trip: Trip, tried: Tried, ask: Reserve) -> None:
-        """Commit the attempt, and with it the call's end where this is it."""
+        """Commit the attempt, and with it the call's end where this is it.
+
+        After a failure that goes on elsewhere at once nobody is answered yet: the commit of what comes next may hold it too.
+        """
         self._conclude(trip, tried)
+        if tried.outcome is None and tried.cause is not None and tried.cause.action is not Action.RETRY and not (trip.closing or self._ledger.shared):
+            # An exclusive store has one writer: whoever is woken now asks it after this settlement.
+            trip.unsettled = self._ledger.settle(tried.attempt, ask, None), tried.attempt
+            self._line.wake()
+            return
         done = await self._kept(lambda: self._ledger.settle(tried.attempt, ask, tried.outcome))
         self._line.wake()
         if done:
@@ -259,6 +268,14 @@ class Meter:
             trip.held = False  # another process took the call over; what it makes of it is the answer
             trip.attempts.pop()
             await self._follow(trip, tried.target)
+
+    @staticmethod
+    async def _settled(trip: Trip) -> None:
+        """See to it that an attempt which failed before is durable; raises what the store says where it is not."""
+        if trip.unsettled is not None:
+            (future, attempt), trip.unsettled = trip.unsettled, None
+            await answered(future)
+            _tell(trip, attempt)
 
     @staticmethod
     def _conclude(trip: Trip, tried: Tried) -> None:
@@ -282,6 +299,7 @@ class Meter:
     async def end(self, trip: Trip, outcome: Outcome) -> Outcome:
         """Store an outcome that no attempt's commit carries."""
         await self._kept(lambda: self._ledger.finish(trip.intent, outcome))
+        await self._settled(trip)
         return outcome
 
     async def _kept(self, ask: Callable[[], Future[bool]]) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
@@ -85,6 +86,8 @@ class Trip:
     """The present attempt's id: its row's name in a batch."""
     handed_in: bool = False
     """Whether its row was handed in by an earlier process."""
+    unsettled: tuple[Future[bool], Attempt] | None = None
+    """An attempt that failed and whose settlement is on its way to the store."""
     texted: bool = False
     cancelled: bool = False
     closing: bool = False
