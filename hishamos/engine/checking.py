@@ -12,7 +12,6 @@ from pydantic import ValidationError
 from hishamos.contracts.journal import Pinned
 from hishamos.engine.failures import error_names
 from hishamos.engine.form_errors import FORMS, in_words
-from hishamos.engine.inputs import default_problem
 from hishamos.engine.sight import Place, Sight, always_false, members, templated, text_problems, texts, told
 from hishamos.engine.steps import known, step_type
 from hishamos.engine.steptype import Library, Problem, StepType
@@ -21,6 +20,7 @@ from hishamos.engine.toolbox import named_by, tool_problem
 from hishamos.errors import TemplateFailed, UnknownName, nearest_hint
 from hishamos.records.definitions import AgentDefinition, CommandDefinition, Goto, Parameter, StepDefinition, WorkflowDefinition
 from hishamos.records.mcp import ServerTool
+from hishamos.schemas.inputs import default_problem
 from hishamos.schemas.validation import schema_problem
 
 ON_ERROR = ("fail", "continue")

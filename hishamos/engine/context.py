@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from hishamos.contracts.journal import ChildOf, Claim, Decided, RowState, Signal
 from hishamos.engine.attaching import check_files_of
-from hishamos.engine.inputs import validated
 from hishamos.engine.rows import RowBook
 from hishamos.engine.steptype import Answer, ChildEnd, Interrupted
 from hishamos.engine.telling import Telling
@@ -18,6 +17,7 @@ from hishamos.errors import InvalidInput
 from hishamos.records.calls import ModelRequest, Outcome, Tags
 from hishamos.records.record import derived_id
 from hishamos.records.runs import Run, RunKind, RunState
+from hishamos.schemas.inputs import validated
 
 if TYPE_CHECKING:
     from hishamos.contracts.models import PendingCall

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 from hishamos.contracts.journal import Claim, Journal, MapOptions, Pinned, RowState
 from hishamos.engine.attaching import command_files
 from hishamos.engine.conversation import command_request
-from hishamos.engine.inputs import validated
 from hishamos.errors import HishamosError
 from hishamos.records.calls import ModelRequest
 from hishamos.records.record import content_hash
+from hishamos.schemas.inputs import validated
 
 if TYPE_CHECKING:
     from hishamos.engine.tools import Tools

@@ -11,7 +11,6 @@ from hishamos.contracts.journal import MapOptions, Pinned
 from hishamos.contracts.services import Commands, MapMode
 from hishamos.engine.attaching import command_files
 from hishamos.engine.conversation import command_request
-from hishamos.engine.inputs import validated
 from hishamos.errors import InvalidInput
 from hishamos.records.calls import CommandResult, ModelRequest
 from hishamos.records.definitions import AgentDefinition, CommandDefinition, StepDefinition, WorkflowDefinition
@@ -19,6 +18,7 @@ from hishamos.records.forecasts import Forecast
 from hishamos.records.record import new_id
 from hishamos.records.runs import Run, RunKind
 from hishamos.records.workspaces import MapRow
+from hishamos.schemas.inputs import validated
 from hishamos.services.forecasting import Forecaster, keep_forecast
 from hishamos.services.questions import ask
 from hishamos.services.saving import save

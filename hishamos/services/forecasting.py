@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 from hishamos.contracts.journal import Pinned
 from hishamos.engine.conversation import agent_request, command_request
-from hishamos.engine.inputs import validated
 from hishamos.engine.templates import condition, fill
 from hishamos.errors import HishamosError
 from hishamos.gateway.amounts import Amounts, of_earlier, of_request
@@ -21,6 +20,7 @@ from hishamos.records.definitions import AgentDefinition, CommandDefinition, Par
 from hishamos.records.forecasts import Forecast, ForecastPart, Ground
 from hishamos.records.money import Price
 from hishamos.records.record import now, usd
+from hishamos.schemas.inputs import validated
 from hishamos.store.forecasts import earlier_work, keep
 from hishamos.text.files import read_text
 

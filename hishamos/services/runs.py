@@ -13,7 +13,6 @@ from hishamos.charts.pictures import graph_picture
 from hishamos.contracts.feeds import Feed
 from hishamos.contracts.journal import Decided, Pinned, Signal
 from hishamos.contracts.services import Decision, Runs
-from hishamos.engine.inputs import file_facts, validated
 from hishamos.engine.timers import Timer
 from hishamos.errors import InvalidInput, UnknownName, nearest_hint
 from hishamos.records.callbacks import Offer
@@ -22,6 +21,7 @@ from hishamos.records.forecasts import Forecast
 from hishamos.records.pictures import Ground, Picture, PictureFormat
 from hishamos.records.record import usd
 from hishamos.records.runs import EVENT_NAME, RUN_ENDED, Approval, Run, RunEvent, RunKind, RunState, Step, StepState
+from hishamos.schemas.inputs import file_facts, validated
 from hishamos.services.forking import kept_rows, redone
 from hishamos.services.graphs import run_graph
 from hishamos.services.kernel_functions import bound, checked_again

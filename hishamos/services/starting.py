@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from hishamos.contracts.journal import MapOptions, Pinned, StepRow
-from hishamos.engine.inputs import file_facts, validated
 from hishamos.errors import InvalidInput
 from hishamos.records.actors import Actor
 from hishamos.records.callbacks import Offer
 from hishamos.records.definitions import WorkflowDefinition
 from hishamos.records.record import nanos, new_id, now
 from hishamos.records.runs import Run, RunKind, RunState
+from hishamos.schemas.inputs import file_facts, validated
 from hishamos.services.kernel_functions import bound
 from hishamos.services.service import Service, acting_run
 

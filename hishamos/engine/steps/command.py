@@ -10,10 +10,10 @@ from pydantic import Field
 
 from hishamos.engine.attaching import check_chosen, command_files, kept_files, read_back
 from hishamos.engine.conversation import command_request, converse
-from hishamos.engine.inputs import validated
 from hishamos.engine.steptype import Library, Problem, Reference, Result, StepContext, StepInputs, StepType, Waiting
 from hishamos.errors import UnknownName, nearest_hint
 from hishamos.records.attachments import Attachment
+from hishamos.schemas.inputs import validated
 
 
 class CommandInputs(StepInputs):

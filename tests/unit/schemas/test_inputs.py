@@ -7,9 +7,9 @@ from datetime import date
 
 import pytest
 
-from hishamos.engine.inputs import default_problem, file_facts, validated
 from hishamos.errors import InvalidInput
 from hishamos.records.definitions import Parameter
+from hishamos.schemas.inputs import default_problem, file_facts, validated
 
 
 def one(value, **declared):
