@@ -12,8 +12,8 @@ from typing import Any
 
 from hishamos.contracts.ledger import Cache, CachedAnswer, Ledger, Reserve
 from hishamos.gateway.answers import parse
+from hishamos.gateway.entries import attempt_of
 from hishamos.gateway.ladder import Fallback
-from hishamos.gateway.meter import attempt_of
 from hishamos.gateway.patience import answered
 from hishamos.gateway.routes import OFFLINE, Target
 from hishamos.gateway.trips import Trip, output_limit

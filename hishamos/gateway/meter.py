@@ -8,60 +8,33 @@ import math
 import time
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Future
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import replace
 
-from hishamos.contracts.ledger import BATCH, Abandoned, Elsewhere, Full, InBatch, Known, Ledger, Refused, Reserve, Sent
-from hishamos.errors import BudgetRefused, FileChanged, HishamosError, OrphanedCall, OutputInvalid, ServerClosing, StoreError, UnpricedModel
+from hishamos.contracts.ledger import Abandoned, Elsewhere, Full, InBatch, Known, Ledger, Refused, Reserve, Sent
+from hishamos.errors import FileChanged, OrphanedCall, ServerClosing, StoreError
 from hishamos.gateway import causes
-from hishamos.gateway.adapters.plug import AdapterEvent, AdapterRequest, CallPiece, Fault, Finish, Text, Used
+from hishamos.gateway.adapters.plug import AdapterEvent, AdapterRequest, Fault
 from hishamos.gateway.adapters.registry import Adapters
-from hishamos.gateway.answers import parse
 from hishamos.gateway.batching import LIMIT_S, BatchDesk
 from hishamos.gateway.budget_line import BudgetLine
 from hishamos.gateway.causes import Action, Cause, classify
 from hishamos.gateway.clean import cleaned
-from hishamos.gateway.costs import batch_price, bound, cost, estimate, input_bound
+from hishamos.gateway.costs import batch_price, bound, input_bound
+from hishamos.gateway.entries import attempt_of, completed, success
 from hishamos.gateway.handed_in import bytes_of
-from hishamos.gateway.models import did_you_mean
 from hishamos.gateway.patience import Patience, answered, persistently
 from hishamos.gateway.prices import PriceBook
 from hishamos.gateway.readable import file_tokens
+from hishamos.gateway.received import Received
+from hishamos.gateway.refusals import out_of_time, refusal
 from hishamos.gateway.routes import OFFLINE, Target
-from hishamos.gateway.tool_calls import Called, judged
-from hishamos.gateway.trips import Ended, Tried, Trip, failure, output_limit
+from hishamos.gateway.tool_calls import judged
+from hishamos.gateway.trips import Ended, Tried, Trip, output_limit
 from hishamos.gateway.veil import Veil, unveiled, veiled
-from hishamos.records.calls import Attempt, AttemptBegan, AttemptStatus, CallStatus, ModelRequest, Outcome, Restarted, TextPiece, Usage, UsageTold
+from hishamos.records.calls import Attempt, AttemptBegan, AttemptStatus, CallStatus, ModelRequest, Outcome, Restarted, UsageTold
 from hishamos.records.money import Price
-from hishamos.records.record import now, timed_id, usd
-from hishamos.security import redact
 
 ELSEWHERE_POLL_S = 0.1
-ERROR_LENGTH = 2000
-COMPLETE = frozenset({"stop", "end_turn", "stop_sequence", "eos"})
-"""What providers call an answer that ended by itself."""
-CALLING = frozenset({"tool_calls", "tool_use", "function_call"})
-"""What providers call an answer that ended in order to have tools run."""
-
-
-@dataclass(slots=True)
-class _Reading:
-    """What has come of an answer."""
-
-    pieces: list[str] = field(default_factory=list)
-    called: Called = field(default_factory=Called)
-    usage: Usage | None = None
-    finish: Finish | None = None
-    first_at: float | None = None
-
-    @property
-    def text(self) -> str:
-        return "".join(self.pieces)
-
-    @property
-    def begun(self) -> bool:
-        """Whether anything of an answer has come."""
-        return bool(self.pieces or self.called)
 
 
 class Meter:
@@ -133,10 +106,10 @@ class Meter:
             trip.publish(Restarted(model=target.reference))
             trip.texted = False
         trip.publish(AttemptBegan(model=target.reference))
-        reading, started = _Reading(), time.perf_counter()
+        reading, started = Received(), time.perf_counter()
         cause, fault = await self._read(trip, target, limit, reading, sent, veil)
         trip.file_bytes = {}
-        attempt = _completed(trip, attempt, target, reading, cause, fault, ask, limit, started)
+        attempt = completed(trip, attempt, target, reading, cause, fault, ask, limit, started)
         return _tried(trip, target, attempt, reading, cause, fault)
 
     async def _intend(self, trip: Trip, target: Target, ask: Reserve) -> Attempt | InBatch:
@@ -173,7 +146,7 @@ class Meter:
                 trip.intent = replace(trip.intent, id=verdict.call_id)
                 raise Ended(await self.end(trip, trip.outcome(CallStatus.FAILED, error=OrphanedCall(call=verdict.call_id))))
             if isinstance(verdict, Refused):
-                raise Ended(await self.end(trip, trip.outcome(CallStatus.REFUSED, error=_refusal(verdict, target, ask))))
+                raise Ended(await self.end(trip, trip.outcome(CallStatus.REFUSED, error=refusal(verdict, target, ask))))
             await self._wait(trip, target, ask, verdict, settled, again=again)
             again = isinstance(verdict, Full)
 
@@ -191,13 +164,13 @@ class Meter:
             if trip.cancelled:
                 raise Ended(await self.end(trip, trip.outcome(CallStatus.CANCELLED))) from None
             if isinstance(verdict, Full):
-                error = _out_of_time(verdict, ask, trip)
+                error = out_of_time(verdict, ask, trip)
                 raise Ended(await self.end(trip, trip.outcome(CallStatus.REFUSED, error=error))) from None
             error = causes.call_failed(target.reference, "another process still holds this call", "deadline", 0, "Repeat it with the same key later.")
             raise Ended(trip.outcome(CallStatus.FAILED, error=error)) from None
 
     async def _read(
-        self, trip: Trip, target: Target, limit: int, reading: _Reading, sent: ModelRequest, veil: Veil | None
+        self, trip: Trip, target: Target, limit: int, reading: Received, sent: ModelRequest, veil: Veil | None
     ) -> tuple[Cause | None, Fault | None]:
         """Send the request and read its answer within the attempt's time and the idle time; return why it is no success, if it is none."""
         if trip.cancelled:
@@ -222,15 +195,15 @@ class Meter:
             async with trip.scope(until), contextlib.aclosing(self._source(trip, target, ask)) as told:  # type: ignore[type-var]
                 clear = cleaned(told, target.api_key)
                 async for event in clear if veil is None else unveiled(clear, veil):
-                    _take(event, reading, trip, target)
+                    reading.take(event, trip, target)
                     trip.extend(min(until, loop.time() + idle_s))
         except Fault as fault:
             return classify(fault), fault
         except TimeoutError:
             return self._out_of_time(trip, target, reading)
-        return _verdict(reading), None
+        return reading.verdict(), None
 
-    def _out_of_time(self, trip: Trip, target: Target, reading: _Reading) -> tuple[Cause, Fault | None]:
+    def _out_of_time(self, trip: Trip, target: Target, reading: Received) -> tuple[Cause, Fault | None]:
         """Return why an attempt was ended from outside; a row that its provider has is left to it when the process leaves."""
         provider = target.provider
         if trip.batch and trip.closing:
@@ -282,7 +255,7 @@ class Meter:
         """Add the attempt to its call, and with it the call's end where this is it."""
         trip.attempts.append(tried.attempt)
         if tried.cause is None:
-            tried.outcome = _success(trip, tried)
+            tried.outcome = success(trip, tried)
         elif tried.attempt.status is AttemptStatus.CANCELLED and not trip.closing:
             tried.outcome = trip.outcome(CallStatus.CANCELLED)
 
@@ -312,31 +285,13 @@ class Meter:
             self._ledger.quote([price])
 
 
-def _take(event: AdapterEvent, reading: _Reading, trip: Trip, target: Target) -> None:
-    """Keep what has come, and tell the text to those who listen."""
-    if isinstance(event, Text | CallPiece) and reading.first_at is None:
-        reading.first_at = time.perf_counter()
-    if isinstance(event, Text):
-        if event.text:
-            reading.pieces.append(event.text)
-            trip.texted = True
-            trip.publish(TextPiece(text=event.text, model=target.reference))
-    elif isinstance(event, CallPiece):
-        if trip.request.tools:  # nobody who offered none waits for a call
-            reading.called.add(event)
-    elif isinstance(event, Used):
-        reading.usage = event.usage
-    else:
-        reading.finish = event
-
-
 def _tell(trip: Trip, attempt: Attempt) -> None:
     usage = attempt.usage
     if usage is not None:
         trip.publish(UsageTold(model=attempt.model, usage=usage, cost_nanos=attempt.cost_nanos))
 
 
-def _tried(trip: Trip, target: Target, attempt: Attempt, reading: _Reading, cause: Cause | None, fault: Fault | None) -> Tried:
+def _tried(trip: Trip, target: Target, attempt: Attempt, reading: Received, cause: Cause | None, fault: Fault | None) -> Tried:
     return Tried(
         target=target,
         attempt=attempt,
@@ -346,135 +301,4 @@ def _tried(trip: Trip, target: Target, attempt: Attempt, reading: _Reading, caus
         not_judged=reading.finish.not_judged if reading.finish else (),
         broken=attempt.status is AttemptStatus.INCOMPLETE and cause is not causes.LENGTH,
         retry_after_s=fault.retry_after_s if fault else None,
-    )
-
-
-def _verdict(reading: _Reading) -> Cause | None:
-    if reading.finish is None:
-        return causes.INCOMPLETE
-    reason = reading.finish.reason
-    if reason in ("length", "max_tokens"):
-        return causes.LENGTH
-    if reason in ("content_filter", "refusal", "safety"):
-        return causes.CONTENT_POLICY
-    return None if reason in COMPLETE or (reason in CALLING and reading.called) else causes.INCOMPLETE
-
-
-def attempt_of(trip: Trip, target: Target) -> Attempt:
-    """Return the attempt that a call makes at a target, not sent yet."""
-    tags = trip.tags
-    return Attempt(
-        id=timed_id(),
-        call_id=trip.intent.id,
-        idempotency_key=trip.intent.key,
-        run_id=tags.run,
-        step_id=tags.step,
-        workflow=tags.workflow,
-        command=tags.command,
-        agent=tags.agent,
-        project=tags.project,
-        user_name=tags.user,
-        key_prefix=tags.key_prefix,
-        provider=target.provider.name,
-        model=target.reference,
-        hop=trip.hop,
-        status=AttemptStatus.SENT,
-        started_at=now(),
-        tags={**tags.model_dump(include={"issue", "notebook", "cell", "git_commit"}, exclude_none=True), **_chosen(trip)},
-    )
-
-
-def _chosen(trip: Trip) -> dict[str, Any]:
-    """Return why this model is asked, why others of its route are not, and which files it is given."""
-    passed_over = (*trip.plan.passed_over, *trip.passed_over.values())
-    chosen = {} if trip.plan.reason is None else {"choice": trip.plan.reason}
-    hidden = {} if trip.hidden is None else {"hidden": trip.hidden}
-    mode = {"mode": BATCH} if trip.batch else {}
-    files = {"files": [file.facts() for file in trip.files]} if trip.files else {}
-    return {**chosen, **hidden, **mode, **files, **({"passed_over": "; ".join(passed_over)} if passed_over else {})}
-
-
-def _completed(
-    trip: Trip, attempt: Attempt, target: Target, reading: _Reading, cause: Cause | None, fault: Fault | None, ask: Reserve, limit: int, started: float
-) -> Attempt:
-    """Return the attempt with its status, usage and cost."""
-    status = _status(reading, cause)
-    usage, money = _bill(trip, reading, cause, ask, limit)
-    facts: dict[str, object] = {
-        "status": status,
-        "cause": cause.name if cause else None,
-        "error": redact(str(fault), [target.api_key] if target.api_key else [])[:ERROR_LENGTH] if fault else None,
-        "cost_nanos": money,
-        "overrun": money is not None and ask.bound_nanos is not None and money > ask.bound_nanos,
-        "latency_ms": (time.perf_counter() - started) * 1000,
-        "ttft_ms": None if reading.first_at is None else (reading.first_at - started) * 1000,
-        "finished_at": now(),
-        "usage_source": usage.source if usage else ("estimated" if cause is not None and cause.billed else None),
-    }
-    if usage is not None:
-        facts |= {f"{kind}_tokens": getattr(usage, kind) for kind in ("input", "cached", "cache_write", "output", "reasoning")}
-    return attempt.model_copy(update=facts)
-
-
-def _status(reading: _Reading, cause: Cause | None) -> AttemptStatus:
-    if cause is None:
-        return AttemptStatus.SUCCEEDED
-    if cause in (causes.CANCELLED, causes.UNSENT):
-        return AttemptStatus.CANCELLED
-    if cause is causes.CLOSING:
-        return AttemptStatus.ORPHANED
-    if cause in (causes.INCOMPLETE, causes.LENGTH) or (reading.begun and cause is not causes.CONTENT_POLICY):
-        return AttemptStatus.INCOMPLETE
-    return AttemptStatus.FAILED
-
-
-def _bill(trip: Trip, reading: _Reading, cause: Cause | None, ask: Reserve, limit: int) -> tuple[Usage | None, int | None]:
-    """Return usage and cost. What the provider may have billed without telling is estimated: by the part that came, else at the reservation."""
-    if reading.finish is not None:
-        usage = reading.usage or estimate(trip.request, reading.text + reading.called.text, trip.file_tokens)
-    elif reading.begun:
-        usage = estimate(trip.request, reading.text + reading.called.text, trip.file_tokens)
-        usage = usage.model_copy(update={"output": min(usage.output, limit)})
-    elif cause is None or cause.billed:
-        return None, ask.bound_nanos
-    else:
-        return None, 0
-    return usage, None if ask.price is None else cost(ask.price, usage)
-
-
-def _success(trip: Trip, tried: Tried) -> Outcome:
-    outcome = trip.outcome(CallStatus.SUCCEEDED, tried=tried)
-    attempt, schema = tried.attempt, trip.request.output_schema
-    usage = attempt.usage or Usage(source="estimated")
-    if schema is None or outcome.calls:
-        return outcome.model_copy(update={"usage": usage})
-    data, problem = parse(tried.text, schema)
-    error = failure(OutputInvalid(model=attempt.model, what="its schema", attempts=1, problem=problem)) if problem else None
-    return outcome.model_copy(update={"usage": usage, "data": data, "error": error})
-
-
-def _refusal(refused: Refused, target: Target, ask: Reserve) -> HishamosError:
-    if refused.unpriced:
-        hint = did_you_mean(target.model, target.provider.name, target.provider.kind)
-        return UnpricedModel(model=target.reference, budget=refused.budget, hint=hint)
-    scope_is_run = refused.budget.startswith("run:")
-    raise_it = "Start it again with a larger budget_usd." if scope_is_run else f"Raise it: hishamos budget set {refused.budget} --limit USD"
-    closed = "It was closed by a bill above its reservation. " if refused.closed else ""
-    return _budget_refused(refused.budget, refused.scope, refused.period, refused.committed_nanos, refused.limit_nanos, ask, closed + raise_it)
-
-
-def _out_of_time(full: Full, ask: Reserve, trip: Trip) -> HishamosError:
-    waiting = f"Calls under way hold the rest; none ended within the route's deadline_s = {trip.plan.route.deadline_s:g}. Try again later."
-    return _budget_refused(full.budget, full.scope, full.period, full.committed_nanos, full.limit_nanos, ask, waiting)
-
-
-def _budget_refused(budget: str, scope: str, period: str, committed: int, limit: int, ask: Reserve, advice: str) -> BudgetRefused:
-    return BudgetRefused(
-        budget=budget,
-        scope=scope,
-        period=period,
-        committed_usd=f"{usd(committed):f}",
-        limit_usd=f"{usd(limit):f}",
-        bound_usd=f"{usd(ask.bound_nanos or 0):f}",
-        next=advice,
     )
