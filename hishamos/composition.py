@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import gc
-import itertools
 import logging
 import os
 import socket
@@ -15,19 +14,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from hishamos.callbacks import called
 from hishamos.contracts.journal import InLine
-from hishamos.contracts.services import CONTRACTS
-from hishamos.contracts.shapes import as_model, as_schema
-from hishamos.contracts.verbs import Verb, verbs
-from hishamos.dispatch.celery import TASK, CeleryDispatcher, Taker, application, prefix
+from hishamos.dispatch.celery import CeleryDispatcher, Taker, application, prefix
 from hishamos.dispatch.dispatcher import Dispatcher
 from hishamos.dispatch.threads import ThreadsDispatcher
 from hishamos.engine.outside import Outside, nothing_outside
 from hishamos.engine.runner import Runner
 from hishamos.engine.web import send
 from hishamos.errors import StoreError, UnknownName
-from hishamos.frames.mapping import map_frame
 from hishamos.gateway.destinations import lent
 from hishamos.gateway.gateway import Gateway
 from hishamos.gateway.shared_state import SharedState
@@ -37,32 +31,15 @@ from hishamos.kernels.execution import NotebookExecutor
 from hishamos.kernels.mcp_child import MOST
 from hishamos.kernels.mcp_servers import McpServers
 from hishamos.kernels.programs import Programs
-from hishamos.records.actors import Actor
+from hishamos.local import belonging, starter, workspace_for_step, workspace_in_the_name_of, workspace_of
+from hishamos.records.actors import OWNER, Actor
 from hishamos.records.mcp import McpSettings, ServerTool
 from hishamos.records.record import now
-from hishamos.records.runs import Run, RunKind
-from hishamos.services.agents import AgentsService
-from hishamos.services.audit import AuditService
-from hishamos.services.batch import BatchService
-from hishamos.services.budgets import BudgetsService
+from hishamos.records.runs import Run
 from hishamos.services.catalog import Catalog
-from hishamos.services.commands import CommandsService
-from hishamos.services.conversations import ConversationsService
-from hishamos.services.definitions import DefinitionsService
-from hishamos.services.functions import FunctionsService
-from hishamos.services.health import HealthService
-from hishamos.services.issues import IssuesService
-from hishamos.services.ledger import LedgerService
 from hishamos.services.machinery import Machinery
-from hishamos.services.projects import ProjectsService
-from hishamos.services.providers import ProvidersService
-from hishamos.services.queries import SqlService
-from hishamos.services.results import ResultsService
-from hishamos.services.runs import RunsService
 from hishamos.services.scheduler import Scheduler
-from hishamos.services.schedules import SchedulesService
-from hishamos.services.service import ActingRun, Service, acting_run, first_try, request_id
-from hishamos.services.workflows import WorkflowsService
+from hishamos.services.service import acting_run, first_try, request_id
 from hishamos.settings import Keys, SettingsSource, find_root, is_scaled
 from hishamos.store.batches import StoreBatches
 from hishamos.store.cached_answers import StoreCache
@@ -76,37 +53,13 @@ from hishamos.store.schedules import outlook
 from hishamos.store.vitals import runs_by_state
 from hishamos.store.work import StoreWork
 from hishamos.store.workforce import BEAT_S, Workforce
-from hishamos.workspace import Workspace, bind, with_files
+from hishamos.workspace import Workspace
 
 PIPED = "hishamos.remote.piped:workspace"
 """What makes the workspace in a child process; by name, for nothing of it is loaded here."""
-OWNER = Actor(name="owner")
 DRAIN_S = 10.0
 PRUNE_S = 3600.0
 log = logging.getLogger(__name__)
-WORK = TASK
-"""The name of the message that tells a worker of work."""
-
-SERVICES: dict[str, type[Service]] = {
-    "commands": CommandsService,
-    "agents": AgentsService,
-    "conversations": ConversationsService,
-    "workflows": WorkflowsService,
-    "definitions": DefinitionsService,
-    "runs": RunsService,
-    "schedules": SchedulesService,
-    "batch": BatchService,
-    "ledger": LedgerService,
-    "budgets": BudgetsService,
-    "audit": AuditService,
-    "results": ResultsService,
-    "projects": ProjectsService,
-    "issues": IssuesService,
-    "providers": ProvidersService,
-    "health": HealthService,
-    "queries": SqlService,
-    "functions": FunctionsService,
-}
 
 
 @dataclass
@@ -131,7 +84,7 @@ class Composed:
 
     def workspace_for(self, actor: Actor) -> Workspace:
         """Return the workspace for an actor."""
-        return _workspace(self.machinery, actor, closer=lambda: None)
+        return workspace_of(self.machinery, actor, closer=lambda: None)
 
     def start(self) -> None:
         """Go on with what a dead process left, and load in the background what the first call to a provider needs."""
@@ -158,9 +111,9 @@ class Composed:
         """
         run, step = self.notebooks.acting(acting) if acting else (None, None)
         token, tried = request_id.set(identity), first_try.set(first)
-        second = acting_run.set(_belonging(run, step) if run else None)
+        second = acting_run.set(belonging(run, step) if run else None)
         try:
-            yield self.workspace_for(_starter(run)) if run else None
+            yield self.workspace_for(starter(run)) if run else None
         finally:
             acting_run.reset(second)
             first_try.reset(tried)
@@ -209,7 +162,7 @@ class Composed:
 
     def celery(self) -> Any:
         """Return the Celery application through which a worker is told of work."""
-        return application(self.settings().workspace.broker, self.machinery.journal.identity())
+        return application(self.settings().workspace.broker, self.machinery.journal.identity(), self.taker.take if self.taker else None)
 
     def close(self) -> None:
         """Stop before the next call, give calls under way some time, close the store. What is not finished goes on at the next start."""
@@ -258,7 +211,7 @@ def open_in_process(root: Path | None = None, *, store: str = ":memory:") -> Wor
     """Return a workspace whose services run in the calling process, for tests, scripts and scale-out workers."""
     composed = compose(root or find_root(), store=store)
     composed.start()
-    return _workspace(composed.machinery, OWNER, closer=composed.close)
+    return workspace_of(composed.machinery, OWNER, closer=composed.close)
 
 
 def _assemble(root: Path, settings: SettingsSource, keys: Keys, connector: Any, version: int, *, scaled: bool, worker: bool) -> Composed:
@@ -270,7 +223,7 @@ def _assemble(root: Path, settings: SettingsSource, keys: Keys, connector: Any, 
     desks, servers = Desks(), _servers(root, settings, keys)
 
     def workspace_for(run: Run, path: str) -> Workspace:
-        return _acting(holder[0], run, path)
+        return workspace_for_step(holder[0], run, path)
 
     shared = SharedState(settings().workspace.broker, prefix(journal.identity())) if scaled else None
     gateway = Gateway(ledger, settings, keys.resolve, owner="", cache=StoreCache(connector), shared=shared, batches=StoreBatches(connector, ledger))
@@ -303,7 +256,7 @@ def _assemble(root: Path, settings: SettingsSource, keys: Keys, connector: Any, 
         catalog=Catalog(root, lambda: settings().mcp),
         server=lambda: None,
         schema_version=version,
-        workspace_as=lambda actor, acting, name: _named(holder[0], actor, acting, name),
+        workspace_as=lambda actor, acting, name: workspace_in_the_name_of(holder[0], actor, acting, name),
         settings_error=lambda: settings.error,
     )
     holder.append(machinery)
@@ -349,72 +302,3 @@ def spare_the_collector() -> None:
     """
     gc.freeze()
     gc.set_threshold(20_000, 20, 50)
-
-
-def _workspace(machinery: Machinery, actor: Actor, closer: Any) -> Workspace:
-    services: dict[str, Any] = {name: kind(machinery, actor) for name, kind in SERVICES.items()}
-    workspace = Workspace(root=str(machinery.root), frame_map=map_frame, closer=closer, **services)
-    for name in SERVICES:
-        setattr(workspace, name, _Local(workspace, getattr(workspace, name), name))
-    return workspace
-
-
-class _Local:
-    """A service in this process, with what a remote one does for its caller: file inputs made absolute, shapes as schemas, runs that can wait."""
-
-    def __init__(self, workspace: Workspace, service: Service, name: str) -> None:
-        self._workspace, self._service = workspace, service
-        for verb in verbs(CONTRACTS[name], name).values():
-            setattr(self, verb.name, partial(self._call, verb))
-
-    def __getattr__(self, name: str) -> Any:
-        # The twins of the verbs (`run_later`, `spend_table`), which the server calls.
-        return getattr(self._service, name)
-
-    def _call(self, verb: Verb, *values: Any, **named: Any) -> Any:
-        bound = verb.signature.bind(None, *values, **named)
-        arguments = dict(bound.arguments)
-        arguments.pop("self")
-        arguments, shape = as_schema(verb, with_files(self._workspace, verb, arguments))
-
-        def call(given: dict[str, Any]) -> Any:
-            return as_model(bind(self._workspace, getattr(self._service, verb.name)(**given)), shape)
-
-        return called(self._workspace, verb, arguments, call)
-
-
-def _acting(machinery: Machinery, run: Run, path: str) -> Workspace:
-    """Return the run's workspace for one entry of a step: its changing calls take their ids from (run, step path, call position)."""
-    return _named(machinery, _starter(run), _belonging(run), f"{run.id}/{path}")
-
-
-def _belonging(run: Run, step: str | None = None) -> ActingRun:
-    workflow = run.name if run.kind is RunKind.WORKFLOW else ""
-    return ActingRun(run_id=run.id, workflow=workflow, project=run.project, step=step, budget_nanos=run.budget_nanos)
-
-
-def _starter(run: Run) -> Actor:
-    """Return whoever started a run: what its steps do is done, and paid, in that name and by that API key."""
-    return Actor(name=run.user_name or OWNER.name, key_prefix=run.key_prefix)
-
-
-def _named(machinery: Machinery, actor: Actor, acting: ActingRun | None, name: str) -> Workspace:
-    workspace = _workspace(machinery, actor, closer=lambda: None)
-    positions = itertools.count()
-    for part, contract in CONTRACTS.items():
-        service = getattr(workspace, part)
-        for verb in verbs(contract, part).values():
-            setattr(service, verb.name, partial(_as_run, getattr(service, verb.name), acting, verb, positions, name))
-    return workspace
-
-
-def _as_run(call: Any, acting: ActingRun | None, verb: Verb, positions: Iterator[int], name: str, /, *values: Any, **named: Any) -> Any:
-    changing = verb.kind in {"change", "wait"}
-    identity = f"{name}/{next(positions)}" if changing else None
-    tokens = request_id.set(identity), acting_run.set(acting), first_try.set(False)
-    try:
-        return call(*values, **named)
-    finally:
-        first_try.reset(tokens[2])
-        acting_run.reset(tokens[1])
-        request_id.reset(tokens[0])

@@ -6,6 +6,7 @@ import logging
 import queue
 import threading
 import time
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -29,8 +30,10 @@ LOOKS = 3
 log = logging.getLogger(__name__)
 
 
-def application(broker: str, name: str) -> Celery:
+def application(broker: str, name: str, work: Callable[[], object] | None = None) -> Celery:
     """Return the Celery application of a workspace: ``name`` is the same in all its processes, and in no other workspace.
+
+    ``work``: what a worker does when it is told that there is work.
 
     The message is acknowledged when the work is done: that of a worker that was killed comes back after 8 to 10 s. Celery keeps no result,
     sets no limit and retries nothing, for limits, retries and results are the journal's.
@@ -64,6 +67,12 @@ def application(broker: str, name: str) -> Celery:
             "socket_keepalive": True,
         },
     )
+    if work is not None:
+
+        @made.task(name=TASK, acks_late=True, ignore_result=True)  # type: ignore[untyped-decorator]
+        def told(run_id: str) -> None:  # noqa: ARG001 - the message's run is no more than a hint: the store says whose turn it is
+            work()
+
     return made
 
 

@@ -14,6 +14,9 @@ class Actor(Record):
     """The API key's prefix where a program acts."""
 
 
+OWNER = Actor(name="owner")
+"""Whoever owns the workspace's folder."""
+
 OWNER_PERMISSION = "*"
 
 ROLES: dict[str, frozenset[str]] = {"owner": frozenset({OWNER_PERMISSION})}

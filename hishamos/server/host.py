@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from hishamos.composition import OWNER, Composed
+from hishamos.composition import Composed
 from hishamos.contracts.wire import code
+from hishamos.records.actors import OWNER
 from hishamos.records.workspaces import ServerInfo
 from hishamos.security import redact
 from hishamos.settings import wanted_variables

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from hishamos.composition import WORK, Composed, compose
+from hishamos.composition import Composed, compose
 from hishamos.errors import HishamosError, InvalidSettings
 from hishamos.server.logs import hide, to_terminal
 from hishamos.settings import is_scaled, load
@@ -55,12 +55,7 @@ def serve(composed: Composed) -> int:
 
     warnings.simplefilter("ignore", SecurityWarning)  # of running as root: what comes is JSON, and names a run
     application = composed.celery()
-    taker, places = composed.taker, composed.places
-    assert taker is not None
-
-    @application.task(name=WORK, acks_late=True, ignore_result=True)  # type: ignore[untyped-decorator]
-    def work(run_id: str) -> None:  # noqa: ARG001 - the message's run is no more than a hint: the store says whose turn it is
-        taker.take()
+    places = composed.places
 
     def leave(**_: Any) -> None:
         log.info("asked to stop: runs at work go on elsewhere")

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from hishamos.composition import OWNER, compose
+from hishamos.composition import compose
 from hishamos.dispatch.inline import InlineDispatcher
+from hishamos.records.actors import OWNER
 from hishamos.records.record import new_id, now
 from hishamos.records.runs import Run, RunState
 from tests.rigs.workers import WorkerProcess, settle

@@ -9,10 +9,11 @@ import pytest
 
 import hishamos
 from hishamos import callbacks
-from hishamos.composition import OWNER, compose
+from hishamos.composition import compose
 from hishamos.errors import InvalidInput, NeedsKernel
 from hishamos.kernels import desks
 from hishamos.records import callbacks as registry
+from hishamos.records.actors import OWNER
 from hishamos.records.runs import RunState
 
 seen = []

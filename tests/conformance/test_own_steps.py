@@ -8,8 +8,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from hishamos.composition import OWNER, compose
+from hishamos.composition import compose
 from hishamos.contracts.code import AT_ONCE
+from hishamos.records.actors import OWNER
 from hishamos.records.runs import RunState
 
 SOURCE = """

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from hishamos.composition import OWNER, Composed, compose
+from hishamos.composition import Composed, compose
+from hishamos.records.actors import OWNER
 from hishamos.records.record import now
 from hishamos.store.pruning import KEPT, forget_requests
 

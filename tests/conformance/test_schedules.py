@@ -9,8 +9,9 @@ from itertools import count
 
 import pytest
 
-from hishamos.composition import OWNER, compose
+from hishamos.composition import compose
 from hishamos.errors import InvalidInput, UnknownName
+from hishamos.records.actors import OWNER
 from hishamos.records.runs import RunState
 from hishamos.services.scheduler import Scheduler
 from hishamos.store import schedules as kept

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from hishamos.composition import OWNER, Composed, compose
+from hishamos.composition import Composed, compose
 from hishamos.engine import functions
 from hishamos.errors import BudgetRefused, InvalidInput
-from hishamos.records.actors import Actor
+from hishamos.records.actors import OWNER, Actor
 from hishamos.records.definitions import WorkflowDefinition
 from hishamos.records.runs import Run, RunState
 from hishamos.services.starting import start_run

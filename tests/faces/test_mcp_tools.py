@@ -15,8 +15,9 @@ import psutil
 import pytest
 
 import hishamos
-from hishamos.composition import OWNER, compose
+from hishamos.composition import compose
 from hishamos.errors import InvalidDefinition, InvalidSettings
+from hishamos.records.actors import OWNER
 from hishamos.records.calls import CommandResult
 from hishamos.records.mcp import ServerTool
 from hishamos.settings import consent, load

@@ -97,9 +97,9 @@ def test_public_names_are_a_sorted_list_that_resolves() -> None:
 
 
 def test_every_verb_states_its_permission_and_is_implemented() -> None:
-    from hishamos.composition import SERVICES
     from hishamos.contracts.services import CONTRACTS
     from hishamos.contracts.verbs import verbs
+    from hishamos.local import SERVICES
 
     assert set(SERVICES) == set(CONTRACTS)
     for service, contract in CONTRACTS.items():
@@ -117,10 +117,10 @@ def test_every_verb_states_its_permission_and_is_implemented() -> None:
 
 
 def test_an_actor_without_the_permission_is_refused_everywhere() -> None:
-    from hishamos.composition import SERVICES
     from hishamos.contracts.services import CONTRACTS
     from hishamos.contracts.verbs import verbs
     from hishamos.errors import NotAllowed
+    from hishamos.local import SERVICES
     from hishamos.records.actors import Actor
 
     for service, contract in CONTRACTS.items():

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from hishamos.composition import OWNER, Composed, compose
+from hishamos.composition import Composed, compose
 from hishamos.errors import InvalidInput
 from hishamos.records import actors
-from hishamos.records.actors import Actor
+from hishamos.records.actors import OWNER, Actor
 from tests.rigs.simulator import Simulator
 
 

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from hishamos.composition import OWNER, Composed, compose
+from hishamos.composition import Composed, compose
 from hishamos.errors import CallFailed, ConversationBusy, InvalidInput, KeyReused, UnknownName
 from hishamos.notebook.cards import conversation_card, plain
-from hishamos.records.actors import Actor
+from hishamos.records.actors import OWNER, Actor
 from hishamos.records.record import now
 from tests.rigs.simulator import Simulator
 

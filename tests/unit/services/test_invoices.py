@@ -11,9 +11,10 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from hishamos.composition import OWNER, compose
+from hishamos.composition import compose
 from hishamos.contracts.ledger import CallIntent, Reserve
 from hishamos.errors import InvalidInput
+from hishamos.records.actors import OWNER
 from hishamos.records.calls import Attempt, AttemptStatus
 from hishamos.records.invoices import InvoiceDifference, Reconciliation
 from hishamos.records.record import new_id

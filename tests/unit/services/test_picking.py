@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from hishamos.composition import OWNER, Composed, compose
+from hishamos.composition import Composed, compose
 from hishamos.errors import CallFailed, InvalidInput, UnknownName
 from hishamos.notebook.cards import pick_card, plain
+from hishamos.records.actors import OWNER
 from hishamos.records.definitions import AgentDefinition
 from hishamos.records.picking import PickWeights, TrackRecord
 from hishamos.records.record import now
