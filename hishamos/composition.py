@@ -34,12 +34,14 @@ from hishamos.kernels.programs import Programs
 from hishamos.local import belonging, starter, workspace_for_step, workspace_in_the_name_of, workspace_of
 from hishamos.records.actors import OWNER, Actor
 from hishamos.records.mcp import McpSettings, ServerTool
+from hishamos.records.origins import Origin
 from hishamos.records.record import now
 from hishamos.records.runs import Run
 from hishamos.services.catalog import Catalog
 from hishamos.services.machinery import Machinery
+from hishamos.services.receipts import notebook_receipt
 from hishamos.services.scheduler import Scheduler
-from hishamos.services.service import acting_run, first_try, request_id
+from hishamos.services.service import acting_run, call_origin, first_try, request_id
 from hishamos.settings import Keys, SettingsSource, find_root, is_scaled
 from hishamos.store.batches import StoreBatches
 from hishamos.store.cached_answers import StoreCache
@@ -103,18 +105,19 @@ class Composed:
         self.scheduler.ring()
 
     @contextlib.contextmanager
-    def request(self, identity: str | None, acting: str | None = None, *, first: bool = False) -> Iterator[Workspace | None]:
+    def request(self, identity: str | None, acting: str | None = None, origin: Origin | None = None, *, first: bool = False) -> Iterator[Workspace | None]:
         """Let changes made inside carry a client-made id; ``first``: the client has never sent this id before.
 
         ``acting``: the token of a notebook that a step executes: what it asks belongs to its run, and is done through the workspace that is
-        handed out, in the name of whoever started that run. None is handed out for any other client.
+        handed out, in the name of whoever started that run. None is handed out for any other client. ``origin``: the notebook that asks.
         """
         run, step = self.notebooks.acting(acting) if acting else (None, None)
         token, tried = request_id.set(identity), first_try.set(first)
-        second = acting_run.set(belonging(run, step) if run else None)
+        second, third = acting_run.set(belonging(run, step) if run else None), call_origin.set(origin)
         try:
             yield self.workspace_for(starter(run)) if run else None
         finally:
+            call_origin.reset(third)
             acting_run.reset(second)
             first_try.reset(tried)
             request_id.reset(token)
@@ -218,7 +221,7 @@ def _assemble(root: Path, settings: SettingsSource, keys: Keys, connector: Any, 
     ledger = StoreLedger(connector, lambda: settings().workspace.timezone, shared=connector.dialect == "postgres")
     journal = StoreJournal(connector)
     holder: list[Machinery] = []
-    notebooks, programs = NotebookExecutor(root), Programs()
+    notebooks, programs = NotebookExecutor(root, lambda *facts: notebook_receipt(holder[0], *facts)), Programs()
     code = CodePool(root, lambda: settings().workspace.step_memory_mb, PIPED)
     desks, servers = Desks(), _servers(root, settings, keys)
 

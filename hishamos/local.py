@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from hishamos.callbacks import called
@@ -12,6 +13,7 @@ from hishamos.contracts.services import CONTRACTS
 from hishamos.contracts.shapes import as_model, as_schema
 from hishamos.contracts.verbs import Verb, verbs
 from hishamos.frames.mapping import map_frame
+from hishamos.provenance import whence
 from hishamos.records.actors import OWNER, Actor
 from hishamos.records.runs import Run, RunKind
 from hishamos.services.agents import AgentsService
@@ -32,7 +34,7 @@ from hishamos.services.queries import SqlService
 from hishamos.services.results import ResultsService
 from hishamos.services.runs import RunsService
 from hishamos.services.schedules import SchedulesService
-from hishamos.services.service import ActingRun, Service, acting_run, first_try, request_id
+from hishamos.services.service import ActingRun, Service, acting_run, call_origin, first_try, request_id
 from hishamos.services.workflows import WorkflowsService
 from hishamos.workspace import Workspace, bind, with_files
 
@@ -88,7 +90,15 @@ class _Local:
         def call(given: dict[str, Any]) -> Any:
             return as_model(bind(self._workspace, getattr(self._service, verb.name)(**given)), shape)
 
-        return called(self._workspace, verb, arguments, call)
+        # A run's functions ask on behalf of the run, in whatever process that is at work; others in the name of the cell, if this is a kernel.
+        here = whence(Path(self._workspace.root)) if acting_run.get() is None and call_origin.get() is None else None
+        if here is None:
+            return called(self._workspace, verb, arguments, call)
+        token = call_origin.set(here)
+        try:
+            return called(self._workspace, verb, arguments, call)
+        finally:
+            call_origin.reset(token)
 
 
 def workspace_for_step(machinery: Machinery, run: Run, path: str) -> Workspace:
@@ -99,7 +109,7 @@ def workspace_for_step(machinery: Machinery, run: Run, path: str) -> Workspace:
 def belonging(run: Run, step: str | None = None) -> ActingRun:
     """Return what changes made for a run, or for one of its steps, belong to."""
     workflow = run.name if run.kind is RunKind.WORKFLOW else ""
-    return ActingRun(run_id=run.id, workflow=workflow, project=run.project, step=step, budget_nanos=run.budget_nanos)
+    return ActingRun(run_id=run.id, workflow=workflow, project=run.project, step=step, budget_nanos=run.budget_nanos, origin=run.origin)
 
 
 def starter(run: Run) -> Actor:

@@ -86,6 +86,8 @@ def _run_parts(run: Run, steps: list[Step], calls: list[Any], results: list[Any]
                 ("Calls", f"{count(run.calls)}, {count(run.attempts)} attempts"),
                 ("Time", duration(seconds(run))),
                 ("Started", f"{clock(run.created_at)} UTC"),
+                ("From", _origin(run)),
+                ("Repeats", run.repeats),
                 ("Inputs", ", ".join(f"{name}={value}" for name, value in run.inputs.items())),
             ]
         )
@@ -97,6 +99,15 @@ def _run_parts(run: Run, steps: list[Step], calls: list[Any], results: list[Any]
     parts += ["", attempts_table(calls)] if calls else []
     parts += ["", results_table(results)] if results else []
     return parts
+
+
+def _origin(run: Run) -> str | None:
+    """Return in words which notebook started a run, if one did."""
+    if run.origin is None:
+        return None
+    cell = f", cell {run.origin.cell}" if run.origin.cell else ""
+    commit = f", commit {run.origin.git_commit[:12]}" if run.origin.git_commit else ""
+    return f"{run.origin.notebook or 'a notebook'}{cell}{commit}"
 
 
 @click.command("providers", cls=Verb)

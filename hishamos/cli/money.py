@@ -19,7 +19,7 @@ DAY = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"])
 
 
 @click.command("spend", cls=Verb)
-@click.option("--by", default="model", show_default=True, metavar="NAMES", help="Group by these, with commas: model, day, workflow, run_id, …")
+@click.option("--by", default="model", show_default=True, metavar="NAMES", help="Group by these, with commas: model, day, workflow, notebook, cell, commit, …")
 @click.option("--since", type=DAY, help="From this day or time (UTC) on.")
 @click.option("--until", type=DAY, help="Up to this day or time (UTC).")
 @click.option("--run", metavar="RUN", help="Only this run.")

@@ -138,13 +138,14 @@ ALWAYS = ("calls", "attempts", "cost_nanos")
 
 def spend_table(rows: Sequence[Mapping[str, Any]], groups: Sequence[str]) -> Table:
     """Return the spend by groups; figures that are zero everywhere are left out, and what is offline is never shown as 0.00."""
-    names = [name for name in rows[0] if name in groups or name in ALWAYS or any(row[name] for row in rows)]
+    asked = list(rows[0])[: list(rows[0]).index("calls")]  # columns, whose names may be others than those that were typed
+    names = [name for name in rows[0] if name in asked or name in ALWAYS or any(row[name] for row in rows)]
     shown = [
         {name: "offline" if name == "cost_nanos" and not row[name] and row["offline"] == row["attempts"] else _named(name, row[name]) for name in names}
         for row in rows
     ]
     headings = [_heading(name).replace("_", " ").removesuffix(" ms") for name in names]
-    right = [heading for heading, name in zip(headings, names, strict=True) if name not in groups]
+    right = [heading for heading, name in zip(headings, names, strict=True) if name not in asked]
     return table(f"Spend by {' and '.join(groups)}", headings, [list(row.values()) for row in shown], right=right)
 
 

@@ -13,6 +13,7 @@ from hishamos.records.audit import AuditEntry, Repricing
 from hishamos.records.calls import Attempt
 from hishamos.records.invoices import Reconciliation
 from hishamos.records.money import BalanceCheck, Budget, BudgetWarning, Period, Price
+from hishamos.records.receipts import Receipt
 
 if TYPE_CHECKING:
     import pandas
@@ -44,11 +45,22 @@ class LedgerService(Protocol):
         run: str | None = None,
         project: str | None = None,
     ) -> pandas.DataFrame:
-        """Return the spend grouped by columns of the ledger or ``day``, ``hour``, ``month``.
+        """Return the spend grouped by columns of the ledger, ``day``, ``hour``, ``month``, or where the calls came from.
+
+        That is ``notebook``, ``cell`` (its notebook stands before it) and ``commit`` (column ``git_commit``), null for calls of no notebook.
 
         Columns: the groups, ``calls``, ``attempts``, ``succeeded``, ``failed``, ``fell_back`` (attempts that were not a call's first
         target), ``input_tokens``, ``output_tokens``, ``cost_nanos`` (int64), ``unpriced``, ``p50_ms``, ``p95_ms``. Offline answers
         cost 0 and count in no success rate: they are counted in ``offline`` only; answers given again by the cache in ``cached`` only.
+        """
+        ...
+
+    @verb("ledger.read")
+    def receipt(self, execution: str | None = None) -> Receipt:
+        """Return what one execution of a notebook was made with and what it cost so far, summed over exactly its calls.
+
+        ``execution``: its id, as in the tags of its attempts; left out, the notebook that asks. Each executed notebook ends in its receipt.
+        Raises :class:`InvalidInput` where no notebook asks.
         """
         ...
 

@@ -159,6 +159,7 @@ class NodeContext:
             parent=self.run.id,
             user_name=self.run.user_name,
             key_prefix=self.run.key_prefix,
+            origin=self.run.origin,
             priority=self.run.priority,
             steps_total=len(definition.steps),
             created_at=self.moment,
@@ -195,4 +196,6 @@ class NodeContext:
             project=self.run.project,
             user=self.run.user_name,
             key_prefix=self.run.key_prefix,
+            agent_version=self.pinned.agents[agent].version if agent in self.pinned.agents else None,
+            **(self.run.origin.tags() if self.run.origin else {}),
         )

@@ -71,7 +71,8 @@ class Question:
         """See the plug."""
         if place not in self._answers:
             key = self._key if place == FIRST else f"{self._key}/{place}"
-            tags = self._tags.model_copy(update={"command": command, "agent": agent})
+            version = self._tags.agent_version if agent == self._tags.agent else None
+            tags = self._tags.model_copy(update={"command": command, "agent": agent, "agent_version": version})
             limit, heard = self._run_budget_nanos, self._telling is not None
             call = self._tools.gateway.submit(request, key=key, tags=tags, run_budget_nanos=limit, stream=heard, fresh=self._fresh)
             self._calls.append(call)

@@ -20,6 +20,8 @@ from hishamos.records.record import now, timed_id
 from hishamos.security import redact
 
 ERROR_LENGTH = 2000
+IN_JSON = {"issue", "notebook", "cell", "git_commit", "execution", "agent_version"}
+"""What a call belongs to that has no column in the ledger."""
 
 
 def attempt_of(trip: Trip, target: Target) -> Attempt:
@@ -42,7 +44,7 @@ def attempt_of(trip: Trip, target: Target) -> Attempt:
         hop=trip.hop,
         status=AttemptStatus.SENT,
         started_at=now(),
-        tags={**tags.model_dump(include={"issue", "notebook", "cell", "git_commit"}, exclude_none=True), **_chosen(trip)},
+        tags={**tags.model_dump(include=IN_JSON, exclude_none=True), **_chosen(trip)},
     )
 
 

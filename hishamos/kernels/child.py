@@ -21,7 +21,9 @@ def main() -> int:
     parser.add_argument("output", type=Path)
     parser.add_argument("--parameters", type=Path, required=True, help="a JSON file")
     parser.add_argument("--outcome", type=Path, required=True, help="where to write how it went")
+    parser.add_argument("--execution", required=True, help="what the kernel's calls are known by")
     options = parser.parse_args()
+    os.environ |= {"HISHAMOS_NOTEBOOK": str(options.notebook), "HISHAMOS_EXECUTION": options.execution}
     # papermill and the kernel both draw progress bars on stderr; nobody reads them here.
     outcome = _execute(options.notebook, options.output, json.loads(options.parameters.read_text(encoding="utf-8")))
     draft = options.outcome.with_suffix(".draft")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 import secrets
 import signal
@@ -11,21 +12,28 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from hishamos.errors import InvalidInput, StepFailed
+from hishamos.errors import HishamosError, InvalidInput, StepFailed
+from hishamos.kernels.receipt_cell import put_receipt
+from hishamos.records.receipts import Receipt
+from hishamos.records.record import new_id, now
 from hishamos.records.runs import Run
 
 POLL_S = 0.05
+MakeReceipt = Callable[[str, Path, Mapping[str, Any], datetime], Receipt]
+"""Makes the receipt of an execution: its id, the notebook, its parameters, when it began."""
+log = logging.getLogger(__name__)
 
 
 class NotebookExecutor:
-    """Runs notebooks for one workspace; what is still at work when it closes is ended."""
+    """Runs notebooks for one workspace; what is still at work when it closes is ended. ``receipt``: makes what each executed notebook ends in."""
 
-    def __init__(self, root: Path) -> None:
-        self._root = root
+    def __init__(self, root: Path, receipt: MakeReceipt) -> None:
+        self._root, self._receipt = root, receipt
         self._running: set[int] = set()
         self._acting: dict[str, tuple[Run, str]] = {}
         """The runs and steps whose notebooks are at work, by the token that only their processes were given."""
@@ -38,17 +46,19 @@ class NotebookExecutor:
         Raises :class:`StepFailed` with the failing cell and the reason; the output then holds what had run.
         """
         output.parent.mkdir(parents=True, exist_ok=True)
-        begun = time.monotonic()
+        begun, since, execution = time.monotonic(), now(), new_id(16)
         with tempfile.TemporaryDirectory(prefix="hishamos-nb-") as folder:
             given, outcome, part = Path(folder) / "parameters.json", Path(folder) / "outcome.json", Path(folder) / output.name
             given.write_text(json.dumps(dict(parameters)), encoding="utf-8")
             token = secrets.token_hex(16)
             self._acting[token] = (run, step)
             try:
-                ended = self._run([str(notebook), str(part), "--parameters", str(given), "--outcome", str(outcome)], token, timeout_s)
+                arguments = [str(notebook), str(part), "--parameters", str(given), "--execution", execution, "--outcome", str(outcome)]
+                ended = self._run(arguments, token, timeout_s)
             finally:
                 del self._acting[token]
             if part.exists():
+                self._finish(part, execution, notebook, parameters, since)
                 draft = output.with_suffix(".part")
                 draft.write_bytes(part.read_bytes())
                 draft.replace(output)
@@ -74,6 +84,13 @@ class NotebookExecutor:
         self._closed = True
         for pid in list(self._running):
             end_group(pid)
+
+    def _finish(self, part: Path, execution: str, notebook: Path, parameters: Mapping[str, Any], since: datetime) -> None:
+        """Let the executed notebook end in its receipt. Without one it is still what it is: a store that is away does not undo what was executed."""
+        try:
+            put_receipt(part, self._receipt(execution, notebook, parameters, since))
+        except (HishamosError, OSError, ValueError, KeyError) as error:
+            log.warning("%s has no receipt: %s", notebook.name, error)
 
     def _run(self, arguments: list[str], acting: str, timeout_s: float) -> str:
         """Run the child to its end and return, in words, how it ended."""

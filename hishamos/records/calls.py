@@ -49,6 +49,10 @@ class Tags(Record):
     notebook: str | None = None
     cell: str | None = None
     git_commit: str | None = None
+    execution: str | None = None
+    """The execution of the notebook, see :class:`hishamos.records.origins.Origin`."""
+    agent_version: str | None = None
+    """Of the agent, where it is known: the ledger's column has its name alone."""
 
 
 class ModelRequest(Record):

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from pydantic import PrivateAttr
 
+from hishamos.records.origins import Origin
 from hishamos.records.record import Failure, Record, usd
 
 
@@ -86,6 +87,10 @@ class Run(Record):
     user_name: str | None = None
     key_prefix: str | None = None
     """The API key that it was started with: all its calls count for that key's budgets, whoever works on it."""
+    origin: Origin | None = None
+    """The notebook, cell and commit that it was started from, if a notebook did; its calls carry it."""
+    repeats: str | None = None
+    """The run that it repeats, if any."""
     where: Literal["server", "kernel", "worker"] = "server"
     waiting_for: str | None = None
     """In words: ``approval of step approve``."""

@@ -18,6 +18,7 @@ import hishamos
 from hishamos.contracts.verbs import Verb
 from hishamos.contracts.wire import ARROW, PROTOCOL, Hello, Places, Welcome, answer_adapter, code
 from hishamos.errors import ConnectionLost, HishamosError, InvalidInput, ProtocolMismatch, ServerClosing, from_wire
+from hishamos.provenance import whence
 from hishamos.records.record import timed_id
 from hishamos.records.workspaces import ServerInfo
 from hishamos.remote.discovery import answers, find, held, start
@@ -140,7 +141,10 @@ class Requests:
             connections.drop()
 
     def _headers(self, identity: str, tried: int) -> dict[str, str]:
-        return {"X-Request-Id": identity, "X-Try": str(tried), **self._acting}
+        here = whence(self.places.root)
+        # As ASCII: a header holds no Arabic, a notebook's name may.
+        told = {} if here is None else {"X-Origin": json.dumps(here.tags())}
+        return {"X-Request-Id": identity, "X-Try": str(tried), **self._acting, **told}
 
     def _post(self, server: ServerInfo, path: str, body: bytes, headers: dict[str, str]) -> tuple[http.client.HTTPResponse, bytes]:
         connection = self._connections.get(server.address.removeprefix("unix:"))

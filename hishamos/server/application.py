@@ -22,6 +22,7 @@ from hishamos.contracts.verbs import Verb
 from hishamos.contracts.wire import ARROW, JSON, NDJSON, PROTOCOL, Hello, Welcome, all_verbs, answer_adapter, read_arguments
 from hishamos.errors import HishamosError, ServerClosing, ServerError, UnknownName, to_wire
 from hishamos.frames.tables import arrow_bytes
+from hishamos.records.origins import Origin
 from hishamos.records.record import new_id
 from hishamos.records.workspaces import Pong
 from hishamos.server.host import Host
@@ -112,7 +113,9 @@ class Application:
         arguments = read_arguments(verb, body)
         headers = dict(scope["headers"])
         identity, acting = _text(headers, b"x-request-id"), _text(headers, b"x-acting")
-        in_pool = partial(self._in_pool, verb, arguments, partial(self.host.serving, identity, acting, first=headers.get(b"x-try") == b"1"))
+        told = headers.get(b"x-origin")
+        origin = None if told is None else Origin.model_validate_json(told)
+        in_pool = partial(self._in_pool, verb, arguments, partial(self.host.serving, identity, acting, origin, first=headers.get(b"x-try") == b"1"))
         match verb.kind:
             case "wait":
                 future = await in_pool(verb.name + "_later")

@@ -13,6 +13,7 @@ from pathlib import Path
 from hishamos.composition import Composed
 from hishamos.contracts.wire import code
 from hishamos.records.actors import OWNER
+from hishamos.records.origins import Origin
 from hishamos.records.workspaces import ServerInfo
 from hishamos.security import redact
 from hishamos.settings import wanted_variables
@@ -56,9 +57,12 @@ class Host:
         return self.wanted()
 
     @contextmanager
-    def serving(self, identity: str | None, acting: str | None, *, first: bool) -> Iterator[Workspace]:
-        """Hand out the caller's workspace, in which changes carry the client-made id (``first``: never sent before); ``acting``: a notebook's token."""
-        with self.composed.request(identity, acting, first=first) as workspace:
+    def serving(self, identity: str | None, acting: str | None, origin: Origin | None, *, first: bool) -> Iterator[Workspace]:
+        """Hand out the caller's workspace, in which changes carry the client-made id (``first``: never sent before).
+
+        ``acting``: a notebook's token; ``origin``: the notebook and cell that ask.
+        """
+        with self.composed.request(identity, acting, origin, first=first) as workspace:
             yield workspace or self.workspace
 
     def redacted(self, text: str) -> str:

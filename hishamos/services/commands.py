@@ -93,7 +93,7 @@ class CommandsService(Service):
         if fresh or sample > 1:
             request = request.model_copy(update={"refresh": fresh, "sample": sample})
         what = f"command {command.name}"
-        return ask(self, request, key=key, project=project, command=command.reference, agent=agent.name if agent else None, repairs=command.repairs, what=what)
+        return ask(self, request, key=key, project=project, command=command.reference, agent=agent, repairs=command.repairs, what=what)
 
     def start_map(
         self,

@@ -18,9 +18,11 @@ from hishamos.records.audit import AuditEntry, Repricing
 from hishamos.records.calls import Attempt
 from hishamos.records.invoices import Reconciliation
 from hishamos.records.money import BalanceCheck, Price
+from hishamos.records.receipts import Receipt
 from hishamos.records.record import nanos
 from hishamos.services.invoices import Names, compare, concerned, invoice_text
-from hishamos.services.service import Service, implements
+from hishamos.services.receipts import receipt_of
+from hishamos.services.service import Service, implements, present_origin
 from hishamos.store import audit, reconciling
 from hishamos.store import spend as questions
 from hishamos.store.corrections import Corrections, unpriced_models
@@ -69,6 +71,13 @@ class LedgerService(Service):
     ) -> pyarrow.Table:
         timezone = self.machinery.settings().workspace.timezone
         return questions.spend(self.machinery.store, by, timezone, since=since, until=until, run=run, project=project)
+
+    def receipt(self, execution: str | None = None) -> Receipt:
+        here = present_origin()
+        identity = execution or (here.execution if here else None)
+        if identity is None:
+            raise InvalidInput(what="no notebook makes this call", where="ws.ledger.receipt", next="Name an execution: the tag of its attempts.")
+        return receipt_of(self.machinery, identity, here if here and here.execution == identity else None)
 
     def balances(self) -> List[BalanceCheck]:
         return reconciling.balances(self.machinery.store)

@@ -11,9 +11,10 @@ from hishamos.engine.agent_loop import Task
 from hishamos.engine.steptype import Done
 from hishamos.errors import ServerClosing
 from hishamos.records.calls import CommandResult, Finished, ModelRequest, Tags, summed
+from hishamos.records.definitions import AgentDefinition
 from hishamos.records.record import timed_id
 from hishamos.records.turns import AgentEvent, Answered
-from hishamos.services.service import Service, acting_run, first_try, request_id
+from hishamos.services.service import Service, acting_run, first_try, present_origin, request_id
 
 
 def ask(
@@ -23,7 +24,7 @@ def ask(
     key: str | None,
     project: str | None,
     command: str | None,
-    agent: str | None,
+    agent: AgentDefinition | None,
     repairs: int,
     what: str,
 ) -> Future[CommandResult]:
@@ -36,13 +37,13 @@ def ask(
     acting, runner = acting_run.get(), service.machinery.runner
     limit = acting.budget_nanos if acting else None
     question = runner.ask(request, key=called, tags=belongs, repairs=repairs, what=what, fresh=fresh, run_budget_nanos=limit)
-    return _result_of(question, command, agent)
+    return _result_of(question, command, agent.name if agent else None)
 
 
 def give(service: Service, task: Task, *, key: str | None, project: str | None, tell: Callable[[AgentEvent], None] | None = None) -> Future[CommandResult]:
     """Give an agent a task and return its answer as a future, as :func:`ask`. Its tools act as the service's actor. ``tell``: is told what happens."""
     called, fresh = call_key(key)
-    belongs, acting, machinery = tags(service, project, None, task.agent.name), acting_run.get(), service.machinery
+    belongs, acting, machinery = tags(service, project, None, task.agent), acting_run.get(), service.machinery
 
     def workspace(place: str) -> Any:
         return machinery.workspace_as(service.actor, acting, f"{called}/{place}")
@@ -108,18 +109,20 @@ def call_key(key: str | None) -> tuple[str, bool]:
     return f"call/{identity or timed_id(20)}", identity is None or first_try.get()
 
 
-def tags(service: Service, project: str | None, command: str | None, agent: str | None) -> Tags:
+def tags(service: Service, project: str | None, command: str | None, agent: AgentDefinition | None) -> Tags:
     """Return what a call outside of a run belongs to; one made by a run's function or notebook belongs to that run."""
-    acting = acting_run.get()
+    acting, origin = acting_run.get(), present_origin()
     return Tags(
         run=acting.run_id if acting else None,
         step=acting.step if acting else None,
         workflow=(acting.workflow or None) if acting else None,
-        agent=agent,
+        agent=agent.name if agent else None,
+        agent_version=agent.version if agent else None,
         command=command,
         project=acting.project_for(project) if acting else project,
         user=service.actor.name,
         key_prefix=service.actor.key_prefix,
+        **(origin.tags() if origin else {}),
     )
 
 

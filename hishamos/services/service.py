@@ -14,6 +14,7 @@ from pydantic import TypeAdapter
 from hishamos.contracts.verbs import verbs
 from hishamos.errors import NotAllowed
 from hishamos.records.actors import Actor, allowed
+from hishamos.records.origins import Origin
 from hishamos.records.record import now, timed_id
 
 if TYPE_CHECKING:
@@ -40,6 +41,8 @@ class ActingRun:
     """The step's path, where the caller is a notebook that a step executes: its calls belong to that step."""
     budget_nanos: int | None = None
     """The run's own limit: what its functions and notebooks ask is held to it like its steps' calls."""
+    origin: Origin | None = None
+    """Where the run was started from."""
 
     def project_for(self, asked: str | None) -> str | None:
         """Return whose project pays: the run's own, for no step may leave its budget by naming another."""
@@ -48,6 +51,14 @@ class ActingRun:
 
 acting_run: ContextVar[ActingRun | None] = ContextVar("acting_run", default=None)
 """Set by the composition root around each call of a ``python`` step's workspace or a notebook that a step executes; None for a call of a face."""
+call_origin: ContextVar[Origin | None] = ContextVar("call_origin", default=None)
+"""The notebook, cell and commit that the call being served comes from, as its client told; None where no notebook made it."""
+
+
+def present_origin() -> Origin | None:
+    """Return where the present call comes from: a notebook, else where the run was started on whose behalf it is made."""
+    acting = acting_run.get()
+    return call_origin.get() or (acting.origin if acting else None)
 
 
 @dataclass

@@ -15,7 +15,7 @@ from hishamos.records.record import nanos, new_id, now
 from hishamos.records.runs import Run, RunKind, RunState
 from hishamos.schemas.inputs import file_facts, validated
 from hishamos.services.kernel_functions import bound
-from hishamos.services.service import Service, acting_run
+from hishamos.services.service import Service, acting_run, present_origin
 
 if TYPE_CHECKING:
     from hishamos.services.machinery import Machinery
@@ -46,13 +46,14 @@ def start_run(
     told: str = "",
     priority: int = NORMAL,
     deadline_s: float | None = None,
+    repeats: str | None = None,
 ) -> Run:
     """Insert a queued run, once per client-made id, and have it worked on.
 
     ``identity``: the run's id, where it has to be known before; ``version``: what the run shows, else the workflow's; ``pinned``: the
     definitions it keeps, else those that the workflow names now; ``rows``: a map's inputs; ``files``: hash and size of file inputs;
     ``steps``: those that it has not to do, with what they gave; ``told``: what its first event says; ``priority``: 0 to 9; ``deadline_s``: how
-    many seconds it may take, the time in line included.
+    many seconds it may take, the time in line included; ``repeats``: the run that it repeats.
     """
     machinery, acting = service.machinery, acting_run.get()
     if priority not in PRIORITIES:
@@ -75,6 +76,7 @@ def start_run(
         leaves=len(rows) or len(workflow.steps),
         priority=priority,
         where="kernel" if kept.kernel else "server",
+        repeats=repeats,
     )
 
     def insert(transaction: Transaction) -> Run:
@@ -105,6 +107,7 @@ def drafted(
     leaves: int | None = None,
     priority: int = NORMAL,
     where: Literal["server", "kernel"] = "server",
+    repeats: str | None = None,
 ) -> Run:
     """Return a queued run that nothing has been done for yet; started by a step of a run, it belongs to that run's project."""
     acting = acting_run.get()
@@ -118,6 +121,8 @@ def drafted(
         model=model,
         project=acting.project_for(project) if acting else project,
         where=where,
+        origin=present_origin(),
+        repeats=repeats,
         user_name=actor.name,
         key_prefix=actor.key_prefix,
         steps_total=leaves or len(workflow.steps),

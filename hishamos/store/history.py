@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from hishamos.contracts.journal import Pinned
 from hishamos.errors import InvalidInput, UnknownName
 from hishamos.records.calls import Attempt
+from hishamos.records.origins import Origin
 from hishamos.records.record import Failure
 from hishamos.records.runs import Approval, Run, RunEvent, Step
 from hishamos.records.workspaces import MapRow
@@ -131,6 +132,7 @@ def run_of(row: Row, spend: Mapping[str, Any] | None = None) -> Run:
     return Run(
         **{key: row[key] for key in _PLAIN},
         where=row["place"],
+        origin=Origin.model_validate_json(row["origin"]) if row["origin"] else None,
         parent=json.loads(row["options"])["parent"] if row["kind"] == "workflow" and row["options"] else None,
         inputs=json.loads(row["inputs"]),
         outputs=None if row["outputs"] is None else json.loads(row["outputs"]),
@@ -156,7 +158,7 @@ def event_of(row: Row) -> RunEvent:
 
 _PLAIN = (
     "id", "kind", "name", "version", "state", "model", "project", "user_name", "waiting_for", "steps_total", "steps_done",
-    "budget_nanos", "priority", "key_prefix", "created_at", "started_at", "finished_at",
+    "budget_nanos", "priority", "key_prefix", "repeats", "created_at", "started_at", "finished_at",
 )  # fmt: skip
 
 

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 
 SQL = statements("journal")
 INPUTS_AT_ONCE = 5_000
-PLAIN = {"id", "name", "version", "model", "project", "user_name", "key_prefix", "steps_total", "budget_nanos", "created_at", "priority"}
+PLAIN = {"id", "name", "version", "model", "project", "user_name", "key_prefix", "steps_total", "budget_nanos", "created_at", "priority", "repeats"}
 FEW = 3
 """Up to so many rows are written one by one: DuckDB takes longer to unpack a list than to insert a row or two."""
 _EVENT_NUMBERS: WeakKeyDictionary[Connector, Iterator[int]] = WeakKeyDictionary()
@@ -225,6 +225,7 @@ class StoreJournal(WaitingRuns, Line):
             "kind": run.kind.value,
             "state": run.state.value,
             "place": run.where,
+            "origin": run.origin.model_dump_json(exclude_none=True) if run.origin else None,
             "definition": pinned.model_dump_json(by_alias=True, exclude_defaults=True),
             "options": options.model_dump_json() if options else None,
             "inputs": json_text(run.inputs),

@@ -26,11 +26,11 @@ SQL = statements("ledger")
 
 GROUPS = (
     "day", "hour", "month", "model", "provider", "status", "cause", "run_id", "step_id", "workflow", "command", "agent", "project",
-    "user_name", "key_prefix", "usage_source", "call_id",
+    "user_name", "key_prefix", "usage_source", "call_id", "notebook", "cell", "git_commit",
 )  # fmt: skip
 """What spend can be grouped by. Days, hours and months are those of the workspace's timezone."""
 
-ALIASES = {"run": "run_id", "step": "step_id", "user": "user_name", "key": "key_prefix"}
+ALIASES = {"run": "run_id", "step": "step_id", "user": "user_name", "key": "key_prefix", "commit": "git_commit"}
 
 
 def attempts(store: Connector, *, run: str | None, model: str | None, project: str | None, since: datetime | None, limit: int) -> list[Attempt]:
@@ -50,7 +50,7 @@ def spend(
     project: str | None = None,
 ) -> pyarrow.Table:
     """Return the spend by groups, the dearest first; see ``ws.ledger.spend``."""
-    groups = [_group(name) for name in ([by] if isinstance(by, str) else by)]
+    groups = _groups([by] if isinstance(by, str) else by)
     if len(set(groups)) != len(groups):
         raise InvalidInput(what=f"by names a group twice: {', '.join(groups)}", where="ws.ledger.spend", next="Name each group once.")
     listed = ", ".join(groups)
@@ -58,6 +58,14 @@ def spend(
     text = text.replace("{grouping}", f"group by {listed} order by cost_nanos desc, {listed}" if groups else "")
     values = {"timezone": timezone, "since": since or BEGINNING, "until": until or END, "run": run, "project": project}
     return store.arrow(text, values)
+
+
+def _groups(names: Sequence[str]) -> list[str]:
+    """Return the groups by the names of their columns. A cell says nothing without its notebook, which is therefore put before it."""
+    groups = [_group(name) for name in names]
+    if "cell" in groups and "notebook" not in groups:
+        groups.insert(groups.index("cell"), "notebook")
+    return groups
 
 
 def _group(name: str) -> str:

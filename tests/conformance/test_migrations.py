@@ -30,6 +30,8 @@ ONE_ROW = {
     9: "insert into worker_places (owner, kind, host, pid, places, started_at, seen_at) values ('kept', 'k', 'h', 1, 1, current_timestamp, current_timestamp)",
     11: "insert into run_forecasts (run_id, forecast) values ('kept', '{}')",
     12: "insert into ledger_batches (id, model, row_count, state, owner, made_at) values ('kept', 'm', 1, 'open', 'o', current_timestamp)",
+    13: "insert into journal_runs (id, kind, name, version, state, definition, inputs, files, place, steps_total, steps_done, decisions, lease_number,"
+    " created_at, origin) values ('kept', 'workflow', 'n', 'v', 'succeeded', '{}', '{}', '{}', 'server', 0, 0, 0, 0, current_timestamp, '{}')",
 }
 KEPT = {
     1: "ledger_owners where owner",
@@ -44,6 +46,7 @@ KEPT = {
     10: "conversations where id",
     11: "run_forecasts where run_id",
     12: "ledger_batches where id",
+    13: "journal_runs where id",
 }
 
 

@@ -43,7 +43,11 @@ def test_each_row_is_executed_and_knows_its_cost(workspace_dir: Path) -> None:
     assert [row.status for row in found] == ["succeeded"] * 2
     for row in found:
         assert row.output_path
-        assert "offline model" in Path(row.output_path).read_text(encoding="utf-8")
+        executed = json.loads(Path(row.output_path).read_text(encoding="utf-8"))
+        assert "offline model" in json.dumps(executed)
+        receipt = "".join(executed["cells"][-1]["outputs"][0]["data"]["text/plain"])
+        assert "offline/extractive: 1 of 1 attempt succeeded" in receipt, "each row's own calls, not those of the batch"
+        assert run.id in receipt
     assert run.attempts == 2, "the calls made in the notebooks belong to the batch"
     again = ws.batch.start(REPORT, rows(2), jobs=2)
     assert again.id == run.id

@@ -1,13 +1,13 @@
 -- name: run_by_id
 select
     id, kind, name, version, state, inputs, outputs, error, model, project, user_name, place, waiting_for, steps_total, steps_done,
-    budget_nanos, priority, key_prefix, options, created_at, started_at, finished_at
+    budget_nanos, priority, key_prefix, options, origin, repeats, created_at, started_at, finished_at
 from journal_runs where id = $id;
 
 -- name: runs_found
 select
     id, kind, name, version, state, inputs, outputs, error, model, project, user_name, place, waiting_for, steps_total, steps_done,
-    budget_nanos, priority, key_prefix, options, created_at, started_at, finished_at
+    budget_nanos, priority, key_prefix, options, origin, repeats, created_at, started_at, finished_at
 from journal_runs
 where (cast($state as text) is null or state = $state) and (cast($kind as text) is null or kind = $kind)
     and (cast($name as text) is null or name = $name) and (cast($project as text) is null or project = $project)

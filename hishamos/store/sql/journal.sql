@@ -1,10 +1,10 @@
 -- name: insert_run
 insert into journal_runs (
     id, kind, name, version, state, definition, options, inputs, files, model, project, user_name, place, steps_total, steps_done,
-    budget_nanos, decisions, lease_number, created_at, key_prefix, priority, inside_of, deadline_s, deadline_at
+    budget_nanos, decisions, lease_number, created_at, key_prefix, priority, inside_of, deadline_s, deadline_at, origin, repeats
 ) values (
     $id, $kind, $name, $version, $state, $definition, $options, $inputs, $files, $model, $project, $user_name, $place, $steps_total, 0,
-    $budget_nanos, 0, 0, $created_at, $key_prefix, $priority, $inside_of, $deadline_s, $deadline_at
+    $budget_nanos, 0, 0, $created_at, $key_prefix, $priority, $inside_of, $deadline_s, $deadline_at, $origin, $repeats
 );
 
 -- name: insert_inputs

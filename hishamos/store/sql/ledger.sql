@@ -155,7 +155,10 @@ from (
         a.*,
         substr(cast(timezone($timezone, started_at) as text), 1, 10) as day,
         substr(cast(timezone($timezone, started_at) as text), 1, 13) || ':00' as hour,
-        substr(cast(timezone($timezone, started_at) as text), 1, 7) as month
+        substr(cast(timezone($timezone, started_at) as text), 1, 7) as month,
+        (cast(tags as json) ->> 'notebook') as notebook,
+        (cast(tags as json) ->> 'cell') as cell,
+        (cast(tags as json) ->> 'git_commit') as git_commit
     from ledger_all a
     where started_at >= $since and started_at < $until and (cast($run as text) is null or run_id = $run) and (cast($project as text) is null or project = $project)
 ) as spent

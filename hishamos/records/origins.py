@@ -1,0 +1,26 @@
+"""Where a call was made: in which notebook and cell, at which commit, in which execution."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import Field
+
+from hishamos.records.record import Record
+
+
+class Origin(Record):
+    """What a kernel tells with each call, and a run keeps of the call that started it."""
+
+    notebook: str | None = Field(None, max_length=4096)
+    """Its path: from the workspace's folder where it lies inside, else absolute."""
+    cell: str | None = Field(None, max_length=200)
+    """The cell's id; ``In[7]`` where the notebook's face tells none."""
+    git_commit: str | None = Field(None, pattern=r"^[0-9a-f]{40}([0-9a-f]{24})?$")
+    """The commit that is checked out where the notebook stands."""
+    execution: str | None = Field(None, pattern=r"^[0-9A-Z]{8,40}$")
+    """One life of a kernel, or one execution by papermill: what a receipt is made for."""
+
+    def tags(self) -> dict[str, Any]:
+        """Return what is known of it, as tags of an attempt."""
+        return self.model_dump(exclude_none=True)
