@@ -66,6 +66,10 @@ class NotAllowed(HishamosError):
     """{actor} may not do this: it needs the permission {permission!r}. Ask the workspace's owner for it."""
 
 
+class RowsNotJudged(HishamosError):
+    """{number} of {of} {what} could not be judged, so they are neither kept nor dropped; the first: {why}. The same call again tries only them; {see}; unjudged="drop" or unjudged="keep" says what is to become of them."""
+
+
 class UnsafeSql(UsageError):
     """This statement is refused: {reason}. ws.sql takes one SELECT over these views: {views}."""
 

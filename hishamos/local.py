@@ -12,7 +12,7 @@ from hishamos.callbacks import called
 from hishamos.contracts.services import CONTRACTS
 from hishamos.contracts.shapes import as_model, as_schema
 from hishamos.contracts.verbs import Verb, verbs
-from hishamos.frames.mapping import map_frame
+from hishamos.frames.frame_verbs import Frames
 from hishamos.provenance import whence
 from hishamos.records.actors import OWNER, Actor
 from hishamos.records.runs import Run, RunKind
@@ -63,7 +63,7 @@ SERVICES: dict[str, type[Service]] = {
 def workspace_of(machinery: Machinery, actor: Actor, closer: Callable[[], None]) -> Workspace:
     """Return the workspace of services in this process for an actor; ``closer``: what closing it does."""
     services: dict[str, Any] = {name: kind(machinery, actor) for name, kind in SERVICES.items()}
-    workspace = Workspace(root=str(machinery.root), frame_map=map_frame, closer=closer, **services)
+    workspace = Workspace(root=str(machinery.root), frames=Frames(), closer=closer, **services)
     for name in SERVICES:
         setattr(workspace, name, _Local(workspace, getattr(workspace, name), name))
     return workspace

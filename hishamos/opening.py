@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hishamos.errors import InvalidInput, UnknownName
+from hishamos.frames.accessor import offer
+from hishamos.records.runs import Run, RunKind, RunState
 
 if TYPE_CHECKING:
     from hishamos.workspace import Workspace
 
+QUICK_S = 0.3
+"""What ends sooner than this shows no progress."""
+REDRAW_S = 0.5
+UNDER_WAY = frozenset({RunState.QUEUED, RunState.RUNNING})
 on_open: list[Callable[[Workspace], None]] = []
 """Called with each workspace that is opened; a face that shows things (a notebook) registers itself here."""
 
@@ -36,9 +44,30 @@ def open(path: str | Path | None = None) -> Workspace:  # noqa: A001 - hishamos.
             what = "The workspace must be a folder, this is a file" if root.exists() else "The workspace's folder does not exist"
             raise InvalidInput(what=what, where=str(root), next=f"Correct its path, or make a folder first: mkdir -p '{root}'")
         workspace = connect(root)
+    workspace.watch = watch_in_script
+    offer(workspace)
     for opened in on_open:
         opened(workspace)
     return workspace
+
+
+def watch_in_script(workspace: Workspace, run: str, timeout_s: float | None) -> Run:
+    """Wait for a run; a map tells its pace on stderr: on a terminal in one line that is written over, and at the end in one that stays."""
+    current = workspace.runs.wait(run, timeout_s=QUICK_S if timeout_s is None else min(QUICK_S, timeout_s))
+    if current.kind is not RunKind.MAP:
+        return current if current.ended else workspace.runs.wait(run, timeout_s=None if timeout_s is None else max(0.0, timeout_s - QUICK_S))
+    from hishamos.charts.pace import map_outcome, pace
+
+    began, live = time.monotonic(), sys.stderr.isatty()
+    try:
+        while current.state in UNDER_WAY and (timeout_s is None or time.monotonic() - began < timeout_s):
+            if live:
+                print(f"\r\x1b[K{current.name}  {pace(current, time.monotonic() - began)}", end="", file=sys.stderr, flush=True)
+            current = workspace.runs.wait(run, timeout_s=REDRAW_S)
+    finally:
+        current = workspace.runs.get(run)
+        print(("\r\x1b[K" if live else "") + map_outcome(current, time.monotonic() - began), file=sys.stderr, flush=True)
+    return current
 
 
 def shipped(kind: str) -> Path:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self
@@ -27,9 +27,11 @@ from hishamos.contracts.services import (
     Sql,
     Workflows,
 )
+from hishamos.contracts.shapes import Shape
 from hishamos.contracts.verbs import Verb
 from hishamos.flows.flow import Flow
 from hishamos.records.conversations import Conversation
+from hishamos.records.forecasts import Forecast
 from hishamos.records.invoices import InvoiceText
 from hishamos.records.runs import Run
 from hishamos.text.files import absolute, read_text
@@ -43,25 +45,56 @@ Watch = Callable[["Workspace", str, float | None], Run]
 
 
 class FrameMap(Protocol):
-    """A command over the rows of a DataFrame (``hishamos.frames``)."""
+    """A command over the rows of a frame: called, it is done; ``forecast`` with the same arguments says what it will cost."""
 
     def __call__(
         self,
-        workspace: Workspace,
-        frame: pandas.DataFrame,
+        frame: Any,
         command: str,
         *,
-        columns: Mapping[str, str] | None,
-        inputs: Mapping[str, Any] | None,
-        model: str | None,
-        concurrency: int,
-        mode: MapMode,
-        budget_usd: str | None,
-        prefix: str,
-        fresh: bool,
-        key: str | None,
-    ) -> pandas.DataFrame:
+        columns: Mapping[str, Hashable] | None = None,
+        inputs: Mapping[str, Any] | None = None,
+        output: Shape | None = None,
+        model: str | None = None,
+        concurrency: int = 32,
+        mode: MapMode = "now",
+        budget_usd: str | None = None,
+        prefix: str = "",
+        fresh: bool = False,
+        key: str | None = None,
+    ) -> Any:
         """Return the frame with the output's columns."""
+        ...
+
+    def forecast(
+        self,
+        frame: Any,
+        command: str,
+        *,
+        columns: Mapping[str, Hashable] | None = None,
+        inputs: Mapping[str, Any] | None = None,
+        output: Shape | None = None,
+        model: str | None = None,
+        concurrency: int = 32,
+        mode: MapMode = "now",
+        budget_usd: str | None = None,
+        prefix: str = "",
+        fresh: bool = False,
+        key: str | None = None,
+    ) -> Forecast:
+        """Return what the map will cost and how long it takes, as ranges. Nothing is sent to a model, nothing is paid."""
+        ...
+
+
+class FrameRoom(Protocol):
+    """What ``hishamos.frames`` gives a workspace."""
+
+    def mapper(self, workspace: Workspace) -> FrameMap:
+        """Return ``ws.map``."""
+        ...
+
+    def verbs(self, workspace: Workspace, frame: Any) -> Any:
+        """Return ``ws.frame(frame)``."""
         ...
 
 
@@ -97,48 +130,34 @@ class Workspace:
     health: HealthService
     queries: Sql
     functions: Functions
-    frame_map: FrameMap
+    frames: FrameRoom
     closer: Callable[[], None]
     watch: Watch = field(default=plain_watch)
+    closed: bool = field(default=False, init=False)
 
-    def map(
-        self,
-        frame: pandas.DataFrame,
-        command: str,
-        *,
-        columns: Mapping[str, str] | None = None,
-        inputs: Mapping[str, Any] | None = None,
-        model: str | None = None,
-        concurrency: int = 32,
-        mode: MapMode = "now",
-        budget_usd: str | None = None,
-        prefix: str = "",
-        fresh: bool = False,
-        key: str | None = None,
-    ) -> pandas.DataFrame:
-        """Run a command on each row of a DataFrame; each equal row is paid once in the workspace.
+    @property
+    def map(self) -> FrameMap:
+        """Run a command on each row of a DataFrame; each equal row is paid once in the workspace. ``ws.map.forecast(…)`` first says what it will cost.
 
+        ``ws.map(frame, command, *, columns, inputs, output, model, concurrency, mode, budget_usd, prefix, fresh, key)``
+
+        ``frame``: a pandas or polars DataFrame (its own kind comes back), a DuckDB relation or an Arrow table (a pandas DataFrame comes back).
         ``columns``: parameter to column (left out: columns named like parameters); ``inputs``: parameters that are the same for every row;
-        ``mode="batch"``: hand the rows to OpenAI or Anthropic in one piece, to be answered within a day at batch prices; the server stays up for
-        it, and the same call again collects what has come. ``budget_usd``: a hard limit on this map, a decimal string. Returns the input frame
-        (order, index and dtypes kept) plus the output's properties, or ``output`` for text, and ``hos_status, hos_error, hos_model,
-        hos_cost_usd, hos_attempts, hos_command, hos_reused``, each with ``prefix`` before it. Never raises for a row; an interrupt returns what
-        has come and the rest goes on in the server.
+        ``output``: the answers' shape instead of the command's own, a JSON Schema or a pydantic model; ``mode="batch"``: hand the rows to OpenAI or
+        Anthropic in one piece, to be answered within a day at batch prices; the server stays up for it, and the same call again collects what has
+        come. ``budget_usd``: a hard limit on this map, a decimal string. Returns the input frame (order, index and dtypes kept) plus the output's
+        properties, or ``output`` for text, and ``hos_status, hos_error, hos_model, hos_cost_usd, hos_attempts, hos_command, hos_reused``, each with
+        ``prefix`` before it. Never raises for a row; an interrupt returns what has come and the rest goes on in the server; the same call again
+        continues.
         """
-        return self.frame_map(
-            self,
-            frame,
-            command,
-            columns=columns,
-            inputs=inputs,
-            model=model,
-            concurrency=concurrency,
-            mode=mode,
-            budget_usd=budget_usd,
-            prefix=prefix,
-            fresh=fresh,
-            key=key,
-        )
+        return self.frames.mapper(self)
+
+    def frame(self, frame: Any) -> Any:
+        """Return verbs over the rows of a frame: ``map, classify, extract, judge, filter, summarize, join``, each with ``.forecast(…)`` first.
+
+        The same as ``df.hishamos`` on a pandas or polars DataFrame, in this workspace; ``frame``: see :attr:`map`.
+        """
+        return self.frames.verbs(self, frame)
 
     def sql(self, statement: str, *, limit: int = 100_000, timeout_s: float = 30, parameters: Mapping[str, Any] | None = None) -> pandas.DataFrame:
         """Run one SELECT over the views ``runs, steps, attempts, results, issues, events, budgets, audit`` and return a DataFrame.
@@ -149,6 +168,7 @@ class Workspace:
 
     def close(self) -> None:
         """Let go of the connection, or of the services where they run in this process."""
+        self.closed = True
         self.closer()
 
     def __enter__(self) -> Self:

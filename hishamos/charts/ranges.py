@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
-from hishamos.charts.formats import count, money, state_label
+from hishamos.charts.formats import count, duration, money, state_label
 from hishamos.records.forecasts import Forecast, ForecastPart
 
 
 def forecast_words(forecast: Forecast) -> str:
-    """Return ``0.0391 USD likely (0.0211 USD to 0.0814 USD)``, and what is not in it."""
+    """Return ``0.0391 USD likely (0.0211 USD to 0.0814 USD)``, what is not in it, how long it takes, and what else has to be known."""
+    return "; ".join((_cost(forecast), *_more(forecast)))
+
+
+def _more(forecast: Forecast) -> list[str]:
+    told = []
+    if forecast.rows is not None and forecast.reused is not None:
+        asked = sum(part.times or 0 for part in forecast.parts)
+        told.append(f"{count(forecast.rows)} rows: {count(asked)} to ask, {count(forecast.reused)} answered already")
+    if forecast.likely_s:
+        told.append(f"{duration(forecast.likely_s)} likely ({duration(forecast.low_s)} to {duration(forecast.high_s)})")
+    return [*told, *forecast.notes]
+
+
+def _cost(forecast: Forecast) -> str:
     if not forecast.parts:
         return "nothing to pay: no step asks a model"
     if forecast.offline and not forecast.high_nanos and forecast.whole:
@@ -22,7 +36,7 @@ def forecast_words(forecast: Forecast) -> str:
 def compared_words(forecast: Forecast, cost_nanos: int, unpriced: int) -> str:
     """Return a run's forecast beside what it cost: ``…; actual 0.0402 USD, within the range``."""
     if forecast.offline and not cost_nanos and not unpriced:
-        return forecast_words(forecast)
+        return _cost(forecast)
     actual = money(cost_nanos) + (f" + {unpriced} unpriced" if unpriced else "")
     if unpriced or not forecast.whole:
         place = ""
@@ -30,7 +44,7 @@ def compared_words(forecast: Forecast, cost_nanos: int, unpriced: int) -> str:
         place = ", below the range"
     else:
         place = ", above the range" if cost_nanos > forecast.high_nanos else ", within the range"
-    return f"{forecast_words(forecast)}; actual {actual}{place}"
+    return f"{_cost(forecast)}; actual {actual}{place}"
 
 
 def part_amounts(part: ForecastPart) -> tuple[str, str, str]:

@@ -35,7 +35,7 @@ PREVIEW = 10
 @click.option("--budget", metavar="USD", help="A hard limit on this map.")
 @click.option("--prefix", default="", metavar="TEXT", help="Put this before the new columns' names.")
 @click.option("--fresh", is_flag=True, help="Ask again, and pay again, for rows that are finished already.")
-@click.option("--forecast", is_flag=True, help="Say what it will cost, rows that are finished already included, and ask nobody.")
+@click.option("--forecast", is_flag=True, help="Say what it will cost and how long it takes, and ask nobody.")
 @pass_face
 def map_verb(
     face: Face,
@@ -59,7 +59,6 @@ def map_verb(
     """
     from hishamos.cli.csv_files import read_rows, write_rows
     from hishamos.cli.foretelling import show_forecast
-    from hishamos.frames.mapping import frame_inputs
 
     names, rows = read_rows(file)
     target = _target(file, command, out)
@@ -73,8 +72,9 @@ def map_verb(
 
         table = pd.DataFrame(rows, columns=names, dtype="str")
         if forecast:
-            given = frame_inputs(workspace, table, command, parse_columns(columns), values)
-            show_forecast(face, workspace.commands.forecast(command, given, model=model))
+            show_forecast(
+                face, workspace.map.forecast(table, command, columns=parse_columns(columns), inputs=values, model=model, concurrency=concurrency, prefix=prefix)
+            )
             return
         frame = workspace.map(
             table,
@@ -133,6 +133,7 @@ def _cells(row: Mapping[str, Any]) -> dict[str, Any]:
 
 def _show_map(face: Face, rows: Sequence[Mapping[str, Any]], target: Path, watched: _Watched, *, prefix: str, hidden: Sequence[str]) -> None:
     from hishamos.charts.formats import count, state_label
+    from hishamos.charts.pace import rows_told
     from hishamos.cli.tables import rows_table
     from hishamos.cli.watching import outcome
 
@@ -142,7 +143,7 @@ def _show_map(face: Face, rows: Sequence[Mapping[str, Any]], target: Path, watch
     answered = states["succeeded"]
     words = ", ".join(f"{count(number)} {state_label(name)}" for name, number in states.most_common())
     note = " ".join(dict.fromkeys(str(row[f"{prefix}hos_error"]) for row in rows if row[f"{prefix}hos_error"]))[:400]
-    head = [outcome(run)] if run else []
+    head = [f"{outcome(run)}  {rows_told(run)}"] if run else []
     face.show(
         document,
         lambda: (*head, words, *([note] if note else []), rows_table(_narrow(rows[:PREVIEW], prefix, hidden))),

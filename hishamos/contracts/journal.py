@@ -63,6 +63,10 @@ class MapOptions(Record):
     """Set for ``fresh=True``: no row of another map has the same key."""
     batch: bool = False
     """Whether the rows go to their provider in batches."""
+    inputs: dict[str, Any] = {}
+    """Parameters that are the same for every row; a row's own come before them."""
+    output: dict[str, Any] | None = None
+    """JSON Schema of the answers instead of the command's own."""
 
 
 class Decided(Record):

@@ -55,8 +55,22 @@ class Commands(Protocol):
         ...
 
     @verb("commands.read")
-    def forecast(self, name: str, inputs: Mapping[str, Any] | Sequence[Mapping[str, Any]], *, model: str | None = None) -> Forecast:
-        """Return what one question, or one for each row of inputs, will cost: tokens times price, as a range. Nothing is sent or paid."""
+    def forecast(
+        self,
+        name: str,
+        inputs: Mapping[str, Any] | Sequence[Mapping[str, Any]],
+        *,
+        model: str | None = None,
+        output: Shape | None = None,
+        key: str | None = None,
+        concurrency: int = 32,
+        of: int | None = None,
+    ) -> Forecast:
+        """Return what one question, or a map over rows of inputs, will cost and how long it takes, as ranges. Nothing is sent or paid.
+
+        Rows that the workspace has answers to cost nothing; equal rows cost once. ``output``, ``key``, ``concurrency``: as for the map. ``of``: how
+        many different rows there are, where ``inputs`` are only some of them, evenly taken.
+        """
         ...
 
     @verb("models.call", kind="wait")
@@ -84,12 +98,27 @@ class Commands(Protocol):
         """
         ...
 
+    @verb("commands.read")
+    def room(self, name: str, *, model: str | None = None) -> int | None:
+        """Return how many tokens the shortest model that may be asked takes in a prompt; None where nobody says."""
+        ...
+
+    @verb("runs.write", kind="change")
+    def put_rows(self, rows: Sequence[Mapping[str, Any]], *, upload: str | None = None, start: int = 0) -> str:
+        """Hand in a page of a map's rows before it is started, and return the id under which :meth:`start_map` finds them.
+
+        ``upload``: that id, for all pages but the first; ``start``: the number of the page's first row. What is not started within a day is let go.
+        """
+        ...
+
     @verb("runs.write", kind="change")
     def start_map(
         self,
         name: str,
-        rows: Sequence[Mapping[str, Any]],
+        rows: Sequence[Mapping[str, Any]] | str,
         *,
+        inputs: Mapping[str, Any] | None = None,
+        output: Shape | None = None,
         model: str | None = None,
         concurrency: int = 32,
         mode: MapMode = "now",
@@ -100,7 +129,9 @@ class Commands(Protocol):
     ) -> Run:
         """Start a map of a command over rows of inputs as a run of its own; equal rows are paid once in the workspace.
 
-        ``mode``: ``batch`` hands the rows to OpenAI or Anthropic in one piece, to be answered within a day at batch prices.
+        ``rows``: the rows, or what :meth:`put_rows` returned; ``inputs``: parameters that are the same for every row; ``output``: the answers'
+        shape instead of the command's own. ``mode``: ``batch`` hands the rows to OpenAI or Anthropic in one piece, to be answered within a day at
+        batch prices.
         """
         ...
 

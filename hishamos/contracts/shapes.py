@@ -19,10 +19,17 @@ def as_schema(verb: Verb, arguments: dict[str, Any]) -> tuple[dict[str, Any], ty
     declared = verb.signature.parameters.get("output")
     if shape is None or isinstance(shape, dict) or declared is None or "Shape" not in str(declared.annotation):  # a batch's output is a folder
         return arguments, None
+    return {**arguments, "output": schema_of(shape)}, shape
+
+
+def schema_of(shape: Shape) -> dict[str, Any]:
+    """Return a shape as a JSON Schema; raises :class:`InvalidInput` for what is none."""
+    if isinstance(shape, dict):
+        return shape
     if not (isinstance(shape, type) and issubclass(shape, BaseModel)):
         what = f"output is {getattr(shape, '__name__', shape)!r}"
         raise InvalidInput(what=what, where="output", next="Give a subclass of pydantic.BaseModel or a JSON Schema as a dict.")
-    return {**arguments, "output": shape.model_json_schema()}, shape
+    return shape.model_json_schema()
 
 
 def as_model(answer: Any, shape: type[BaseModel] | None) -> Any:

@@ -13,6 +13,7 @@ from hishamos.engine.attaching import command_files
 from hishamos.engine.conversation import command_request
 from hishamos.errors import HishamosError
 from hishamos.records.calls import ModelRequest
+from hishamos.records.definitions import AgentDefinition, CommandDefinition
 from hishamos.records.record import content_hash
 from hishamos.schemas.inputs import validated
 
@@ -105,14 +106,25 @@ class RowBook:
         return planned
 
     def _prepared(self, inputs: Mapping[str, Any]) -> PlannedRow:
-        command = self.command
         try:
-            values = validated(command.parameters, inputs, f"command {command.name}", self._root)
-            request = command_request(command, self._agent, values, self._target, command_files(command, values))
+            request = row_request(self.command, self._agent, inputs, self._options, self._target, self._root)
         except HishamosError as error:
             return PlannedRow(error=error)
-        identity = [command.version, request.identity(), command.repairs, self._options.key, self._options.nonce]
-        return PlannedRow(key=content_hash(identity, 40), request=request)
+        return PlannedRow(key=row_key(self.command, request, self._options), request=request)
+
+
+def row_request(
+    command: CommandDefinition, agent: AgentDefinition | None, inputs: Mapping[str, Any], options: MapOptions, target: str, root: Path
+) -> ModelRequest:
+    """Return what a row asks; raises :class:`InvalidInput` for inputs that the command does not take, and what templates raise."""
+    values = validated(command.parameters, {**options.inputs, **inputs}, f"command {command.name}", root)
+    request = command_request(command, agent, values, target, command_files(command, values))
+    return request if options.output is None else request.model_copy(update={"output_schema": options.output})
+
+
+def row_key(command: CommandDefinition, request: ModelRequest, options: MapOptions) -> str:
+    """Return the key that a row has in the workspace: everything that can change its answer."""
+    return content_hash([command.version, request.identity(), command.repairs, options.key, options.nonce], 40)
 
 
 def book_of(claim: Claim, tools: Tools) -> RowBook:

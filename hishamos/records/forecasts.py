@@ -32,7 +32,7 @@ class ForecastPart(Record):
 
 
 class Forecast(Record):
-    """What a workflow, a command or a map will cost. Retries, jumps back and answers that are given again are not in it."""
+    """What a workflow, a command or a map will cost. Retries and jumps back are not in it; rows of a map that are answered already cost nothing."""
 
     name: str
     version: str
@@ -41,6 +41,16 @@ class Forecast(Record):
     """Sum over the parts whose number and price are known."""
     likely_nanos: int = 0
     high_nanos: int = 0
+    rows: int | None = None
+    """How many rows a map has; None where it is none."""
+    reused: int | None = None
+    """How many different rows are answered already; an estimate where ``notes`` say that only some were looked at."""
+    low_s: float | None = None
+    """Seconds that it takes, from the times of earlier answers; None without them, and for workflows."""
+    likely_s: float | None = None
+    high_s: float | None = None
+    notes: tuple[str, ...] = ()
+    """What has to be known beside the numbers, a sentence each."""
     whole: bool = True
     """Whether all parts are in the sums."""
     offline: bool = False

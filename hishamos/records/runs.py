@@ -103,6 +103,8 @@ class Run(Record):
     """Seconds of work left, an estimate without the time that people take; None when nobody can tell, in lists, and once it has ended."""
     left_nanos: int | None = None
     """Nano-dollars that what is left may cost, an estimate; None as above, and where a model has no price."""
+    reused: int = 0
+    """How many of them asked nobody: rows of a map whose answer was there or came with an equal row's, steps that a fork took over."""
     cost_nanos: int = 0
     """Committed spend of the run, nano-dollars; unpriced attempts are not in it."""
     unpriced: int = 0

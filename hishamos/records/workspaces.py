@@ -120,6 +120,9 @@ class MapRow(Record):
     cost_nanos: int | None = 0
     attempts: int = 0
     reused: bool = False
+    """Whether it asked nobody: the workspace had its answer, or an equal row asked for it."""
+    not_judged: tuple[str, ...] = ()
+    """Fields of the output that the offline model could not judge: their values say nothing."""
 
 
 class BatchRow(Record):

@@ -10,7 +10,7 @@ from hishamos.callbacks import called
 from hishamos.contracts.services import CONTRACTS
 from hishamos.contracts.shapes import as_model, as_schema
 from hishamos.contracts.verbs import Verb, verbs
-from hishamos.frames.mapping import map_frame
+from hishamos.frames.frame_verbs import Frames
 from hishamos.remote.requests import Requests
 from hishamos.workspace import Workspace, bind, with_files
 
@@ -50,7 +50,7 @@ def workspace_over(way: Way, root: Path) -> Workspace:
     """Return the workspace whose verbs go over ``way``."""
     holder: list[Workspace] = []
     services: dict[str, Any] = {name: _proxy_class(name)(way, holder) for name in CONTRACTS}
-    workspace = Workspace(root=str(root), frame_map=map_frame, closer=way.close, **services)
+    workspace = Workspace(root=str(root), frames=Frames(), closer=way.close, **services)
     holder.append(workspace)
     return workspace
 

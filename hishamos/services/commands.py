@@ -5,7 +5,7 @@ from __future__ import annotations
 from builtins import list as List  # noqa: N812 - every contract has a verb named list
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hishamos.contracts.journal import MapOptions, Pinned
 from hishamos.contracts.services import Commands, MapMode
@@ -15,15 +15,21 @@ from hishamos.errors import InvalidInput
 from hishamos.records.calls import CommandResult, ModelRequest
 from hishamos.records.definitions import AgentDefinition, CommandDefinition, StepDefinition, WorkflowDefinition
 from hishamos.records.forecasts import Forecast
-from hishamos.records.record import new_id
+from hishamos.records.record import new_id, now
 from hishamos.records.runs import Run, RunKind
 from hishamos.records.workspaces import MapRow
 from hishamos.schemas.inputs import validated
+from hishamos.schemas.validation import schema_problem
 from hishamos.services.forecasting import Forecaster, keep_forecast
 from hishamos.services.questions import ask
+from hishamos.services.row_forecasts import forecast_of_map, forecast_of_rows
 from hishamos.services.saving import save
 from hishamos.services.service import Service, implements
 from hishamos.services.starting import start_run
+from hishamos.store.uploads import append_rows, uploaded_rows
+
+if TYPE_CHECKING:
+    from hishamos.store.connectors import Transaction
 
 MOST_AT_ONCE = 1000
 BATCH_LIMIT_S = 27 * 3600.0
@@ -95,11 +101,28 @@ class CommandsService(Service):
         what = f"command {command.name}"
         return ask(self, request, key=key, project=project, command=command.reference, agent=agent, repairs=command.repairs, what=what)
 
+    def room(self, name: str, *, model: str | None = None) -> int | None:
+        """See the contract."""
+        command = self.get(name)
+        return self.machinery.gateway.room(self._target(command, self._agent(command), model))
+
+    def put_rows(self, rows: Sequence[Mapping[str, Any]], *, upload: str | None = None, start: int = 0) -> str:
+        """See the contract."""
+        identity, moment = upload or new_id(), now()
+
+        def work(transaction: Transaction) -> str:
+            append_rows(transaction, identity, start, rows, moment)
+            return identity
+
+        return self.change("commands.put_rows", str, work)
+
     def start_map(
         self,
         name: str,
-        rows: Sequence[Mapping[str, Any]],
+        rows: Sequence[Mapping[str, Any]] | str,
         *,
+        inputs: Mapping[str, Any] | None = None,
+        output: dict[str, Any] | None = None,
         model: str | None = None,
         concurrency: int = 32,
         mode: MapMode = "now",
@@ -112,35 +135,61 @@ class CommandsService(Service):
         if not 1 <= concurrency <= MOST_AT_ONCE:
             raise InvalidInput(what=f"concurrency is {concurrency}", where="map", next=f"Give a number from 1 to {MOST_AT_ONCE}.")
         command = self.get(name)
-        agents = {command.agent: self.machinery.catalog.agent(command.agent)} if command.agent else {}
-        self.machinery.models.check(self._target(command, agents.get(command.agent or ""), model))
+        agent = self._agent(command)
+        self.machinery.models.check(self._target(command, agent, model))
+        wrong = None if output is None else schema_problem(output)
+        if wrong:
+            raise InvalidInput(what=wrong, where="output", next="Correct the schema.")
+        number = uploaded_rows(self.machinery.store, rows) if isinstance(rows, str) else len(rows)
         if mode == "batch":
-            concurrency = max(1, len(rows))  # they wait together, and hold nothing but their place
-        limit = {"limit_s": BATCH_LIMIT_S} if mode == "batch" else {}
-        step = StepDefinition.model_validate({"id": "rows", "type": "rows", "with": {"count": len(rows), "concurrency": concurrency, **limit}})
-        workflow = WorkflowDefinition(name=command.name, description=f"{command.name} over rows", steps=(step,), outputs={"counts": "{{ steps.rows.output }}"})
+            concurrency = max(1, number)  # they wait together, and hold nothing but their place
+        options = MapOptions(
+            command=command.name,
+            concurrency=concurrency,
+            key=key,
+            nonce=new_id() if fresh else None,
+            batch=mode == "batch",
+            inputs=dict(inputs or {}),
+            output=output,
+        )
+        workflow = _over_rows(command, number, concurrency, mode)
         run = start_run(
             self,
             workflow,
-            {"rows": len(rows), "concurrency": concurrency, "fresh": fresh, **({"mode": mode} if mode == "batch" else {})},
+            {"rows": number, "concurrency": concurrency, "fresh": fresh, **({"mode": mode} if mode == "batch" else {})},
             verb="commands.start_map",
+            identity=rows if isinstance(rows, str) else None,
             kind=RunKind.MAP,
             version=command.version,
             model=model,
             project=project,
             budget_usd=budget_usd,
-            pinned=Pinned(workflow=workflow, commands={command.name: command}, agents=agents),
-            options=MapOptions(command=command.name, concurrency=concurrency, key=key, nonce=new_id() if fresh else None, batch=mode == "batch"),
-            rows=rows,
+            pinned=Pinned(workflow=workflow, commands={command.name: command}, agents={agent.name: agent} if agent else {}),
+            options=options,
+            rows=() if isinstance(rows, str) else rows,
+            leaves=number,
         )
-        keep_forecast(self.machinery, run.id, lambda: Forecaster(self.machinery, model, run.created_at).rows(command, agents.get(command.agent or ""), rows))
+        keep_forecast(self.machinery, run.id, lambda: forecast_of_map(self.machinery, command, agent, run, options))
         return run
 
-    def forecast(self, name: str, inputs: Mapping[str, Any] | Sequence[Mapping[str, Any]], *, model: str | None = None) -> Forecast:
+    def forecast(
+        self,
+        name: str,
+        inputs: Mapping[str, Any] | Sequence[Mapping[str, Any]],
+        *,
+        model: str | None = None,
+        output: dict[str, Any] | None = None,
+        key: str | None = None,
+        concurrency: int = 32,
+        of: int | None = None,
+    ) -> Forecast:
         """See the contract."""
         command = self.get(name)
-        agent = self.machinery.catalog.agent(command.agent) if command.agent else None
-        return Forecaster(self.machinery, model).rows(command, agent, [inputs] if isinstance(inputs, Mapping) else inputs)
+        agent = self._agent(command)
+        if isinstance(inputs, Mapping):
+            return Forecaster(self.machinery, model).rows(command, agent, [inputs], output=output)
+        options = MapOptions(command=command.name, concurrency=concurrency, key=key, output=output)
+        return forecast_of_rows(self.machinery, command, agent, inputs, options, self._target(command, agent, model), of=of)
 
     def map_rows(self, run: str, *, after: int = -1, limit: int = 1000) -> List[MapRow]:
         """See the contract."""
@@ -148,13 +197,23 @@ class CommandsService(Service):
         return history.map_rows(history.identify(run), after=after, limit=limit)
 
     def _request(self, command: CommandDefinition, inputs: Mapping[str, Any], model: str | None) -> tuple[ModelRequest, AgentDefinition | None]:
-        agent = self.machinery.catalog.agent(command.agent) if command.agent else None
+        agent = self._agent(command)
         values = validated(command.parameters, inputs, f"command {command.name}", self.root)
         return command_request(command, agent, values, self._target(command, agent, model), command_files(command, values)), agent
+
+    def _agent(self, command: CommandDefinition) -> AgentDefinition | None:
+        return self.machinery.catalog.agent(command.agent) if command.agent else None
 
     def _target(self, command: CommandDefinition, agent: AgentDefinition | None, model: str | None) -> str:
         wanted = (model, command.model, agent.model if agent else None)
         return next((name for name in wanted if name), self.machinery.settings().workspace.route)
+
+
+def _over_rows(command: CommandDefinition, number: int, concurrency: int, mode: MapMode) -> WorkflowDefinition:
+    """Return the graph of a map: one step that holds the rows."""
+    limit = {"limit_s": BATCH_LIMIT_S} if mode == "batch" else {}
+    step = StepDefinition.model_validate({"id": "rows", "type": "rows", "with": {"count": number, "concurrency": concurrency, **limit}})
+    return WorkflowDefinition(name=command.name, description=f"{command.name} over rows", steps=(step,), outputs={"counts": "{{ steps.rows.output }}"})
 
 
 def _searched(command: CommandDefinition) -> str:

@@ -71,11 +71,20 @@ class Forecaster:
         self._steps(workflow, pinned, [{"inputs": inputs}], _file_rows(workflow.inputs, inputs), ONCE, "")
         return self._forecast(workflow.name, workflow.version)
 
-    def rows(self, command: CommandDefinition, agent: AgentDefinition | None, rows: Sequence[Mapping[str, Any]]) -> Forecast:
-        """Return what a command over rows of inputs will cost; equal rows are paid once."""
-        number = len({repr(sorted(row.items())) for row in rows})
-        asked = [command_request(command, agent, values, ANY) for values in (_checked(command, row) for row in _some(rows)) if values is not None]
-        self._command(command, agent, None, asked or None, Times(number, number, number), "rows[]" if len(rows) != 1 else command.name)
+    def rows(
+        self,
+        command: CommandDefinition,
+        agent: AgentDefinition | None,
+        rows: Sequence[Mapping[str, Any]],
+        *,
+        number: float = 1,
+        output: dict[str, Any] | None = None,
+    ) -> Forecast:
+        """Return what ``number`` questions like those over some rows of inputs will cost. ``output``: the answers' shape instead of the command's own."""
+        asked = [command_request(command, agent, values, ANY) for values in (_checked(command, row) for row in some(rows)) if values is not None]
+        if output is not None:
+            asked = [request.model_copy(update={"output_schema": output}) for request in asked]
+        self._command(command, agent, None, asked or None, Times(number, number, number), "rows[]" if number != 1 or len(rows) != 1 else command.name)
         return self._forecast(command.name, command.version)
 
     def _forecast(self, name: str, version: str) -> Forecast:
@@ -268,10 +277,11 @@ def _items(step: StepDefinition, place: str, scopes: Sequence[Scope]) -> tuple[i
     if not isinstance(items, list):
         return None, []
     name = str(step.with_.get("as", "item"))
-    return len(items), [{**scopes[0], name: items[index], f"{name}_index": index} for index in _some(range(len(items)))]
+    return len(items), [{**scopes[0], name: items[index], f"{name}_index": index} for index in some(range(len(items)))]
 
 
-def _some(rows: Sequence[Any]) -> list[Any]:
+def some(rows: Sequence[Any]) -> list[Any]:
+    """Return those items of a list that are looked at, evenly over it."""
     step = max(1, len(rows) // SAMPLES)
     return [rows[place] for place in range(0, len(rows), step)][:SAMPLES]
 

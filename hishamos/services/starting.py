@@ -47,13 +47,15 @@ def start_run(
     priority: int = NORMAL,
     deadline_s: float | None = None,
     repeats: str | None = None,
+    leaves: int | None = None,
 ) -> Run:
     """Insert a queued run, once per client-made id, and have it worked on.
 
     ``identity``: the run's id, where it has to be known before; ``version``: what the run shows, else the workflow's; ``pinned``: the
     definitions it keeps, else those that the workflow names now; ``rows``: a map's inputs; ``files``: hash and size of file inputs;
     ``steps``: those that it has not to do, with what they gave; ``told``: what its first event says; ``priority``: 0 to 9; ``deadline_s``: how
-    many seconds it may take, the time in line included; ``repeats``: the run that it repeats.
+    many seconds it may take, the time in line included; ``repeats``: the run that it repeats; ``leaves``: how many steps it has, a map's rows
+    counted, else those of the workflow.
     """
     machinery, acting = service.machinery, acting_run.get()
     if priority not in PRIORITIES:
@@ -73,7 +75,7 @@ def start_run(
         model=model,
         project=project,
         budget_nanos=budget_nanos(budget_usd),
-        leaves=len(rows) or len(workflow.steps),
+        leaves=len(workflow.steps) if leaves is None else leaves,
         priority=priority,
         where="kernel" if kept.kernel else "server",
         repeats=repeats,

@@ -29,6 +29,12 @@ def earlier_work(
     return [Usage(**{kind: row[kind] for kind in kinds}, source="provider") for row in store.fetch(SQL["units_of_work"], values)]
 
 
+def earlier_times(store: Connector, before: datetime, *, command: str | None, model: str) -> list[float]:
+    """Return how many seconds the providers took for the latest pieces of work on a model; ``command``: with its version, None for any."""
+    values = {"before": before, "command": command, "model": model, "limit": LATEST}
+    return [row["ms"] / 1000 for row in store.fetch(SQL["times_of_work"], values)]
+
+
 def keep(store: Connector, run: str, forecast: Forecast) -> None:
     """Keep a run's forecast; the first one stays."""
     values = {"run_id": run, "forecast": forecast.model_dump_json()}

@@ -108,10 +108,8 @@ class RunHistory:
             return []
         ids = {"ids": [row["id"] for row in rows]}
         sums = {row["run_id"]: row for row in self._store.fetch(SQL["spend_of_runs"], ids)}
-        # A row of a map that was reused made no attempt in this run; an offline answer stays labelled all the same.
-        reused = {row["run_id"] for row in self._store.fetch(SQL["reused_offline"], ids)}
-        found = [run_of(row, sums.get(row["id"])) for row in rows]
-        return [run.model_copy(update={"offline": True}) if run.id in reused else run for run in found]
+        reused = {row["run_id"]: row for row in self._store.fetch(SQL["reused_of_runs"], ids)}
+        return [_with_reused(run_of(row, sums.get(row["id"])), reused.get(row["id"])) for row in rows]
 
     def _spend_of_steps(self, run: str, rows: Sequence[Row]) -> dict[str, Row]:
         leaves = [row["path"] for row in rows if row.get("type") not in COMPOSITE]
@@ -185,6 +183,13 @@ def _step_of(row: Row, spend: Mapping[str, Any]) -> Step:
     )
 
 
+def _with_reused(run: Run, reused: Row | None) -> Run:
+    """What was reused made no attempt in this run; an offline answer stays labelled all the same."""
+    if reused is None:
+        return run
+    return run.model_copy(update={"reused": int(reused["reused"]), "offline": run.offline or bool(reused["offline"])})
+
+
 def _map_row(row: Row, spend: Mapping[str, Any]) -> MapRow:
     error = Failure.model_validate_json(row["error"]) if row["error"] else None
     status = _ROW_STATUS.get(row["state"] or "", "pending")
@@ -197,6 +202,7 @@ def _map_row(row: Row, spend: Mapping[str, Any]) -> MapRow:
         cost_nanos=None if spend.get("unpriced") else spend.get("cost_nanos", 0),
         attempts=spend.get("attempts", 0),
         reused=bool(row["reused"]),
+        not_judged=tuple(parsed(row["not_judged"]) or ()),
     )
 
 

@@ -1,4 +1,4 @@
-"""Answers to changing calls that nobody can ask for again are let go."""
+"""Answers to changing calls that nobody can ask for again are let go, and rows of maps that were never started."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from hishamos.store.line import IDENTITY
 from hishamos.store.statements import statements
+from hishamos.store.uploads import forget_uploads
 
 if TYPE_CHECKING:
     from hishamos.store.connectors import Connector, Transaction
@@ -22,10 +23,11 @@ def forget_requests(store: Connector, moment: datetime) -> int:
 
     A client's own ids are of no use after :data:`KEPT`. What a run's step did is kept until the run has been over for as long, for a resumed
     step asks again; what an agent's tools gave under a key that its caller chose is kept for good, for he may ask at any time.
-    The name by which the workspace's processes find one another stays.
+    The name by which the workspace's processes find one another stays. Rows that were handed in for a map and not started go as well.
     """
 
     def work(transaction: Transaction) -> int:
+        forget_uploads(transaction, moment - KEPT)
         return transaction.execute(SQL["prune_requests"], {"before": moment - KEPT, "kept": IDENTITY})
 
     return store.transaction(work)

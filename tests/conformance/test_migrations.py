@@ -32,6 +32,7 @@ ONE_ROW = {
     12: "insert into ledger_batches (id, model, row_count, state, owner, made_at) values ('kept', 'm', 1, 'open', 'o', current_timestamp)",
     13: "insert into journal_runs (id, kind, name, version, state, definition, inputs, files, place, steps_total, steps_done, decisions, lease_number,"
     " created_at, origin) values ('kept', 'workflow', 'n', 'v', 'succeeded', '{}', '{}', '{}', 'server', 0, 0, 0, 0, current_timestamp, '{}')",
+    14: "insert into map_uploads (id, made_at) values ('kept', current_timestamp)",
 }
 KEPT = {
     1: "ledger_owners where owner",
@@ -47,6 +48,7 @@ KEPT = {
     11: "run_forecasts where run_id",
     12: "ledger_batches where id",
     13: "journal_runs where id",
+    14: "map_uploads where id",
 }
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from pydantic import Field
 
 from hishamos.contracts.journal import RowState
@@ -87,8 +89,16 @@ class RowStep(StepType[RowInputs]):
             context.row_ended(RowState(plan.key, plan.number, "refused" if isinstance(error, BudgetRefused) else "failed", new=plan.first))
             raise
         if isinstance(result, Done):
+            result = replace(result, reused=all(_asked_elsewhere(one.value, context) for one in asked))
             context.row_ended(RowState(plan.key, plan.number, "succeeded", result.output, result.model, result.not_judged, new=plan.first))
         return result
+
+
+def _asked_elsewhere(outcome: Outcome, context: StepContext) -> bool:
+    """Whether an answer was asked for by another row, of this map or of another."""
+    if not outcome.attempts:
+        return outcome.reused
+    return all((attempt.run_id, attempt.step_id) != (context.run.id, context.path) for attempt in outcome.attempts)
 
 
 def _was_stored(answer: Answer[Outcome]) -> bool:

@@ -12,6 +12,16 @@ having max(case when status = 'succeeded' then 1 else 0 end) = 1
 order by max(started_at) desc
 limit $limit;
 
+-- name: times_of_work
+select cast(sum(coalesce(latency_ms, 0)) as double precision) as ms
+from ledger_all
+where started_at < $before and provider <> 'offline' and status not in ('sent', 'cached', 'orphaned')
+    and (cast($command as text) is null or command = $command) and model = $model
+group by coalesce(run_id || ' ' || step_id, call_id)
+having max(case when status = 'succeeded' then 1 else 0 end) = 1
+order by max(started_at) desc
+limit $limit;
+
 -- name: insert_forecast
 insert into run_forecasts (run_id, forecast) values ($run_id, $forecast) on conflict (run_id) do nothing;
 

@@ -29,9 +29,11 @@ from ledger_all
 where run_id in (select unnest(cast($ids as text[])))
 group by run_id;
 
--- name: reused_offline
-select distinct run_id from journal_steps
-where reused and model like 'offline/%' and run_id in (select unnest(cast($ids as text[])));
+-- name: reused_of_runs
+select run_id, count(*) as reused, max(case when model like 'offline/%' then 1 else 0 end) as offline
+from journal_steps
+where reused and latest and run_id in (select unnest(cast($ids as text[])))
+group by run_id;
 
 -- name: spend_of_steps
 select
@@ -60,7 +62,7 @@ limit $limit;
 
 -- name: rows_of_map
 select
-    i.item, s.path, s.state, s.output, s.error, s.model, s.reused
+    i.item, s.path, s.state, s.output, s.error, s.model, s.reused, s.not_judged
 from map_inputs i
 left join journal_steps s on s.run_id = $run and s.latest and s.item = i.item
 where i.run_id = $run and i.item > $after and i.item <= $last
