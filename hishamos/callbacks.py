@@ -19,7 +19,7 @@ from hishamos.records.plain import plain_data
 from hishamos.records.record import new_id
 from hishamos.workspace import Workspace
 
-OFFERED = frozenset({("workflows", "start"), ("runs", "resume"), ("runs", "fork")})
+OFFERED = frozenset({("workflows", "start"), ("runs", "resume"), ("runs", "fork"), ("runs", "repeat")})
 PIPED = "hishamos.remote.piped:workspace"
 """What makes a function's ``ws``; by name, for only a function that wants one needs it."""
 AT_ONCE = 8
@@ -32,10 +32,11 @@ def called(workspace: Workspace, verb: Verb, arguments: dict[str, Any], call: Ca
     """Return what a verb's ``call`` gives; it is told what this process offers to the run that it begins, or to the agent that it asks."""
     if (verb.service, verb.name) in OFFERED and registered and arguments.get("functions") is None:
         desk = Desk(workspace, dict(registered))
-        run = call({**arguments, "functions": desk.offer()})
+        begun = call({**arguments, "functions": desk.offer()})
+        run = getattr(begun, "after", begun)  # a repeat tells the run beside the one that it repeats
         if run.where == "kernel":
             desk.open(run.id)
-        return run
+        return begun
     tools = arguments.get("tools")
     if (verb.service, verb.name) != ("agents", "ask") or not tools or isinstance(tools, Offer):
         return call(arguments)

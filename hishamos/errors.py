@@ -158,6 +158,10 @@ class RunHeld(RunError):
     """Run {run} is already being worked on by {holder}. Follow it instead: hishamos follow {run}"""
 
 
+class InputsChanged(RunError):
+    """Run {run} can't be repeated as it was: {changes}. {next}"""
+
+
 class NeedsKernel(RunError):
     """{workflow} calls functions of a notebook or script, {names}: {problem}. {next}"""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
@@ -13,6 +14,7 @@ from hishamos.contracts.conversations import Conversations
 from hishamos.contracts.definitions import DefinitionsService
 from hishamos.contracts.functions import Functions
 from hishamos.contracts.money import Audit, Budgets, LedgerService
+from hishamos.contracts.runs import Runs
 from hishamos.contracts.schedules import Schedules
 from hishamos.contracts.services import (
     Batch,
@@ -23,7 +25,6 @@ from hishamos.contracts.services import (
     Projects,
     Providers,
     Results,
-    Runs,
     Sql,
     Workflows,
 )
@@ -33,6 +34,7 @@ from hishamos.flows.flow import Flow
 from hishamos.records.conversations import Conversation
 from hishamos.records.forecasts import Forecast
 from hishamos.records.invoices import InvoiceText
+from hishamos.records.run_comparisons import RunComparison
 from hishamos.records.runs import Run
 from hishamos.text.files import absolute, read_text
 
@@ -183,9 +185,16 @@ def bind(workspace: Workspace, answer: Any) -> Any:
     for run in answer if isinstance(answer, list) else [answer]:
         if isinstance(run, Conversation):
             run.bound_to(lambda: workspace.conversations)
+        if isinstance(run, RunComparison):
+            run._waiter = partial(_compared, workspace)
         if isinstance(run, Run):
             run._waiter = lambda identity, timeout_s: workspace.watch(workspace, identity, timeout_s)
     return answer
+
+
+def _compared(workspace: Workspace, run: str, timeout_s: float | None) -> RunComparison:
+    workspace.watch(workspace, run, timeout_s)
+    return workspace.runs.compare(run)
 
 
 WITH_INPUTS = {("workflows", "start"): "name", ("workflows", "forecast"): "name", ("schedules", "create"): "workflow"}

@@ -50,6 +50,7 @@ SECTIONS: dict[str, dict[str, Line]] = {
         "pause": Line("running", "Stop a run before its next step or call."),
         "resume": Line("running", "Go on with a run; finished steps are not repeated."),
         "fork": Line("running", "Start a new run from a step of an old one."),
+        "repeat": Line("repeating", "Do a run again and say what differs."),
         "cancel": Line("running", "Cancel a run."),
         "approve": Line("running", "Decide on a step that waits for approval."),
         "signal": Line("running", "Set an event that a run waits for."),

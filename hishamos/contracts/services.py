@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from builtins import list as List  # noqa: N812 - every contract has a verb named list
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from hishamos.contracts.agents import Agents
@@ -11,16 +11,17 @@ from hishamos.contracts.conversations import Conversations
 from hishamos.contracts.definitions import DefinitionsService
 from hishamos.contracts.functions import Functions
 from hishamos.contracts.money import Audit, Budgets, LedgerService
+from hishamos.contracts.runs import Runs
 from hishamos.contracts.schedules import Schedules
 from hishamos.contracts.shapes import Shape
 from hishamos.contracts.verbs import verb
 from hishamos.records.callbacks import Offer
-from hishamos.records.calls import Attempt, CommandResult
+from hishamos.records.calls import CommandResult
 from hishamos.records.definitions import CommandDefinition, WorkflowDefinition
 from hishamos.records.forecasts import Forecast
 from hishamos.records.pictures import Ground, Picture, PictureFormat
 from hishamos.records.results import Issue, IssueDraft, Project, Result, ResultDraft
-from hishamos.records.runs import Approval, Run, RunEvent, RunKind, RunState, Step, StepState
+from hishamos.records.runs import Run
 from hishamos.records.workers import Workforce
 from hishamos.records.workspaces import BatchRow, Finding, Health, MapRow, Pong, ProviderStatus
 
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     import pandas
 
 MapMode = Literal["now", "batch"]
-Decision = Literal["approve", "reject"]
 
 
 class Commands(Protocol):
@@ -209,120 +209,6 @@ class Workflows(Protocol):
     @verb("workflows.read")
     def picture(self, name: str, *, format: PictureFormat = "svg", ground: Ground = "light") -> Picture:
         """Draw a workflow's graph: ``svg``, ``png``, ``mermaid`` or ``text``, on nothing. ``ground``: what it will stand on."""
-        ...
-
-
-class Runs(Protocol):
-    """``ws.runs``: what runs, ran, or waits. A run may be named by any unambiguous beginning of its id, four characters or more."""
-
-    @verb("runs.read")
-    def list(
-        self,
-        *,
-        state: RunState | None = None,
-        kind: RunKind | None = None,
-        name: str | None = None,
-        project: str | None = None,
-        limit: int = 100,
-    ) -> List[Run]:
-        """Return runs, newest first."""
-        ...
-
-    @verb("runs.read")
-    def get(self, run: str) -> Run:
-        """Return one run with its spend so far, and, until it has ended, how far it is and what of its time and money is left."""
-        ...
-
-    @verb("runs.read")
-    def steps(self, run: str, *, under: str | None = None, state: StepState | None = None, after: str | None = None, limit: int = 1000) -> List[Step]:
-        """Return the latest attempt of each step in the order of the graph; ``under``: the items of one map only."""
-        ...
-
-    @verb("runs.read")
-    def forecast(self, run: str) -> Forecast | None:
-        """Return what the run was forecast to cost when it was started; None where no step asks a model, or the forecast was lost in a crash."""
-        ...
-
-    @verb("runs.read")
-    def picture(self, run: str, *, format: PictureFormat = "svg", ground: Ground = "light") -> Picture:
-        """Draw the graph of the definition that the run was started with, and how each step stands; see :meth:`Workflows.picture`."""
-        ...
-
-    @verb("runs.read")
-    def calls(self, run: str, *, limit: int = 1000) -> List[Attempt]:
-        """Return the run's attempts at providers, oldest first."""
-        ...
-
-    @verb("runs.read")
-    def cost(self, run: str) -> int:
-        """Return the run's committed spend in nano-dollars; the same as the sum over ``calls``."""
-        ...
-
-    @verb("runs.read")
-    def events(self, run: str, *, after: int = 0, limit: int = 1000) -> List[RunEvent]:
-        """Return the run's events numbered above ``after``."""
-        ...
-
-    @verb("runs.read", kind="stream")
-    def follow(self, run: str, *, after: int = 0, live: bool = False) -> Iterator[RunEvent]:
-        """Stream the run's events from the first above ``after`` until it ends or waits for a person.
-
-        ``live``: with events of kind ``live`` between them, the work of its agents as it goes on in this server. They are not kept.
-        """
-        ...
-
-    @verb("runs.read", kind="wait")
-    def wait(self, run: str, *, timeout_s: float | None = None) -> Run:
-        """Wait until the run ends, waits for a person or is paused, or ``timeout_s`` seconds passed; return it as it then is."""
-        ...
-
-    @verb("runs.write", kind="change")
-    def pause(self, run: str) -> Run:
-        """Ask the run to stop before its next step or call."""
-        ...
-
-    @verb("runs.write", kind="change")
-    def resume(self, run: str, *, from_step: str | None = None, accept_changes: bool = False, functions: Offer | None = None) -> Run:
-        """Go on with a paused, failed or cancelled run, or one whose server died; finished steps are not repeated.
-
-        ``from_step``: do this step and what comes after it again in this run, though they have ended; what they ask is paid again. Raises
-        ``InvalidInput`` where that would do a map, loop, switch or child run again: for these there is :meth:`fork`. A run that calls
-        functions of a notebook goes on only where functions of the same names and source are registered, with ``accept_changes`` also where
-        their source has changed; raises ``NeedsKernel`` elsewhere. ``functions``: the client fills it in.
-        """
-        ...
-
-    @verb("runs.write", kind="change")
-    def cancel(self, run: str) -> Run:
-        """Cancel the run; calls under way are cancelled too."""
-        ...
-
-    @verb("runs.write", kind="change")
-    def fork(self, run: str, from_step: str, changes: Mapping[str, Any] | None = None, *, functions: Offer | None = None) -> Run:
-        """Start a new run that goes on from a step with what the old run's earlier steps gave; these are neither done nor paid again.
-
-        ``changes``: any of ``inputs`` (values by name, the others stay), ``model`` (a model, route or policy), ``budget_usd`` (each run's own), and
-        ``definition``: ``"current"`` takes the workflow as it is now instead of as the old run kept it. Without changes the step and what
-        comes after it is simply done again. Raises ``InvalidInput`` with the reasons when what stands before the step does not fit.
-        """
-        ...
-
-    @verb("runs.approve", kind="change")
-    def approve(self, run: str, step: str, *, decision: Decision = "approve", comment: str = "") -> Run:
-        """Decide on a step that waits for approval."""
-        ...
-
-    @verb("runs.write", kind="change")
-    def signal(self, run: str, name: str, data: Any = None) -> Run:
-        """Set an event on a run that has not ended, with plain data (64 KiB as JSON at most); a step of type ``wait`` goes on with it.
-
-        An event stays set: a step that comes to wait for it later goes on at once, with the data that were set last.
-        """
-        ...
-
-    @verb("runs.read")
-    def approvals(self) -> List[Approval]:
-        """Return the steps that wait for a person, oldest first."""
         ...
 
 

@@ -7,9 +7,9 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from hishamos.contracts.journal import Pinned
-from hishamos.records.comparisons import ComparedRun, ComparedStep, DefinitionChange, Difference, FileChange, PriceChange, RunComparison
 from hishamos.records.money import Price
 from hishamos.records.record import canonical
+from hishamos.records.run_comparisons import ComparedRun, ComparedStep, DefinitionChange, Difference, FileChange, PriceChange, RunComparison
 from hishamos.records.runs import Run, RunKind, Step, StepState
 from hishamos.store.statements import statements
 from hishamos.text.differences import differences, renamed
@@ -22,7 +22,10 @@ MOST = 100
 """Differences of the outputs that are told; the rest is counted."""
 PAGE = 1_000
 STEPS = 1_000
-KINDS = ("input", "output", "cached_input", "cache_write", "reasoning", "batch_input", "batch_output")
+NOTEBOOK = "notebook"
+"""What the notebook of a batch is called among its files."""
+KINDS = {"input": "input", "output": "output", "cached_input": "input", "cache_write": "input", "reasoning": "output"}
+"""Kinds of tokens, and which kind's price holds where one has none of its own."""
 TIMES = {"notebook": ("seconds",)}
 """What of a step's output is its time, by type."""
 ENDED_WITH_OUTPUT = frozenset({StepState.SUCCEEDED, StepState.SKIPPED})
@@ -42,7 +45,7 @@ def compared(machinery: Machinery, before: Run, after: Run) -> RunComparison:
         after=sides[1],
         repeats=after.repeats == before.id,
         inputs=tuple(islice(differences(_inputs(before), _inputs(after)), MOST)),
-        files=tuple(_files(files, files_now)),
+        files=tuple(_files(given_files(before, files), given_files(after, files_now))),
         definitions=tuple(_definitions(pinned, pinned_now)),
         prices=tuple(_prices(machinery, before, after)),
         steps=tuple(_steps(steps, steps_now, names)),
@@ -51,6 +54,13 @@ def compared(machinery: Machinery, before: Run, after: Run) -> RunComparison:
         identical=differing == 0 and after.ended and outputs == canonical(after.outputs),
         renamed=tuple((old, new) for old, new in names.items() if old in outputs),
     )
+
+
+def given_files(run: Run, files: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the facts of all files that a run was given, the notebook of a batch among them."""
+    if run.kind is not RunKind.BATCH:
+        return dict(files)
+    return {**files, NOTEBOOK: {"path": run.inputs[NOTEBOOK], "sha256": run.inputs["notebook_hash"]}}
 
 
 def file_changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[FileChange]:
@@ -89,8 +99,8 @@ def _prices(machinery: Machinery, before: Run, after: Run) -> Iterator[PriceChan
     then, later = (_prices_of(machinery, run) for run in (before, after))
     for model, old in sorted(then.items()):
         new = later[model] if model in later else machinery.gateway.prices.price(model)
-        for kind in KINDS:
-            amounts = [None if price is None else getattr(price, kind) for price in (old, new)]
+        for kind, parent in KINDS.items():
+            amounts = [None if price is None else getattr(price, kind) or getattr(price, parent) for price in (old, new)]
             if amounts[0] != amounts[1]:
                 yield PriceChange(model=model, kind=kind, before=amounts[0], after=amounts[1])
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from hishamos.charts.pictures import graph_picture
 from hishamos.contracts.feeds import Feed
 from hishamos.contracts.journal import Decided, Pinned, Signal
-from hishamos.contracts.services import Decision, Runs
+from hishamos.contracts.runs import Decision, Runs
 from hishamos.engine.timers import Timer
 from hishamos.errors import InvalidInput, UnknownName, nearest_hint
 from hishamos.records.callbacks import Offer
@@ -20,12 +20,15 @@ from hishamos.records.calls import Attempt
 from hishamos.records.forecasts import Forecast
 from hishamos.records.pictures import Ground, Picture, PictureFormat
 from hishamos.records.record import usd
+from hishamos.records.run_comparisons import RunComparison
 from hishamos.records.runs import EVENT_NAME, RUN_ENDED, Approval, Run, RunEvent, RunKind, RunState, Step, StepState
 from hishamos.schemas.inputs import file_facts, validated
+from hishamos.services.comparing import compared
 from hishamos.services.forking import kept_rows, redone
 from hishamos.services.graphs import run_graph
 from hishamos.services.kernel_functions import bound, checked_again
 from hishamos.services.outlook import with_outlook
+from hishamos.services.repeating import repeat
 from hishamos.services.service import Service, implements
 from hishamos.services.starting import start_run
 from hishamos.store import forecasts
@@ -179,6 +182,20 @@ class RunsService(Service):
             told=f"forked from run {old.id} at step {from_step}",
             priority=old.priority,
         )
+
+    def repeat(self, run: str, *, accept_changes: bool = False, functions: Offer | None = None) -> RunComparison:
+        """See the contract."""
+        old = self.get(run)
+        return compared(self.machinery, old, repeat(self, old, functions, accept_changes=accept_changes))
+
+    def compare(self, run: str, other: str | None = None) -> RunComparison:
+        """See the contract."""
+        found = self.get(run)
+        before = other or found.repeats
+        if before is None:
+            following = f'Name the other one: ws.runs.compare("{found.id}", "RUN")'
+            raise InvalidInput(what=f"run {found.id} repeats no other run", where="compare", next=following)
+        return compared(self.machinery, self.get(before), found)
 
     def _pinned(self, old: Run, before: Pinned, wanted: Any) -> Pinned:
         if wanted is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from hishamos.services.machinery import Machinery
     from hishamos.store.connectors import Transaction
 
+repeated_run: ContextVar[str | None] = ContextVar("repeated_run", default=None)
+"""The run that the one which is being started repeats, if any."""
 NORMAL = 5
 PRIORITIES = range(10)
 LONGEST_S = 10 * 366 * 86_400.0
@@ -46,7 +49,6 @@ def start_run(
     told: str = "",
     priority: int = NORMAL,
     deadline_s: float | None = None,
-    repeats: str | None = None,
     leaves: int | None = None,
 ) -> Run:
     """Insert a queued run, once per client-made id, and have it worked on.
@@ -54,8 +56,7 @@ def start_run(
     ``identity``: the run's id, where it has to be known before; ``version``: what the run shows, else the workflow's; ``pinned``: the
     definitions it keeps, else those that the workflow names now; ``rows``: a map's inputs; ``files``: hash and size of file inputs;
     ``steps``: those that it has not to do, with what they gave; ``told``: what its first event says; ``priority``: 0 to 9; ``deadline_s``: how
-    many seconds it may take, the time in line included; ``repeats``: the run that it repeats; ``leaves``: how many steps it has, a map's rows
-    counted, else those of the workflow.
+    many seconds it may take, the time in line included; ``leaves``: how many steps it has, a map's rows counted, else those of the workflow.
     """
     machinery, acting = service.machinery, acting_run.get()
     if priority not in PRIORITIES:
@@ -78,7 +79,6 @@ def start_run(
         leaves=len(workflow.steps) if leaves is None else leaves,
         priority=priority,
         where="kernel" if kept.kernel else "server",
-        repeats=repeats,
     )
 
     def insert(transaction: Transaction) -> Run:
@@ -109,7 +109,6 @@ def drafted(
     leaves: int | None = None,
     priority: int = NORMAL,
     where: Literal["server", "kernel"] = "server",
-    repeats: str | None = None,
 ) -> Run:
     """Return a queued run that nothing has been done for yet; started by a step of a run, it belongs to that run's project."""
     acting = acting_run.get()
@@ -124,7 +123,7 @@ def drafted(
         project=acting.project_for(project) if acting else project,
         where=where,
         origin=present_origin(),
-        repeats=repeats,
+        repeats=repeated_run.get(),
         user_name=actor.name,
         key_prefix=actor.key_prefix,
         steps_total=leaves or len(workflow.steps),

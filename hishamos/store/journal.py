@@ -247,6 +247,10 @@ class StoreJournal(WaitingRuns, Line):
         rows = self._store.fetch(SQL["rows_to_fork"], {"run": run})
         return Pinned.model_validate_json(found["definition"]), [step_row(row) for row in rows], json.loads(found["files"])
 
+    def map_options(self, run: str) -> MapOptions:
+        """Return how a map was asked for."""
+        return MapOptions.model_validate_json(self._store.fetch(SQL["options_of_run"], {"run": run})[0]["options"])
+
     def wish(self, transaction: Transaction, run: str, wish: str) -> bool:
         """Ask for ``pause`` or ``cancel``: done at once where nobody works on the run, unless steps have to be compensated: it is queued for that.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from hishamos.records.comparisons import Difference
+from hishamos.records.run_comparisons import Difference
 
 
 def differences(before: Any, after: Any, place: str = "") -> Iterator[Difference]:

@@ -243,3 +243,6 @@ select answer from requests where id = $id;
 
 -- name: keep
 insert into requests (id, verb, answer, made_at) values ($id, 'tool', $answer, $made_at);
+
+-- name: options_of_run
+select options from journal_runs where id = $run;
