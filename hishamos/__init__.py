@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from hishamos.errors import HishamosError as HishamosError
     from hishamos.flows.flow import workflow as workflow
+    from hishamos.notebook.forms import form as form
     from hishamos.opening import open as open  # noqa: A004 - the public verb is hishamos.open
     from hishamos.opening import sample as sample
     from hishamos.proof.proving import prove as prove
@@ -31,6 +32,7 @@ _FACE = {
     "Workflow": ("hishamos.records.definitions", "WorkflowDefinition"),
     "Workspace": ("hishamos.workspace", "Workspace"),
     "errors": ("hishamos.errors", None),
+    "form": ("hishamos.notebook.forms", "form"),
     "open": ("hishamos.opening", "open"),
     "prove": ("hishamos.proof.proving", "prove"),
     "sample": ("hishamos.opening", "sample"),
@@ -39,7 +41,7 @@ _FACE = {
     "workflow": ("hishamos.flows.flow", "workflow"),
 }
 
-__all__ = ["Agent", "Command", "HishamosError", "Workflow", "Workspace", "errors", "open", "prove", "sample", "step", "tool", "workflow"]
+__all__ = ["Agent", "Command", "HishamosError", "Workflow", "Workspace", "errors", "form", "open", "prove", "sample", "step", "tool", "workflow"]
 
 
 def __getattr__(name: str) -> Any:
@@ -49,7 +51,7 @@ def __getattr__(name: str) -> Any:
     loaded = importlib.import_module(module)
     value = getattr(loaded, attribute) if attribute else loaded
     globals()[name] = value
-    if name in {"open", "prove"} and "IPython" in sys.modules:
+    if name in {"form", "open", "prove"} and "IPython" in sys.modules:
         _show_in_notebook()
     return value
 

@@ -14,6 +14,7 @@ from hishamos.contracts.conversations import Conversations
 from hishamos.contracts.definitions import DefinitionsService
 from hishamos.contracts.functions import Functions
 from hishamos.contracts.money import Audit, Budgets, LedgerService
+from hishamos.contracts.results import Results
 from hishamos.contracts.runs import Runs
 from hishamos.contracts.schedules import Schedules
 from hishamos.contracts.services import (
@@ -24,7 +25,6 @@ from hishamos.contracts.services import (
     MapMode,
     Projects,
     Providers,
-    Results,
     Sql,
     Workflows,
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from hishamos.charts.formats import count, duration, money, state_label
+from hishamos.charts.formats import count, duration, money, state_label, waiting_words
 from hishamos.records.pictures import GraphPart, GraphStep
 
 Kind = Literal["name", "muted", "state", "slanted", "part", "note"]
@@ -86,7 +86,7 @@ def _lines(step: GraphStep) -> list[TextLine]:
     if step.state is not None:
         found.append(TextLine("state", state_words(step), step.state))
     if step.note and step.state in {"failed", "timed_out", "waiting"}:
-        found.append(TextLine("note", step.note, step.state))
+        found.append(TextLine("note", waiting_words(step.note), step.state))
     if step.when is not None:
         found.append(TextLine("slanted", f"if {step.when}"))
     if step.lenient:

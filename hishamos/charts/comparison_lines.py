@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from hishamos.charts.formats import count, duration, exact_usd, missing, state_label
+from hishamos.records.result_comparisons import ResultComparison
 from hishamos.records.run_comparisons import ComparedRun, ComparedStep, Difference, RunComparison
 
 LONG = 120
@@ -75,6 +76,19 @@ def outputs(comparison: RunComparison) -> Iterator[str]:
     more = comparison.differing - min(MOST, len(comparison.outputs))
     if more > 0:
         yield f"and {count(more)} more"
+
+
+def differences_told(found: Iterable[Difference]) -> Iterator[str]:
+    """Yield the lines that tell differences of plain data."""
+    for one in found:
+        yield from _lines(one)
+
+
+def result_comparison_text(comparison: ResultComparison) -> str:
+    """Return how two results compare as text."""
+    head = f"{comparison.after.title}: result {comparison.after.id} beside {comparison.before.id}"
+    parts = [head, *(f"  {line}" for line in differences_told(comparison.differences))] if comparison.differences else [f"{head}, they say the same"]
+    return "\n".join([*parts, *(["", comparison_text(comparison.runs)] if comparison.runs else [])])
 
 
 def comparison_text(comparison: RunComparison) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from decimal import ROUND_HALF_EVEN, Decimal
 
@@ -81,6 +82,11 @@ def count(number: float | None) -> str:
     return missing() if number is None or number != number else f"{number:,.0f}"  # noqa: PLR0124 - NaN
 
 
+def some(number: int, thing: str) -> str:
+    """Return a count with its noun: ``1 attempt``, ``18,204 attempts``."""
+    return f"{count(number)} {thing}" if number == 1 else f"{count(number)} {thing}s"
+
+
 def share(part: float, whole: float) -> str:
     """Return a part of a whole in percent: ``3.1 %``; missing where there is no whole."""
     return missing() if not whole else f"{100 * part / whole:.1f} %"
@@ -100,6 +106,16 @@ def ahead(instant: datetime, since: datetime | None = None) -> str:
 def clock(instant: datetime | None) -> str:
     """Return an instant as ``23 Nov 14:05`` by the clock it carries; the store's are UTC."""
     return missing() if instant is None else f"{instant.day} {instant:%b %H:%M}"
+
+
+def waiting_words(text: str) -> str:
+    """Return what something waits for, with its time as people read it: ``until 14:05:30 UTC``, ``until 24 Nov 14:05 UTC``."""
+
+    def read(found: re.Match[str]) -> str:
+        instant = datetime.fromisoformat(found[0]).astimezone(UTC)
+        return f"{instant:%H:%M:%S} UTC" if instant.date() == datetime.now(UTC).date() else f"{clock(instant)} UTC"
+
+    return re.sub(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)", read, text)
 
 
 def state_label(state: str) -> str:

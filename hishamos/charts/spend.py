@@ -1,32 +1,35 @@
-"""Spend over time or by group: a bar for each day, a colour for each group."""
+"""Spend over time or by group, and bars by name: each as an interactive figure and as a PNG of the same rows."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from hishamos.charts.palette import LIGHT, OTHER, top_names
+from hishamos.charts.formats import count, money
+from hishamos.charts.palette import BOTH, LIGHT, OTHER, series_colours, top_names
 
 if TYPE_CHECKING:
     import pandas
     import plotly.graph_objects
 
 NANOS = 1e9
+MOST_BARS = 12
 
 
 def spend_figure(frame: pandas.DataFrame, *, by: str = "day", colour: str | None = None, series: Sequence[str] = LIGHT) -> plotly.graph_objects.Figure:
     """Return spend as stacked bars. ``frame``: rows of ``ws.ledger.spend(by=[by, colour])``; ``series``: the colours, light or dark."""
     import plotly.graph_objects as go
 
+    groups = _groups(frame, by, colour)
     figure = go.Figure()
-    for name, rows in _groups(frame, colour):
+    for (name, points), shade in zip(groups.items(), series_colours(list(groups), list(series)), strict=True):
         figure.add_bar(
-            x=rows[by].astype(str), y=rows["cost_nanos"] / NANOS, name=str(name), hovertemplate="%{x}<br>%{y:.9f} USD<extra>%{fullData.name}</extra>"
+            x=list(points), y=list(points.values()), name=name, marker_color=shade, hovertemplate="%{x}<br>%{y:.9f} USD<extra>%{fullData.name}</extra>"
         )
     figure.update_layout(
         barmode="stack",
         colorway=list(series),
-        xaxis_type="category",
+        xaxis={"type": "category", "categoryorder": "category ascending"},
         bargap=0.35 if len(frame[by].unique()) > 4 else 0.75,
         showlegend=colour is not None,
         legend={"orientation": "h", "y": 1.12},
@@ -40,42 +43,84 @@ def spend_figure(frame: pandas.DataFrame, *, by: str = "day", colour: str | None
 def spend_png(frame: pandas.DataFrame, *, by: str = "day", colour: str | None = None) -> bytes:
     """Return the same bars as a PNG, drawn without a browser."""
     import altair as alt
-    import vl_convert
 
-    rows = [
-        {"group": str(name), "by": str(row[by]), "usd": float(row["cost_nanos"]) / NANOS}
-        for name, part in _groups(frame, colour)
-        for row in part.to_dict("records")
-    ]
-    chart = alt.Chart(alt.Data(values=rows)).mark_bar().encode(x=alt.X("by:N", title=None, axis=alt.Axis(labelAngle=0)), y=alt.Y("usd:Q", title="USD"))
-    if colour is not None:
-        chart = chart.encode(color=alt.Color("group:N", title=None, scale=alt.Scale(range=list(LIGHT)), legend=alt.Legend(orient="top")))
-    else:
-        chart = chart.encode(color=alt.value(LIGHT[0]))
-    specification: dict[str, Any] = chart.properties(width=620, height=220).to_dict()
-    return bytes(vl_convert.vegalite_to_png(specification, scale=2))
+    from hishamos.charts.drawing import png
 
-
-def _groups(frame: pandas.DataFrame, colour: str | None) -> list[tuple[str, pandas.DataFrame]]:
-    if colour is None:
-        return [("spend", frame)]
-    named = frame.assign(**{colour: frame[colour].fillna("–").astype(str)})
-    tops = top_names({str(name): float(total) for name, total in named.groupby(colour)["cost_nanos"].sum().items()})
-    groups = [(name, named[named[colour] == name]) for name in tops]
-    rest = named[~named[colour].isin(tops)]
-    return [*groups, (OTHER, rest)] if len(rest) else groups
-
-
-def bars_png(values: dict[str, float], unit: str) -> bytes:
-    """Return one horizontal bar for each name as a PNG; ``unit`` stands on the axis."""
-    import altair as alt
-    import vl_convert
-
-    rows = [{"name": name, "value": float(value)} for name, value in values.items()]
-    chart = (
-        alt.Chart(alt.Data(values=rows))
-        .mark_bar(color=LIGHT[0])
-        .encode(x=alt.X("value:Q", title=unit), y=alt.Y("name:N", title=None, sort="-x"))
-        .properties(width=520, height=max(40, 26 * len(rows)))
+    groups = _groups(frame, by, colour)
+    rows = [{"group": name, "by": when, "usd": usd, "place": place} for place, (name, points) in enumerate(groups.items()) for when, usd in points.items()]
+    columns = len({row["by"] for row in rows}) or 1
+    axis = alt.Axis(labelAngle=0 if columns <= 8 else -45, labelOverlap=True, ticks=False)
+    chart = alt.Chart(alt.Data(values=rows)).mark_bar(size=min(44.0, 420 / columns))
+    chart = chart.encode(
+        x=alt.X("by:N", title=None, axis=axis),
+        y=alt.Y("usd:Q", title="USD", axis=alt.Axis(domain=False, ticks=False, tickCount=4)),
+        color=alt.Color(
+            "group:N",
+            title=None,
+            scale=alt.Scale(domain=list(groups), range=series_colours(list(groups), BOTH)),
+            legend=None if colour is None else alt.Legend(columns=3),
+        ),
+        order=alt.Order("place:Q"),
     )
-    return bytes(vl_convert.vegalite_to_png(chart.to_dict(), scale=2))
+    return png(chart.properties(width=560, height=180))
+
+
+def bars_figure(values: Mapping[str, float], unit: str, *, series: Sequence[str] = LIGHT) -> plotly.graph_objects.Figure:
+    """Return one horizontal bar for each name, the longest first; what it amounts to stands beside it in words."""
+    import plotly.graph_objects as go
+
+    shown = _ranked(values)
+    figure = go.Figure()
+    figure.add_bar(orientation="h", y=list(shown), x=list(shown.values()), text=[_amount(value, unit) for value in shown.values()], marker_color=series[0])
+    figure.update_traces(textposition="outside", cliponaxis=False, hovertemplate="%{y}<br>%{x} " + unit + "<extra></extra>")
+    figure.update_layout(
+        xaxis={"visible": False},
+        yaxis={"autorange": "reversed"},
+        margin={"l": 0, "r": 60, "t": 8, "b": 0},
+        height=max(90, 28 * len(shown) + 30),
+        showlegend=False,
+    )
+    return figure
+
+
+def bars_png(values: Mapping[str, float], unit: str) -> bytes:
+    """Return the same bars as a PNG."""
+    import altair as alt
+
+    from hishamos.charts.drawing import png
+
+    rows = [{"name": name, "value": value, "words": _amount(value, unit)} for name, value in _ranked(values).items()]
+    name = alt.Y("name:N", title=None, sort=None, axis=alt.Axis(domain=False, ticks=False, labelPadding=8))
+    most = max(_ranked(values).values(), default=0) or 1
+    base = alt.Chart(alt.Data(values=rows)).encode(x=alt.X("value:Q", axis=None, scale=alt.Scale(domain=[0, most])), y=name)
+    drawn: Any = base.mark_bar(color=BOTH[0], size=14, cornerRadiusEnd=3) + base.mark_text(align="left", dx=6).encode(text="words:N")
+    return png(drawn.properties(width=360, height=24 * max(1, len(rows))))
+
+
+def _ranked(values: Mapping[str, float]) -> dict[str, float]:
+    """Return the largest; what is beyond them is ``other``."""
+    ordered = sorted(((str(name), float(value)) for name, value in values.items()), key=lambda item: -item[1])
+    kept = dict(ordered) if len(ordered) <= MOST_BARS else dict(ordered[: MOST_BARS - 1])
+    return kept if len(kept) == len(ordered) else {**kept, OTHER: sum(value for _, value in ordered[MOST_BARS - 1 :])}
+
+
+def _amount(value: float, unit: str) -> str:
+    return money(round(value * NANOS)) if unit == "USD" else f"{count(value) if value == int(value) else f'{value:,.3g}'} {unit}"
+
+
+def _groups(frame: pandas.DataFrame, by: str, colour: str | None) -> dict[str, dict[str, float]]:
+    """Return the USD of each group at each place of the axis, the groups that cost most first."""
+    rows = [(str(row[by]), "spend" if colour is None else _named(row[colour]), float(row["cost_nanos"]) / NANOS) for row in frame.to_dict("records")]
+    totals: dict[str, float] = {}
+    for _, name, usd in rows:
+        totals[name] = totals.get(name, 0.0) + usd
+    tops = top_names(totals)
+    groups: dict[str, dict[str, float]] = {name: {} for name in tops}
+    for when, name, usd in rows:
+        points = groups.setdefault(name if name in tops else OTHER, {})
+        points[when] = points.get(when, 0.0) + usd
+    return groups
+
+
+def _named(value: Any) -> str:
+    return "–" if value is None or value != value else str(value)  # noqa: PLR0124 - NaN

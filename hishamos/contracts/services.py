@@ -11,6 +11,7 @@ from hishamos.contracts.conversations import Conversations
 from hishamos.contracts.definitions import DefinitionsService
 from hishamos.contracts.functions import Functions
 from hishamos.contracts.money import Audit, Budgets, LedgerService
+from hishamos.contracts.results import Results
 from hishamos.contracts.runs import Runs
 from hishamos.contracts.schedules import Schedules
 from hishamos.contracts.shapes import Shape
@@ -20,7 +21,7 @@ from hishamos.records.calls import CommandResult
 from hishamos.records.definitions import CommandDefinition, WorkflowDefinition
 from hishamos.records.forecasts import Forecast
 from hishamos.records.pictures import Ground, Picture, PictureFormat
-from hishamos.records.results import Issue, IssueDraft, Project, Result, ResultDraft
+from hishamos.records.results import Issue, IssueDraft, Project
 from hishamos.records.runs import Run
 from hishamos.records.workers import Workforce
 from hishamos.records.workspaces import BatchRow, Finding, Health, MapRow, Pong, ProviderStatus
@@ -227,30 +228,6 @@ class Batch(Protocol):
     @verb("runs.read")
     def rows(self, run: str) -> List[BatchRow]:
         """Return the batch's rows as they stand."""
-        ...
-
-
-class Results(Protocol):
-    """``ws.results``: what came out."""
-
-    @verb("results.read")
-    def list(self, *, run: str | None = None, project: str | None = None, search: str | None = None, limit: int = 100) -> List[Result]:
-        """Return results, newest first; ``search`` looks in title, summary and body."""
-        ...
-
-    @verb("results.read")
-    def get(self, result: str) -> Result:
-        """Return one result."""
-        ...
-
-    @verb("results.write", kind="change")
-    def save(self, draft: ResultDraft) -> Result:
-        """Save a result."""
-        ...
-
-    @verb("results.write", kind="change")
-    def rate(self, result: str, rating: int) -> Result:
-        """Rate a result from 1 to 5."""
         ...
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from hishamos.charts.formats import money
 from hishamos.notebook import markup
+from hishamos.notebook.front_end import kernel
 from hishamos.records.calls import CommandResult
 from hishamos.records.turns import AgentEvent
 
@@ -52,8 +53,8 @@ class LiveAnswer:
         """Return the card of what has come."""
         rows = [tuple(markup.text(cell) for cell in row) for row in self.tools]
         body = markup.table(("tool", "asked", "told"), rows) if rows else ""
-        body += f'<div dir="auto" style="white-space:pre-wrap;overflow-wrap:anywhere;margin:4px 0">{markup.text(self.text)}</div>'
-        return markup.card(markup.head(self.agent, self.model or "", money(self.cost_nanos), state=state), body)
+        body += f'<div dir="auto" style="white-space:pre-wrap;overflow-wrap:anywhere;margin-top:6px">{markup.text(self.text)}</div>'
+        return markup.card(markup.head(self.agent, money(self.cost_nanos), state=state, kind="agent"), body, markup.text(self.model or ""))
 
 
 def watch_answer(agent: str, events: Iterable[AgentEvent]) -> CommandResult | None:
@@ -63,6 +64,8 @@ def watch_answer(agent: str, events: Iterable[AgentEvent]) -> CommandResult | No
     """
     from IPython.display import HTML, display
 
+    if kernel() is None:
+        return _answer_in_terminal(events)
     live = LiveAnswer(agent)
     handle: Any = display(HTML(live.card("running")), display_id=True)
     drawn = time.monotonic()
@@ -77,3 +80,18 @@ def watch_answer(agent: str, events: Iterable[AgentEvent]) -> CommandResult | No
         raise
     handle.update({"text/html": "", "text/plain": ""}, raw=True)
     return live.result
+
+
+def _answer_in_terminal(events: Iterable[AgentEvent]) -> CommandResult | None:
+    """Print an agent's text as it comes; the answer's own line of text follows it."""
+    result = None
+    for event in events:
+        match event.kind:
+            case "text":
+                print(event.text, end="", flush=True)
+            case "restart":
+                print("\n[the text above is void: the answer begins anew]")
+            case "answer":
+                result = event.result
+    print()
+    return result

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import math
 from collections.abc import Callable, Mapping
 from datetime import date, datetime
@@ -35,6 +36,22 @@ def validated(parameters: Mapping[str, Parameter], given: Mapping[str, Any], wha
         else:
             values[name] = parameter.default
     return values
+
+
+def from_text(parameter: Parameter, text: str) -> Any:
+    """Return what somebody typed for a parameter as a value for :func:`validated`, which reads numbers, dates and booleans itself.
+
+    A list is JSON, or a text with an item on each line, or between commas; an object is JSON. What can't be read stays text, to be refused.
+    """
+    words = text.strip()
+    if parameter.type in {"list", "object"} and words[:1] in {"[", "{"}:
+        try:
+            return json.loads(words)
+        except ValueError:
+            return text
+    if parameter.type == "list":
+        return [item.strip() for item in words.split("\n" if "\n" in words else ",") if item.strip()]
+    return text
 
 
 def file_facts(parameters: Mapping[str, Parameter], values: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from builtins import list as List  # noqa: N812 - every contract has a verb named list
+from itertools import islice
 
-from hishamos.contracts.services import Results
+from hishamos.contracts.results import Results
 from hishamos.errors import InvalidInput
 from hishamos.records.record import new_id, now
+from hishamos.records.result_comparisons import ResultComparison
 from hishamos.records.results import Result, ResultDraft
+from hishamos.services.comparing import MOST, compared
 from hishamos.services.service import Service, acting_run, implements
+from hishamos.text.differences import differences
+
+SAID = ("title", "summary", "body", "data", "action_items", "rating")
+"""What is held against each other of two results."""
 
 
 @implements(Results)
@@ -20,6 +27,15 @@ class ResultsService(Service):
 
     def get(self, result: str) -> Result:
         return self.machinery.work.result(result)
+
+    def compare(self, result: str, other: str) -> ResultComparison:
+        after, before = self.get(result), self.get(other)
+        said, now_said = (one.model_dump(mode="json", include=set(SAID)) for one in (before, after))
+        runs = None
+        if before.run_id and after.run_id and before.run_id != after.run_id:
+            history = self.machinery.journal.history
+            runs = compared(self.machinery, history.get(before.run_id), history.get(after.run_id))
+        return ResultComparison(before=before, after=after, differences=tuple(islice(differences(said, now_said), MOST)), runs=runs)
 
     def save(self, draft: ResultDraft) -> Result:
         run = acting_run.get()

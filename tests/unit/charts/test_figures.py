@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pandas as pd
 
-from hishamos.charts.attempts import waterfall_figure
-from hishamos.charts.spend import bars_png, spend_figure, spend_png
+from hishamos.charts.attempts import waterfall_figure, waterfall_png
+from hishamos.charts.spend import bars_figure, bars_png, spend_figure, spend_png
 from hishamos.records.calls import Attempt, AttemptStatus
 
 DAY = pd.Timestamp("2026-11-23").date()
@@ -42,3 +42,21 @@ def test_a_waterfall_has_a_bar_for_each_attempt() -> None:
     figure = waterfall_figure(attempts)
     assert sum(len(trace.x) for trace in figure.data) == 3
     assert {trace.name for trace in figure.data} == {"✕ failed", "✓ succeeded"}
+    for picture in (waterfall_png(attempts), waterfall_png(attempts * 40)):
+        assert picture.startswith(b"\x89PNG")
+
+
+def test_bars_are_the_longest_first_and_the_rest_is_other() -> None:
+    figure = bars_figure({f"m/{number}": number / 1e9 for number in range(1, 21)}, "USD")
+    assert (figure.data[0].y[0], figure.data[0].y[-1], len(figure.data[0].y)) == ("m/20", "other", 12)
+    assert abs(sum(figure.data[0].x) - 210 / 1e9) < 1e-15
+    assert figure.data[0].text[0] == "0.0000000200 USD"
+
+
+def test_pictures_stand_on_nothing() -> None:
+    import io
+
+    from PIL import Image
+
+    for picture in (spend_png(spend(), by="day", colour="model"), bars_png({"a": 1}, "USD")):
+        assert Image.open(io.BytesIO(picture)).convert("RGBA").getpixel((0, 0))[3] == 0

@@ -32,6 +32,7 @@ def screen(monkeypatch: pytest.MonkeyPatch) -> Screen:
     made = Screen()
     monkeypatch.setattr(ipython, "display", lambda shown, display_id: made.update(shown) or made)
     monkeypatch.setattr("hishamos.notebook.live_answers.REDRAW_S", 0)
+    monkeypatch.setattr("hishamos.notebook.live_answers.kernel", object)  # as in a notebook
     return made
 
 
@@ -71,3 +72,10 @@ def test_what_has_come_stays_when_it_fails(screen: Screen):
         watch_answer("clerk", events())
     assert "half an answer" in screen.shown[-1]
     assert "failed" in screen.shown[-1]
+
+
+def test_a_terminal_prints_the_text_as_it_comes(capsys: pytest.CaptureFixture[str]):
+    answer = CommandResult(output="done", text="done", model="m", agent="clerk")
+    events: list[Any] = [TextPiece(text="I ", model="m"), TextPiece(text="look", model="m"), Answered(result=answer)]
+    assert watch_answer("clerk", events) == answer
+    assert capsys.readouterr().out == "I look\n"

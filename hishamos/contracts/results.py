@@ -1,0 +1,42 @@
+"""The contract of results: what came out."""
+
+from __future__ import annotations
+
+from builtins import list as List  # noqa: N812 - every contract has a verb named list
+from typing import Protocol
+
+from hishamos.contracts.verbs import verb
+from hishamos.records.result_comparisons import ResultComparison
+from hishamos.records.results import Result, ResultDraft
+
+
+class Results(Protocol):
+    """``ws.results``: what came out."""
+
+    @verb("results.read")
+    def list(self, *, run: str | None = None, project: str | None = None, search: str | None = None, limit: int = 100) -> List[Result]:
+        """Return results, newest first; ``search`` looks in title, summary and body."""
+        ...
+
+    @verb("results.read")
+    def get(self, result: str) -> Result:
+        """Return one result."""
+        ...
+
+    @verb("results.read")
+    def compare(self, result: str, other: str) -> ResultComparison:
+        """Return how a result compares with another one: what they say, and how the runs compare that they came out of.
+
+        ``other``: the earlier one. For runs alone there is ``ws.runs.compare``.
+        """
+        ...
+
+    @verb("results.write", kind="change")
+    def save(self, draft: ResultDraft) -> Result:
+        """Save a result."""
+        ...
+
+    @verb("results.write", kind="change")
+    def rate(self, result: str, rating: int) -> Result:
+        """Rate a result from 1 to 5."""
+        ...

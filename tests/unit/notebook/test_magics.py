@@ -1,0 +1,64 @@
+"""The magics: short forms that say what, where and what next when something is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from IPython.core.interactiveshell import InteractiveShell
+
+import hishamos
+from hishamos.errors import InvalidInput, UnknownName
+from hishamos.notebook.magics import register
+
+
+@pytest.fixture(scope="module")
+def shell() -> Iterator[Any]:
+    made = InteractiveShell()
+    with hishamos.open(":memory:") as workspace:
+        register(made, workspace)
+        yield made
+
+
+def test_a_command_reads_values_by_their_types(shell: Any) -> None:
+    answer = shell.run_cell_magic("command", "classify_bug components=ui,storage model=offline/extractive", "The app crashes on save and the file is lost\n")
+    assert answer.offline
+    assert answer.output["component"] in {"ui", "storage"}
+
+
+def test_the_chosen_model_is_asked(shell: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    shell.run_line_magic("hishamos", "use offline/extractive")
+    assert "offline/extractive" in capsys.readouterr().out
+    assert shell.run_cell_magic("command", "classify_bug", "It is slow").offline
+    shell.run_line_magic("hishamos", "use")
+
+
+@pytest.mark.parametrize("word", ["runs", "budget", "commands", "agents", "workflows", "approvals", "results", "models"])
+def test_what_the_workspace_holds(shell: Any, word: str) -> None:
+    assert isinstance(shell.run_line_magic("hishamos", word), list)
+
+
+def test_spend_is_a_frame_by_what_is_asked_for(shell: Any) -> None:
+    assert list(shell.run_line_magic("hishamos", "spend").columns[:2]) == ["day", "model"]
+    assert list(shell.run_line_magic("hishamos", "spend by workflow, model").columns[:2]) == ["workflow", "model"]
+
+
+@pytest.mark.parametrize(
+    ("magic", "line", "error", "words"),
+    [
+        ("command", "", InvalidInput, "no name was given"),
+        ("command", "clasify_bug", UnknownName, "classify_bug"),
+        ("command", "classify_bug txt=x", UnknownName, "did you mean 'text'"),
+        ("command", "classify_bug text", InvalidInput, "text=VALUE"),
+        ("agent", "bug-triage task=x", InvalidInput, "unknown words: task"),
+    ],
+)
+def test_what_is_wrong_is_said(shell: Any, magic: str, line: str, error: type[Exception], words: str) -> None:
+    with pytest.raises(error, match=words):
+        shell.run_cell_magic(magic, line, "x")
+
+
+def test_an_unknown_word_gets_the_nearest(shell: Any) -> None:
+    with pytest.raises(UnknownName, match="spend"):
+        shell.run_line_magic("hishamos", "spent")
