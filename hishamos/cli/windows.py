@@ -9,7 +9,9 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
@@ -54,11 +56,21 @@ def lab_verb(face: Face, *, port: int | None, browser: bool) -> None:
         face.say(f"Copied to {root / 'notebooks'}: {', '.join(copied)}")
     chosen = _port(port, LAB_PORT)
     command = [sys.executable, "-m", "jupyterlab", "--ip", "127.0.0.1", "--port", str(chosen), "--ServerApp.port_retries=0"]
-    command += [f"--ServerApp.root_dir={root}", "--log-level=ERROR", *([] if browser else ["--no-browser"])]
+    command += [f"--ServerApp.root_dir={root}", "--log-level=ERROR", "--LabApp.news_url=None", *([] if browser else ["--no-browser"])]
     # It listens on loopback and asks for a token; root in a container is refused otherwise.
     command += ["--allow-root"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
     token = secrets.token_urlsafe(24)
-    _serve(face, command, root, str(root), path=f"/lab?token={token}", port=chosen, browser=False, token=token)
+    with tempfile.TemporaryDirectory(prefix="hishamos-lab-") as folder:
+        variables = {"JUPYTER_TOKEN": token, "JUPYTER_PATH": os.pathsep.join([folder, *filter(None, [os.environ.get("JUPYTER_PATH")])])}
+        _own_kernel(Path(folder))
+        _serve(face, command, root, str(root), path=f"/lab?token={token}", port=chosen, browser=False, variables=variables)
+
+
+def _own_kernel(folder: Path) -> None:
+    """Put this interpreter's kernel before any other of the name ``python3``: one that somebody installed may know no HishamOS."""
+    from ipykernel.kernelspec import write_kernel_spec
+
+    write_kernel_spec(folder / "kernels" / "python3")
 
 
 def copy_notebooks(folder: Path) -> list[str]:
@@ -97,11 +109,11 @@ def _free(port: int) -> bool:
     return True
 
 
-def _serve(face: Face, command: list[str], folder: Path, root: str, *, path: str, port: int, browser: bool, token: str = "") -> None:
+def _serve(face: Face, command: list[str], folder: Path, root: str, *, path: str, port: int, browser: bool, variables: Mapping[str, str] | None = None) -> None:
     """Run a window's server in the foreground until Ctrl-C; say its address once it answers."""
     url = f"http://127.0.0.1:{port}{path}"
     # A token travels in the environment: everybody on the machine sees the command line.
-    environment = {**os.environ, "HISHAMOS_WORKSPACE": root, **({"JUPYTER_TOKEN": token} if token else {})}
+    environment = {**os.environ, "HISHAMOS_WORKSPACE": root, **(variables or {})}
     # Who ends this process by a signal ends the window too: it would keep its port, and nobody would know of it.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     process = subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL)

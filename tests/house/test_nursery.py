@@ -22,6 +22,7 @@ TESTS = pathlib.Path(__file__).parents[1]
 REAL_LINES = {
     "benchmarks/test_server_numbers.py",  # measures them
     "browser/test_console.py",  # the console runs on
+    "browser/test_lab.py",  # so does JupyterLab
     "chaos/test_everybody.py",
     "faces/conftest.py",  # Terminal, which chooses
     "faces/test_schedules_in_the_terminal.py",  # as systemd starts it
