@@ -19,6 +19,8 @@ QUICK_S = 0.3
 """What ends sooner than this shows no progress."""
 REDRAW_S = 0.5
 UNDER_WAY = frozenset({RunState.QUEUED, RunState.RUNNING})
+run_workspace: Workspace | None = None
+"""In a process that runs a cell for a step: the run's workspace. Who opens the same one gets this, so that his calls count for the run."""
 on_open: list[Callable[[Workspace], None]] = []
 """Called with each workspace that is opened; a face that shows things (a notebook) registers itself here."""
 
@@ -31,6 +33,8 @@ def open(path: str | Path | None = None) -> Workspace:  # noqa: A001 - hishamos.
     server, all others connect to it. Raises :class:`InvalidInput`, :class:`ServerError` or
     :class:`StoreError` with what to do next.
     """
+    if run_workspace is not None and path != ":memory:" and (path is None or Path(path).resolve() == Path(run_workspace.root)):
+        return run_workspace
     if path == ":memory:":
         from hishamos.composition import open_in_process
 

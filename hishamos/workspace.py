@@ -208,6 +208,8 @@ def with_files(workspace: Workspace, verb: Verb, arguments: dict[str, Any]) -> d
     """
     arguments = {name: value.definition() if isinstance(value, Flow) else value for name, value in arguments.items()}
     root = Path(workspace.root)
+    if (verb.service, verb.name) == ("workflows", "from_notebook"):
+        return {**arguments, "notebook": absolute(arguments["notebook"], root)}
     if (verb.service, verb.name) == ("ledger", "reconcile"):
         return {**arguments, "invoice": _invoice(arguments["invoice"], root)}
     if arguments.get("files"):

@@ -52,14 +52,17 @@ def run_verb(
     forecast: bool,
     wait: bool,
 ) -> None:
-    """Start a workflow and watch it. Ctrl-C cancels the run."""
+    """Start a workflow and watch it. Ctrl-C cancels the run. WORKFLOW: a name, or a notebook whose cells are tagged as steps (step:NAME)."""
     with face.open() as workspace:
-        definition = workspace.workflows.get(workflow)
+        notebook = workflow.endswith(".ipynb")
+        if notebook and forecast:
+            raise click.UsageError("A forecast needs a name: save the notebook's workflow first, ws.workflows.save(ws.workflows.from_notebook(…)).")
+        definition = workspace.workflows.from_notebook(workflow) if notebook else workspace.workflows.get(workflow)
         values = parse_inputs(inputs, definition.inputs, of=f"workflow {definition.name}", root=workspace.root)
         if forecast:
             show_forecast(face, workspace.workflows.forecast(workflow, values, model=model))
             return
-        start = partial(workspace.workflows.start, workflow, values, model=model, budget_usd=budget, project=project)
+        start = partial(workspace.workflows.start, definition if notebook else workflow, values, model=model, budget_usd=budget, project=project)
         run = start(priority=priority, deadline_s=deadline)
         face.say(f"Run {run.id} in {workspace.root}")
         if wait:

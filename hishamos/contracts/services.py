@@ -198,6 +198,16 @@ class Workflows(Protocol):
         """
         ...
 
+    @verb("workflows.write")
+    def from_notebook(self, notebook: str) -> WorkflowDefinition:
+        """Return the workflow that a notebook's tags describe: its cells tagged ``step:NAME`` as durable steps. Nothing is run or saved.
+
+        ``parameters`` tags the cell whose assignments are the inputs, ``setup`` one that runs before every step (imports, functions),
+        ``step:NAME`` a step; a step may have ``after:NAME`` and ``output:VARIABLE``. What a step reads of earlier ones is handed on by name, and has to
+        be plain data. Other cells are left out. Raises :class:`InvalidDefinition` with the cell and the nearest match.
+        """
+        ...
+
     @verb("workflows.read")
     def forecast(self, name: str, inputs: Mapping[str, Any] | None = None, *, model: str | None = None) -> Forecast:
         """Return what a run with these inputs will cost, step by step, as a range and with how that was found. Nothing is sent or paid.

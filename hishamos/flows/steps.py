@@ -243,6 +243,20 @@ class Steps(Generic[M]):
         """Execute a notebook of the workspace; output ``{output, seconds}``, ``output`` the path of the executed one."""
         return self._step(id, "notebook", {"notebook": notebook, "parameters": parameters, "output": output}, options)
 
+    def cell(
+        self,
+        id: str = "",
+        *,
+        code: str,
+        place: str | None = None,
+        setup: Sequence[Mapping[str, str]] | None = None,
+        values: Mapping[str, Any] | None = None,
+        gives: Sequence[str] | None = None,
+        **options: Unpack[Options],
+    ) -> M:
+        """Run a cell's code with the variables ``values``; output: the variables that it ``gives``, by name."""
+        return self._step(id, "cell", {"code": code, "place": place, "setup": setup, "values": values, "gives": gives}, options)
+
     def step(self, id: str = "", *, type: str, with_: Mapping[str, Any] | None = None, **options: Unpack[Options]) -> M:
         """Make a step of any type, one of another package too."""
         return self._step(id, type, dict(with_ or {}), options)

@@ -15,6 +15,7 @@ from hishamos.store.progress import ChildCount
 
 SUBJECTS = (
     "command", "agent", "function", "workflow", "notebook", "program", "url", "file", "query", "over", "on", "for", "until", "event", "message", "seconds",
+    "place",
 )  # fmt: skip
 """The inputs that say what a step is about, the most telling first."""
 LONGEST = 80

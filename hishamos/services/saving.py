@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from hishamos.store.connectors import Transaction
 
 D = TypeVar("D", bound=Definition)
-CODE = frozenset({"python", "shell", "http", "notebook"})
+CODE = frozenset({"cell", "python", "shell", "http", "notebook"})
 """Step types that reach what lies outside of the workspace's own nouns."""
 
 

@@ -16,6 +16,7 @@ from hishamos.records.pictures import Ground, Picture, PictureFormat
 from hishamos.records.runs import Run
 from hishamos.services.forecasting import Forecaster, keep_forecast
 from hishamos.services.graphs import workflow_graph
+from hishamos.services.notebook_flows import workflow_of
 from hishamos.services.saving import may_code, save
 from hishamos.services.service import Service, implements
 from hishamos.services.starting import NORMAL, prepared, start_run
@@ -71,6 +72,11 @@ class WorkflowsService(Service):
         """See the contract."""
         ready = prepared(self.machinery, self.get(name), inputs, model=model)
         return Forecaster(self.machinery, model).workflow(ready.workflow, ready.pinned, ready.values)
+
+    def from_notebook(self, notebook: str) -> WorkflowDefinition:
+        """See the contract."""
+        found: WorkflowDefinition = self.machinery.catalog.accepted("workflow", workflow_of(self.root / notebook))[0]
+        return found
 
     def check(self, text: str | WorkflowDefinition, *, file: str = "<text>") -> WorkflowDefinition:
         """See the contract."""

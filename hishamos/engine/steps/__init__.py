@@ -13,6 +13,7 @@ from hishamos.errors import UnknownName
 TABLE = {
     "agent": "hishamos.engine.steps.agent:AgentStep",
     "approval": "hishamos.engine.steps.approval:ApprovalStep",
+    "cell": "hishamos.engine.steps.cell:CellStep",
     "command": "hishamos.engine.steps.command:CommandStep",
     "http": "hishamos.engine.steps.http:HttpStep",
     "loop": "hishamos.engine.steps.loop:LoopStep",
