@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from hishamos.charts.formats import count, duration, outlook, state_label
+from hishamos.charts.pace import pace, rows_told
 from hishamos.cli.face import WAITS, Face
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ class _Lines:
 
     def __init__(self, face: Face) -> None:
         self._face = face
-        self._last = time.monotonic()
+        self._began = self._last = time.monotonic()
 
     def event(self, event: RunEvent) -> None:
         if event.kind == "step" and event.path and "[" not in event.path:
@@ -93,6 +94,9 @@ class _Lines:
 
         if not run.ended and time.monotonic() - self._last >= LINE_EVERY_S:
             self._last = time.monotonic()
+            if run.kind == "map":
+                self._face.say(f"{run.name}  {pace(run, time.monotonic() - self._began)}")
+                return
             parts = [f"{count(run.steps_done)} / {count(run.steps_total)}", outlook(run.progress, run.left_s, run.left_nanos)]
             parts.append(spend(run.cost_nanos, run.unpriced, offline=run.offline))
             self._face.say("  ".join([run.name, *(one for one in parts if one)]))
@@ -115,7 +119,10 @@ class _Bar:
         from hishamos.cli.tables import spend
 
         taken = time.monotonic() - self._began
-        rate = f"{run.steps_done / taken:.1f} steps/s" if run.steps_done and taken > 1 else ""
+        unit = "rows" if run.kind == "map" else "steps"
+        rate = f"{run.steps_done / taken:.1f} {unit}/s" if run.steps_done and taken > 1 else ""
+        if run.reused and run.kind == "map":
+            rate = f"{rate}  {rows_told(run)}".strip()
         self._progress.update(
             self._task,
             description=f"{run.name}  {state_label(run.state)}" + (f"  {self._step}" if self._step and not run.ended else ""),

@@ -157,7 +157,7 @@ class FrameVerbs:
         :class:`RowsNotJudged`, ``drop`` or ``keep`` them.
         """
         known_unjudged(unjudged)
-        return FilterWork(self._judging(criterion, columns, "judged_", Asking(**options)), unjudged)
+        return FilterWork(self._judging(criterion, columns, "", Asking(**options), adds=False), unjudged)
 
     @verb
     def summarize(
@@ -226,10 +226,10 @@ class FrameVerbs:
         question = Question(self._workspace.commands.get(command), inputs, shape)
         return MapWork(self._workspace, taken, question, ColumnRows(taken, {"text": column}), asking, prefix, judged=True)
 
-    def _judging(self, criterion: str, columns: Any, prefix: str, asking: Asking) -> MapWork:
+    def _judging(self, criterion: str, columns: Any, prefix: str, asking: Asking, *, adds: bool = True) -> MapWork:
         taken = self._given("filter")
         question = Question(self._workspace.commands.get("judge_row"), {"criterion": _criterion(criterion)})
-        return MapWork(self._workspace, taken, question, RecordRows(taken, "row", _side(taken, columns)), asking, prefix, judged=True)
+        return MapWork(self._workspace, taken, question, RecordRows(taken, "row", _side(taken, columns)), asking, prefix, judged=True, adds=adds)
 
 
 class Frames:

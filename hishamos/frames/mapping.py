@@ -39,9 +39,12 @@ class MapWork:
     prefix: str = ""
     judged: bool = False
     """Whether what the offline model could not judge is a missing value."""
+    adds: bool = True
+    """Whether the answers become columns."""
 
     def __post_init__(self) -> None:
-        no_clash(self.frame.names, [self.prefix + name for name in (*self.question.properties, *FACTS)], self.prefix)
+        if self.adds:
+            no_clash(self.frame.names, [self.prefix + name for name in (*self.question.properties, *FACTS)], self.prefix)
 
     def forecast(self) -> Forecast:
         """Return what it will cost and take."""

@@ -105,6 +105,23 @@ def test_a_forecast_leaves_out_what_is_answered_and_says_how_long_the_rest_takes
     assert some.likely_nanos == pytest.approx(100 * told.likely_nanos, rel=0.01)
 
 
+def test_equal_rows_are_sent_once_though_two_servers_work_at_them(
+    postgres_url: str, tmp_path: Path, simulator: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-openai-0123456789")
+    (tmp_path / "hishamos.toml").write_text(TOML.format(url=simulator.url))
+    (tmp_path / "commands").mkdir()
+    (tmp_path / "commands" / "echo.yaml").write_text(ECHO)
+    simulator.clear()
+    simulator.script("gpt-4.1-mini", then={"delay_s": 0.3})
+    rows = texts(*(f"shared {number}" for number in range(4)))
+    with open_in_process(tmp_path, store=postgres_url) as first, open_in_process(tmp_path, store=postgres_url) as second:
+        runs = [(house, house.commands.start_map("echo", rows).id) for house in (first, second)]
+        assert [house.runs.wait(run, timeout_s=60).state for house, run in runs] == ["succeeded"] * 2
+        assert len(simulator.book()) == 4
+        assert sum(first.runs.get(run).reused for _, run in runs) == 4
+
+
 def test_equal_rows_of_maps_at_the_same_time_are_sent_once(ws: Workspace, simulator: Simulator) -> None:
     simulator.script("gpt-4.1-mini", then={"delay_s": 0.2})
     rows = texts(*(f"both {number}" for number in range(6)), "both 0")

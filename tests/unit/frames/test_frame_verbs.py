@@ -107,6 +107,7 @@ def test_filter_returns_the_rows_for_which_it_holds_as_they_are(ws: Workspace, s
     seen = frame().hishamos.judge(criterion, "body")
     assert seen["holds"].tolist() == [True, False, pd.NA, True]
     assert seen["reason"].iloc[1] == "it is praise"
+    assert seen.hishamos.filter(criterion, "body", unjudged="drop")["id"].tolist() == [1, 4], "columns of other verbs are no hindrance"
     assert len(simulator.book()) == 2, "looking again pays nothing"
     with pytest.raises(InvalidInput, match="raise, drop, keep"):
         frame().hishamos.filter(criterion, unjudged="lose")
