@@ -10,16 +10,20 @@ import time
 import traceback
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 from hishamos.contracts.verbs import Verb
 from hishamos.errors import HishamosError, ServerError, to_wire
+from hishamos.frames.parameter_rows import batch_arguments
 from hishamos.records.callbacks import CallBack, CalledBack, Offer, offered, registered
 from hishamos.records.plain import plain_data
 from hishamos.records.record import new_id
+from hishamos.records.runs import Run
 from hishamos.workspace import Workspace
 
 OFFERED = frozenset({("workflows", "start"), ("runs", "resume"), ("runs", "fork"), ("runs", "repeat")})
+BATCHES = frozenset({("batch", "run"), ("batch", "start")})
 PIPED = "hishamos.remote.piped:workspace"
 """What makes a function's ``ws``; by name, for only a function that wants one needs it."""
 AT_ONCE = 8
@@ -37,6 +41,9 @@ def called(workspace: Workspace, verb: Verb, arguments: dict[str, Any], call: Ca
         if run.where == "kernel":
             desk.open(run.id)
         return begun
+    if (verb.service, verb.name) in BATCHES:
+        run = call({**arguments, **batch_arguments(arguments, Path(workspace.root))})
+        return waited(workspace, run) if verb.name == "run" else run
     tools = arguments.get("tools")
     if (verb.service, verb.name) != ("agents", "ask") or not tools or isinstance(tools, Offer):
         return call(arguments)
@@ -47,6 +54,14 @@ def called(workspace: Workspace, verb: Verb, arguments: dict[str, Any], call: Ca
         return call({**arguments, "tools": offer})
     finally:
         workspace.functions.leave(offer.desk)
+
+
+def waited(workspace: Workspace, run: Run) -> Run:
+    """Return a run as it is at its end, or as it is when the caller is interrupted: it goes on without him."""
+    try:
+        return workspace.watch(workspace, run.id, None)
+    except KeyboardInterrupt:
+        return workspace.runs.get(run.id)
 
 
 class Desk:

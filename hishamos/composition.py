@@ -7,7 +7,7 @@ import gc
 import logging
 import os
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from hishamos.contracts.journal import InLine
+from hishamos.contracts.verbs import Verb
 from hishamos.dispatch.celery import CeleryDispatcher, Taker, application, prefix
 from hishamos.dispatch.dispatcher import Dispatcher
 from hishamos.dispatch.threads import ThreadsDispatcher
@@ -37,6 +38,7 @@ from hishamos.records.mcp import McpSettings, ServerTool
 from hishamos.records.origins import Origin
 from hishamos.records.record import now
 from hishamos.records.runs import Run
+from hishamos.services.batch_summary import write_summary
 from hishamos.services.catalog import Catalog
 from hishamos.services.machinery import Machinery
 from hishamos.services.receipts import notebook_receipt
@@ -59,6 +61,7 @@ from hishamos.workspace import Workspace
 
 PIPED = "hishamos.remote.piped:workspace"
 """What makes the workspace in a child process; by name, for nothing of it is loaded here."""
+Asked = tuple[Verb, Mapping[str, Any]]
 DRAIN_S = 10.0
 PRUNE_S = 3600.0
 log = logging.getLogger(__name__)
@@ -105,13 +108,18 @@ class Composed:
         self.scheduler.ring()
 
     @contextlib.contextmanager
-    def request(self, identity: str | None, acting: str | None = None, origin: Origin | None = None, *, first: bool = False) -> Iterator[Workspace | None]:
-        """Let changes made inside carry a client-made id; ``first``: the client has never sent this id before.
+    def request(
+        self, identity: str | None, acting: str | None = None, origin: Origin | None = None, asked: Asked | None = None, *, first: bool = False
+    ) -> Iterator[Workspace | None]:
+        """Let changes made inside carry a client-made id; ``first``: the client has never sent this id before; ``asked``: verb and arguments.
 
         ``acting``: the token of a notebook that a step executes: what it asks belongs to its run, and is done through the workspace that is
         handed out, in the name of whoever started that run. None is handed out for any other client. ``origin``: the notebook that asks.
         """
-        run, step = self.notebooks.acting(acting) if acting else (None, None)
+        notebook = self.notebooks.acting(acting) if acting else None
+        run, step = (notebook.run, notebook.step) if notebook else (None, None)
+        if notebook is not None and asked is not None:
+            identity, first = notebook.name(identity, *asked), False
         token, tried = request_id.set(identity), first_try.set(first)
         second, third = acting_run.set(belonging(run, step) if run else None), call_origin.set(origin)
         try:
@@ -221,7 +229,10 @@ def _assemble(root: Path, settings: SettingsSource, keys: Keys, connector: Any, 
     ledger = StoreLedger(connector, lambda: settings().workspace.timezone, shared=connector.dialect == "postgres")
     journal = StoreJournal(connector)
     holder: list[Machinery] = []
-    notebooks, programs = NotebookExecutor(root, lambda *facts: notebook_receipt(holder[0], *facts)), Programs()
+    programs = Programs()
+    notebooks = NotebookExecutor(
+        root, lambda *facts: notebook_receipt(holder[0], *facts), memory_mb=lambda: settings().workspace.step_memory_mb, secrets=keys.secrets
+    )
     code = CodePool(root, lambda: settings().workspace.step_memory_mb, PIPED)
     desks, servers = Desks(), _servers(root, settings, keys)
 
@@ -235,7 +246,8 @@ def _assemble(root: Path, settings: SettingsSource, keys: Keys, connector: Any, 
         gateway,
         settings=lambda: settings().workspace,
         workspace_for=workspace_for,
-        notebook=notebooks.execute,
+        notebook=notebooks.prepare,
+        summary=lambda *facts: write_summary(holder[0], *facts),
         outside=Outside(settings, partial(lent, keys=keys.resolve), programs.prepare, code.prepare, desks.prepare, servers.call),
     )
     gateway.owner = runner.owner
@@ -261,6 +273,7 @@ def _assemble(root: Path, settings: SettingsSource, keys: Keys, connector: Any, 
         schema_version=version,
         workspace_as=lambda actor, acting, name: workspace_in_the_name_of(holder[0], actor, acting, name),
         settings_error=lambda: settings.error,
+        secrets=keys.secrets,
     )
     holder.append(machinery)
     scheduler = Scheduler(machinery)

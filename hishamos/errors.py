@@ -190,6 +190,14 @@ class ItemsFailed(StepFailed):
     """{step}: {failed} of {total} items failed. {reasons}"""
 
 
+class NotebookFailed(StepFailed):
+    """{step}: {notebook}{place}: {reason}"""
+
+
+class NotebookTimedOut(StepTimedOut):
+    """{step}: {notebook}{place}: {reason}. Raise its timeout, then: hishamos resume {run}"""
+
+
 class CaseFailed(StepFailed):
     """{step}, case {case!r}: {reason}"""
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from hishamos.contracts.agents import Agents
+from hishamos.contracts.batch import Batch
 from hishamos.contracts.conversations import Conversations
 from hishamos.contracts.definitions import DefinitionsService
 from hishamos.contracts.functions import Functions
@@ -18,7 +19,6 @@ from hishamos.contracts.results import Results
 from hishamos.contracts.runs import Runs
 from hishamos.contracts.schedules import Schedules
 from hishamos.contracts.services import (
-    Batch,
     Commands,
     HealthService,
     Issues,

@@ -58,14 +58,16 @@ def pytest_configure(config: pytest.Config) -> None:
     if real or nursery.available():
         return
     folder = tempfile.mkdtemp(prefix="hos-nursery-")
-    process = subprocess.Popen(
-        [sys.executable, "-P", nursery.__file__, f"{folder}/socket"], cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, start_new_session=True
-    )
+    processes = [
+        subprocess.Popen([sys.executable, "-P", nursery.__file__, socket], cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, start_new_session=True)
+        for socket in (f"{folder}/socket", f"{folder}/socket.notebooks")
+    ]
     os.environ[nursery.ADDRESS] = f"{folder}/socket"
 
     def leave() -> None:
         del os.environ[nursery.ADDRESS]
-        process.communicate()  # it ends with its input
+        for process in processes:
+            process.communicate()  # it ends with its input
         shutil.rmtree(folder, ignore_errors=True)
 
     config.add_cleanup(leave)
@@ -77,10 +79,12 @@ def quick_servers() -> Iterator[None]:
     if not nursery.available():
         yield
         return
+    from hishamos.kernels import notebook_pool
     from hishamos.remote import discovery
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(discovery, "_spawn", nursery.spawning(discovery._spawn))
+        patch.setattr(notebook_pool, "spawn", nursery.beginning(notebook_pool.spawn))
         yield
 
 

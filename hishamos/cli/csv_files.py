@@ -14,9 +14,12 @@ DANGEROUS = ("=", "+", "-", "@", "\t", "\r")
 """A spreadsheet takes a cell that begins so for a formula."""
 
 
-def read_rows(file: str) -> tuple[list[str], list[dict[str, str]]]:
-    """Return a CSV file's column names and rows, every cell as text; raises :class:`InvalidInput` with file and line for a broken one."""
-    names, rows = csv_rows(read_text(Path(file).expanduser()), file)
+def read_rows(file: str, *, most: int | None = None) -> tuple[list[str], list[dict[str, str]]]:
+    """Return a CSV file's column names and rows, every cell as text.
+
+    Raises :class:`InvalidInput` with file and line for a broken one, and for one that has more than ``most`` rows.
+    """
+    names, rows = csv_rows(read_text(Path(file).expanduser()), file, most)
     return names, [row for _, row in rows]
 
 

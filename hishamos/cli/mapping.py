@@ -1,4 +1,4 @@
-"""Verbs over many rows: a command per row of a CSV file, a notebook per row of a CSV file."""
+"""A command for each row of a CSV file."""
 
 from __future__ import annotations
 
@@ -166,67 +166,3 @@ def _narrow(rows: Sequence[Mapping[str, Any]], prefix: str, hidden: Sequence[str
 def _cut(value: Any) -> Any:
     text = value if isinstance(value, str) else None
     return f"{text[:39]}…" if text and len(text) > 40 else value
-
-
-@click.command("batch", cls=Verb)
-@click.argument("notebook")
-@click.option("--rows", "file", required=True, metavar="FILE.csv", help="One execution per row; its columns are the notebook's parameters.")
-@click.option("--jobs", default=2, show_default=True, type=click.IntRange(1), help="At most so many notebooks at once.")
-@click.option("--output", metavar="FOLDER", help="Where the executed notebooks go; left out, data/local/batches/RUN.")
-@click.option("--fresh", is_flag=True, help="Execute rows again that are finished already.")
-@pass_face
-def batch_verb(face: Face, *, notebook: str, file: str, jobs: int, output: str | None, fresh: bool) -> None:
-    """Execute a notebook once per row of a CSV file. Ctrl-C only detaches: the batch goes on in the server.
-
-    Cells that are JSON numbers or true/false are passed as such, all others as text; an empty cell leaves the notebook's own default. Exit
-    code 1 when a notebook failed.
-    """
-    from hishamos.cli.csv_files import read_rows
-    from hishamos.cli.documents import plain
-    from hishamos.cli.running import detached
-    from hishamos.cli.values import find_file
-    from hishamos.cli.watching import outcome, watch
-
-    _, rows = read_rows(file)
-    parameters = [{name: _typed(cell) for name, cell in row.items() if cell != ""} for row in rows]
-    with face.open() as workspace:
-        path = find_file(notebook, workspace.root, "the notebook")
-        folder = str(Path(output).expanduser().absolute()) if output else None
-        run = workspace.batch.start(str(path), parameters, jobs=jobs, output=folder, fresh=fresh)
-        face.say(f"Run {run.id} in {workspace.root}")
-        try:
-            run = watch(face, workspace, run.id)
-        except KeyboardInterrupt:
-            detached(face, run)
-            raise FinishedWith(INTERRUPTED) from None
-        done = workspace.batch.rows(run.id)
-    face.show({"run": plain(run), "rows": plain(done)}, lambda: (outcome(run), _batch_table(done, offline=run.offline)))
-    if any(row.status != "succeeded" for row in done):
-        face.say("Next: the same line again executes only what is missing.")
-        raise FinishedWith(1)
-
-
-def _typed(cell: str) -> Any:
-    try:
-        value = json.loads(cell)
-    except ValueError:
-        return cell
-    return value if isinstance(value, bool | int | float) else cell
-
-
-def _batch_table(rows: Sequence[Any], *, offline: bool) -> Any:
-    from hishamos.charts.formats import count, duration, missing
-    from hishamos.cli.tables import spend, state, table
-
-    shown = [
-        (
-            count(row.index + 1),
-            state(row.status),
-            ", ".join(f"{name}={value}" for name, value in row.parameters.items()),
-            spend(row.cost_nanos, offline=offline),
-            duration(row.seconds),
-            row.error or row.output_path or missing(),
-        )
-        for row in rows
-    ]
-    return table("Notebooks", ("Row", "State", "Parameters", "Spend", "Time", "Notebook or error"), shown, right=("Row", "Spend", "Time"))

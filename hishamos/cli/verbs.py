@@ -40,7 +40,7 @@ SECTIONS: dict[str, dict[str, Line]] = {
         "pick": Line("picking", "Say which agent fits a task best, and why."),
         "command": Line("asking", "Run a command once."),
         "map": Line("mapping", "Run a command on each row of a CSV file."),
-        "batch": Line("mapping", "Execute a notebook once per row of a CSV file."),
+        "batch": Line("batching", "Execute a notebook once per row of a CSV file."),
         "schedule": Line("scheduling", "Start workflows by the clock."),
     },
     "Runs": {

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from hishamos.contracts.agents import Agents
+from hishamos.contracts.batch import Batch
 from hishamos.contracts.conversations import Conversations
 from hishamos.contracts.definitions import DefinitionsService
 from hishamos.contracts.functions import Functions
@@ -24,7 +25,7 @@ from hishamos.records.pictures import Ground, Picture, PictureFormat
 from hishamos.records.results import Issue, IssueDraft, Project
 from hishamos.records.runs import Run
 from hishamos.records.workers import Workforce
-from hishamos.records.workspaces import BatchRow, Finding, Health, MapRow, Pong, ProviderStatus
+from hishamos.records.workspaces import Finding, Health, MapRow, Pong, ProviderStatus
 
 if TYPE_CHECKING:
     import pandas
@@ -220,24 +221,6 @@ class Workflows(Protocol):
     @verb("workflows.read")
     def picture(self, name: str, *, format: PictureFormat = "svg", ground: Ground = "light") -> Picture:
         """Draw a workflow's graph: ``svg``, ``png``, ``mermaid`` or ``text``, on nothing. ``ground``: what it will stand on."""
-        ...
-
-
-class Batch(Protocol):
-    """``ws.batch``: a notebook executed once per row of parameters."""
-
-    @verb("runs.write", kind="change")
-    def start(self, notebook: str, rows: Sequence[Mapping[str, Any]], *, jobs: int = 2, output: str | None = None, fresh: bool = False) -> Run:
-        """Start a batch as a run; executed notebooks go to ``output`` (left out: ``data/local/batches/RUN``).
-
-        The same notebook text with the same rows is the same batch: one that has not succeeded goes on with what is missing, a finished one
-        is returned as it is. ``fresh=True`` executes all rows anew.
-        """
-        ...
-
-    @verb("runs.read")
-    def rows(self, run: str) -> List[BatchRow]:
-        """Return the batch's rows as they stand."""
         ...
 
 

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from hishamos.contracts.journal import ChildOf, Claim, Decided, RowState, Signal
+from hishamos.contracts.notebooks import NotebookCall, PreparedNotebook
 from hishamos.engine.attaching import check_files_of
 from hishamos.engine.rows import RowBook
-from hishamos.engine.steptype import Answer, ChildEnd, Interrupted
+from hishamos.engine.steptype import Answer, ChildEnd, Interrupted, Lane
 from hishamos.engine.telling import Telling
 from hishamos.engine.templates import condition
 from hishamos.errors import InvalidInput
@@ -104,13 +105,13 @@ class NodeContext:
 
     def once(self, key: str, work: Callable[[], str]) -> Answer[str]:
         """See the plug."""
-        return self._job(f"once {key}", lambda: self._tools.keeping.once(key, work, fresh=self._first), lambda: None, self._tools.background)
+        return self._job(f"once {key}", lambda: self._tools.keeping.once(key, work, fresh=self._first), lambda: None, self._tools.lanes["steps"])
 
-    def background(self, work: Callable[[], T], *, of_child: bool = False) -> Answer[T]:
+    def background(self, work: Callable[[], T], *, lane: Lane = "steps") -> Answer[T]:
         """See the plug."""
         name = f"job {self._position}"
         self._position += 1
-        return self._job(name, work, self._began, self._tools.children if of_child else self._tools.background)
+        return self._job(name, work, self._began, self._tools.lanes[lane])
 
     def _job(self, name: str, work: Callable[[], T], began: Callable[[], None], lane: Background) -> Answer[T]:
         answer = self._node.answers.get(name)
@@ -126,11 +127,21 @@ class NodeContext:
         """See the plug."""
         self._node.stops.append(stop)
 
-    def notebook(self, notebook: Path, parameters: Mapping[str, Any], output: Path) -> dict[str, Any]:
+    def notebook(self, notebook: Path, parameters: Mapping[str, Any], output: Path, *, reuse: bool = False, kernel: str | None = None) -> PreparedNotebook:
         """See the plug."""
         if self._tools.notebook is None:
             raise InvalidInput(what="no executor of notebooks is at hand", where=self.path, next="Run it in a workspace: hishamos batch.")
-        return self._tools.notebook(notebook, parameters, output, run=self.run, step=self.path, timeout_s=self.limit_s)
+        return self._tools.notebook(
+            NotebookCall(self.run, self.path, self.attempt, notebook, parameters, output, timeout_s=self.limit_s, reuse=reuse, kernel=kernel)
+        )
+
+    def summary(self, folder: Path) -> str:
+        """See the plug."""
+        return self._tools.summary(self.run.id, self.path, folder, self.children or ())
+
+    def row_known(self, key: str) -> RowState | None:
+        """See the plug."""
+        return self._tools.journal.states_of_rows([key]).get(key)
 
     def workspace(self, place: str = "") -> Any:
         """See the plug."""

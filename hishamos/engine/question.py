@@ -91,7 +91,7 @@ class Question:
             def job() -> str:
                 return self._tools.keeping.once(f"{self._key}/{place}", lambda: work(lambda: self._workspace(place)), fresh=self._fresh)
 
-            started = self._tools.background.start(job, lambda: None)
+            started = self._tools.lanes["steps"].start(job, lambda: None)
             self._jobs.append(started)
             self._answers[name] = Answer(started.future)
         return self._answers[name]

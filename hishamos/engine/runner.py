@@ -16,6 +16,7 @@ from typing import Any
 from hishamos.contracts.code import AT_ONCE
 from hishamos.contracts.journal import Journal
 from hishamos.contracts.models import ModelGateway
+from hishamos.contracts.notebooks import NOTEBOOKS_AT_ONCE, PrepareNotebook
 from hishamos.engine.active_run import Execution
 from hishamos.engine.agent_loop import Task, work
 from hishamos.engine.background import Background
@@ -24,9 +25,9 @@ from hishamos.engine.holding import LONGEST_TIMER_S
 from hishamos.engine.keeping import Keeping
 from hishamos.engine.outside import Outside, nothing_outside
 from hishamos.engine.question import Question
-from hishamos.engine.steptype import Done, ExecuteNotebook, Library, Waiting
+from hishamos.engine.steptype import Done, Library, Waiting
 from hishamos.engine.timers import Timer, Timers
-from hishamos.engine.tools import Clock, Tools
+from hishamos.engine.tools import Clock, Summarize, Tools
 from hishamos.errors import HishamosError, RunHeld
 from hishamos.records.calls import ModelRequest, Tags
 from hishamos.records.configuration import WorkspaceSettings
@@ -44,8 +45,9 @@ class Runner:
     """Works on runs in this process.
 
     ``settings``: the settings in force. ``workspace_for``: the run's workspace for the step at a path, for functions that want one.
-    ``notebook``: executes one notebook, for steps that want it. ``outside``: what steps may reach; left out, nothing. ``lease_s``: after how
-    many silent seconds another process may take a run. ``jobs``: how many blocking steps at once.
+    ``notebook``: executes one notebook, for steps that want it; ``summary``: writes what a batch of them came to. ``outside``: what steps may
+    reach; left out, nothing. ``lease_s``: after how many silent seconds another process may take a run. ``jobs``: how many blocking steps at
+    once.
     """
 
     def __init__(
@@ -55,7 +57,8 @@ class Runner:
         *,
         settings: Callable[[], WorkspaceSettings],
         workspace_for: Callable[[Run, str], Any],
-        notebook: ExecuteNotebook | None = None,
+        notebook: PrepareNotebook | None = None,
+        summary: Summarize = lambda *_: "",
         outside: Outside | None = None,
         lease_s: float = LEASE_S,
         jobs: int = JOBS,
@@ -69,15 +72,15 @@ class Runner:
             settings=settings,
             workspace_for=workspace_for,
             notebook=notebook,
+            summary=summary,
             outside=outside or nothing_outside(),
             dispatch=self.begin,
             owner=self.owner,
             lease_s=lease_s,
             timers=timers or Timers(),
             pool=ThreadPoolExecutor(WORKERS, thread_name_prefix="runner"),
-            background=Background(jobs),
+            lanes={"steps": Background(jobs), "children": Background(AT_ONCE), "notebooks": Background(NOTEBOOKS_AT_ONCE)},
             keeping=Keeping(journal),
-            children=Background(AT_ONCE),
             clock=clock,
         )
         self._executions: dict[str, Execution] = {}

@@ -7,11 +7,12 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
 from hishamos.contracts.journal import TIMED, Decided, Pinned, RowState, Signal
+from hishamos.contracts.notebooks import PreparedNotebook
 from hishamos.records.calls import ModelRequest, Outcome
 from hishamos.records.definitions import AgentDefinition, CommandDefinition, Retry, StepDefinition, WorkflowDefinition
 from hishamos.records.mcp import ServerTool
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from hishamos.errors import HishamosError
 
 T = TypeVar("T")
+Lane = Literal["steps", "children", "notebooks"]
 I = TypeVar("I", bound="StepInputs")  # noqa: E741 - the inputs' type
 
 
@@ -158,17 +160,6 @@ class Parked(Interrupted):
         self.reason = reason
 
 
-class ExecuteNotebook(Protocol):
-    """Executes a notebook in a process of its own (``hishamos.kernels``)."""
-
-    def __call__(self, notebook: Path, parameters: Mapping[str, Any], output: Path, *, run: Run, step: str, timeout_s: float) -> dict[str, Any]:
-        """Return where the executed notebook is and how many seconds it took; raise ``StepFailed`` with cell and reason.
-
-        ``run``, ``step``: what the notebook's calls belong to.
-        """
-        ...
-
-
 class StepContext(Protocol):
     """What a step may ask of its runner. The n-th ask of an entry is the same thing on every entry."""
 
@@ -222,10 +213,10 @@ class StepContext(Protocol):
         """Have this attempt fail with ``error`` once it has taken ``seconds``; only the first call counts."""
         ...
 
-    def background(self, work: Callable[[], T], *, of_child: bool = False) -> Answer[T]:
+    def background(self, work: Callable[[], T], *, lane: Lane = "steps") -> Answer[T]:
         """Run blocking work away from the runner's threads. The step's time limit counts from when the work begins.
 
-        ``of_child``: the work is a child process's, of which there are fewer.
+        ``lane``: with what it takes turns. ``children``: it is a child process's, of which there are fewer; ``notebooks``: it takes long.
         """
         ...
 
@@ -233,8 +224,15 @@ class StepContext(Protocol):
         """Have ``stop`` called (quick, from any thread) when the attempt ends, is cancelled, takes too long, or is let go."""
         ...
 
-    def notebook(self, notebook: Path, parameters: Mapping[str, Any], output: Path) -> dict[str, Any]:
-        """Execute a notebook in a process of its own; blocks, so it is called in the background."""
+    def notebook(self, notebook: Path, parameters: Mapping[str, Any], output: Path, *, reuse: bool = False, kernel: str | None = None) -> PreparedNotebook:
+        """Prepare a notebook to be executed for this step, in a process of its own.
+
+        ``reuse``: by a kernel that may have executed others; ``kernel``: its name, left out the notebook's own.
+        """
+        ...
+
+    def summary(self, folder: Path) -> str:
+        """Write the summary of a batch whose rows have ended, and return where it is; blocks, so it is called in the background."""
         ...
 
     def workspace(self, place: str = "") -> Any:
@@ -262,6 +260,10 @@ class StepContext(Protocol):
 
     def rows(self) -> RowBook:
         """Return the book of the map's rows."""
+        ...
+
+    def row_known(self, key: str) -> RowState | None:
+        """Return what the workspace knows of a row."""
         ...
 
     def row_ended(self, state: RowState) -> None:
@@ -334,6 +336,8 @@ class StepType(Generic[I]):
     inputs: ClassVar[type[StepInputs]]
     raw: ClassVar[frozenset[str]] = frozenset()
     """Fields of ``with`` that are no templates."""
+    keeps_time: ClassVar[bool] = False
+    """Whether it ends itself at its time limit: then nobody else counts it."""
     composite: ClassVar[bool] = False
     """Whether it only arranges other steps: these have the time limits and the tries."""
     timed: ClassVar[bool] = True

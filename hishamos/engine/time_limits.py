@@ -21,6 +21,8 @@ class Limits:
         """Count the step's time from now on."""
         if node.timer is not None:
             node.timer.cancel()
+        if node.kind.keeps_time and node.ends is None:
+            return
         seconds = node.limit_s or self._tools.settings().step_timeout_s
         error: HishamosError | None = None
         if node.ends is not None and node.ends[0] - self._tools.timers.clock() <= seconds:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hishamos.contracts.journal import Journal
 from hishamos.contracts.models import ModelGateway
+from hishamos.contracts.notebooks import PrepareNotebook
 from hishamos.engine.background import Background
 from hishamos.engine.keeping import Keeping
 from hishamos.engine.outside import Outside
-from hishamos.engine.steptype import ExecuteNotebook
+from hishamos.engine.steptype import ChildEnd, Lane
 from hishamos.engine.timers import Timers
 from hishamos.records.configuration import WorkspaceSettings
 from hishamos.records.record import now
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 
 
 Clock = Callable[[], datetime]
+Summarize = Callable[[str, str, Path, Sequence[ChildEnd]], str]
+"""Takes the run, the path of the step that has the rows, the folder for the summary, how the rows ended; returns where it is."""
 
 
 @dataclass
@@ -35,7 +39,9 @@ class Tools:
     settings: Callable[[], WorkspaceSettings]
     workspace_for: WorkspaceFor
     """The run's workspace for the step at a path, acting as the run's actor."""
-    notebook: ExecuteNotebook | None
+    notebook: PrepareNotebook | None
+    summary: Summarize
+    """Writes the summary of a batch."""
     outside: Outside
     """What lies outside of the workspace."""
     dispatch: Callable[[str], object]
@@ -44,8 +50,7 @@ class Tools:
     lease_s: float
     timers: Timers
     pool: ThreadPoolExecutor
-    background: Background
+    lanes: Mapping[Lane, Background]
+    """Where blocking work takes turns."""
     keeping: Keeping
-    children: Background
-    """Where calls wait for a child process."""
     clock: Clock = now

@@ -12,10 +12,11 @@ LONGEST_CELL = 64 * 2**20
 """Characters; a spreadsheet's cell holds far less, a broken quote swallows the rest of the file."""
 
 
-def csv_rows(text: str, file: str) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
+def csv_rows(text: str, file: str, most: int | None = None) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
     """Return column names, and rows with the number of their first line; columns are separated by commas.
 
-    ``file``: what the text was read from, for the errors. Raises :class:`InvalidInput` with file and line for what is not well formed.
+    ``file``: what the text was read from, for the errors. Raises :class:`InvalidInput` with file and line for what is not well formed, and at the
+    first row after ``most``.
     """
     csv.field_size_limit(LONGEST_CELL)
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
@@ -27,6 +28,8 @@ def csv_rows(text: str, file: str) -> tuple[list[str], list[tuple[int, dict[str,
             if cells and len(cells) != len(names):
                 what = f"The row that ends at line {reader.line_num} has {len(cells)} cells, the header has {len(names)}"
                 raise InvalidInput(what=what, where=file, next="Put cells that hold a comma or a line break in double quotes.")
+            if cells and len(rows) == most:
+                raise InvalidInput(what=f"The file has more than {most:,} rows", where=f"{file}, line {begins}", next="Give it in parts.")
             if cells:
                 rows.append((begins, dict(zip(names, cells, strict=True))))
             begins = reader.line_num + 1

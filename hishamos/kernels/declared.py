@@ -1,48 +1,198 @@
-"""The parameters that a notebook declares in its cell tagged ``parameters``."""
+"""What a notebook says of itself before it is executed: its parameters with their types, its kernel, the libraries that it imports."""
 
 from __future__ import annotations
 
 import ast
 import json
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from hishamos.errors import InvalidInput, nearest_hint
+from hishamos.records.record import content_hash
+
+TAG = "parameters"
+TYPES: dict[str, type] = {"int": int, "float": float, "str": str, "bool": bool, "list": list, "dict": dict}
+WORDS = {int: "a whole number", float: "a number", str: "a text", bool: "true or false", list: "a list", dict: "a dict"}
+ALIASES = {"List": "list", "Dict": "dict", "Sequence": "list", "Mapping": "dict", "tuple": "list", "Tuple": "list"}
+_COMMENT = re.compile(r"#\s*type:\s*([\w.\[\], |]+)")
+_IMPORT = re.compile(r"^\s*(?:import|from)\s+([A-Za-z_]\w*)", re.MULTILINE)
+_MORE = re.compile(r"^\s*import\s+(.+)$", re.MULTILINE)
 
 
-def declared(notebook: Path) -> list[str]:
-    """Return the names assigned in the notebook's parameters cell.
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """One parameter: its type as far as its annotation, or its default, tells it."""
 
-    Raises :class:`InvalidInput` for a file that is no notebook or that has no such cell.
-    """
+    type: type | None = None
+    strict: bool = False
+    """Whether an annotation says so: a default of 0 tells that it is a number, and no more."""
+    optional: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class NotebookFacts:
+    """What stands in the notebook's file. ``parameters``: None without a cell that is tagged so."""
+
+    version: str
+    """Hash of its text."""
+    parameters: dict[str, Declared] | None
+    kernel: str | None
+    language: str
+    imports: list[str] = field(default_factory=list)
+
+
+def read_notebook(notebook: Path) -> NotebookFacts:
+    """Read what a notebook says of itself; raises :class:`InvalidInput` for a file that is none."""
     try:
-        cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+        text = notebook.read_text(encoding="utf-8")
+        content = json.loads(text)
+        cells, metadata = content["cells"], content.get("metadata", {})
+        sources = ["".join(cell["source"]) for cell in cells if cell.get("cell_type") == "code"]
+        tagged = [cell for cell in cells if cell.get("cell_type") == "code" and TAG in cell.get("metadata", {}).get("tags", [])]
     except FileNotFoundError:
         raise InvalidInput(what="there is no such notebook", where=str(notebook), next="Check the path.") from None
-    except (ValueError, KeyError, TypeError):
+    except OSError as error:
+        raise InvalidInput(what=f"the notebook can't be read: {error.strerror}", where=str(notebook), next="Give an .ipynb file.") from None
+    except (ValueError, KeyError, TypeError, AttributeError):
         raise InvalidInput(what="this file is no notebook", where=str(notebook), next="Give an .ipynb file.") from None
-    for cell in cells:
-        if cell.get("cell_type") == "code" and "parameters" in cell.get("metadata", {}).get("tags", []):
-            return _assigned("".join(cell["source"]), notebook)
-    raise InvalidInput(what="it has no cell tagged 'parameters'", where=str(notebook), next="Tag the cell that holds its parameters' defaults.")
+    kernel = metadata.get("kernelspec", {}).get("name")
+    language = metadata.get("kernelspec", {}).get("language") or metadata.get("language_info", {}).get("name") or "python"
+    assigned = _assigned if language == "python" else _named
+    parameters = assigned("".join(tagged[0]["source"]), notebook) if tagged else None
+    return NotebookFacts(content_hash(text), parameters, kernel, language, sorted({name for source in sources for name in _imported(source)}))
 
 
-def check(notebook: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Raise for a row that names a parameter which the notebook does not declare, before anything starts."""
-    known = declared(notebook)
-    for number, row in enumerate(rows):
-        for name in row:
+def typed_rows(facts: NotebookFacts, notebook: Path, rows: Sequence[Mapping[str, Any]], *, cells: bool) -> list[dict[str, Any]]:
+    """Return rows of parameters as the notebook declares them.
+
+    ``cells``: they come from a table of texts, in which an empty cell leaves a parameter at its default. A text where the notebook declares a number
+    or a truth is taken as one. Raises :class:`InvalidInput`, before anything starts, for a notebook that declares none, a parameter that it does
+    not declare, and a value that it can't be.
+    """
+    known = facts.parameters
+    if known is None:
+        following = f"Tag the cell that holds its parameters' defaults with {TAG!r}."
+        raise InvalidInput(what=f"it has no cell tagged {TAG!r}", where=str(notebook), next=following)
+    found = []
+    for number, row in enumerate(rows, 1):
+        values = {}
+        for name, value in row.items():
             if name not in known:
-                what = f"{notebook.name} has no parameter {name!r}{nearest_hint(name, known)}"
+                what = f"{notebook.name} has no parameter {name!r}{nearest_hint(str(name), list(known))}"
                 raise InvalidInput(what=what, where=f"row {number}", next=f"It declares: {', '.join(known)}.")
+            if cells and value == "":
+                continue
+            try:
+                values[name] = _typed(known[name], value, cells=cells)
+            except ValueError:
+                kind = WORDS[known[name].type or str]
+                what = f"{_shown(value)} is not {kind}, which {notebook.name} declares for {name!r}"
+                raise InvalidInput(what=what, where=f"row {number}", next="Correct it; nothing was executed.") from None
+        found.append(values)
+    return found
 
 
-def _assigned(source: str, notebook: Path) -> list[str]:
+def _typed(declared: Declared, value: Any, *, cells: bool) -> Any:
+    kind = declared.type
+    if kind is None:
+        return _json(value, (bool, int, float)) if cells else value
+    if isinstance(value, str) and kind is not str:
+        value = _read(value, kind)
+    if value is None:
+        if declared.optional:
+            return value
+        raise ValueError
+    if kind in {int, float}:
+        fits = isinstance(value, (int, float)) and not isinstance(value, bool) and (kind is float or not declared.strict or float(value).is_integer())
+        if fits and kind is int and declared.strict:
+            return int(value)
+    else:
+        fits = isinstance(value, kind)
+    if not fits:
+        raise ValueError
+    return value
+
+
+def _read(text: str, kind: type) -> Any:
+    """Return a text as a value of another kind; the text itself where it is none."""
+    plain = text.strip()
+    if kind is bool:
+        return {"true": True, "false": False}.get(plain.lower(), text)
+    if kind in {int, float}:
+        for number in (int, float):
+            try:
+                return number(plain) if re.fullmatch(r"[-+0-9.eE]+", plain) else text
+            except ValueError:
+                continue
+        return text
+    return _json(text, (kind, type(None)))
+
+
+def _json(text: Any, kinds: tuple[type, ...]) -> Any:
+    if not isinstance(text, str):
+        return text
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return text
+    return value if isinstance(value, kinds) else text
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:59]}…"
+
+
+def _imported(source: str) -> Iterator[str]:
+    yield from _IMPORT.findall(source)
+    for names in _MORE.findall(source):
+        yield from (name.strip().partition(" ")[0].partition(".")[0] for name in names.partition("#")[0].split(","))
+
+
+def _assigned(source: str, notebook: Path) -> dict[str, Declared]:
     try:
         tree = ast.parse(source)
     except SyntaxError as error:
         what = f"its parameters cell can't be read: {error.msg}, line {error.lineno}"
         raise InvalidInput(what=what, where=str(notebook), next="Keep plain assignments in it.") from None
-    names = [target.id for node in tree.body if isinstance(node, ast.Assign) for target in node.targets if isinstance(target, ast.Name)]
-    return names + [node.target.id for node in tree.body if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)]
+    lines, found = source.splitlines(), dict[str, Declared]()
+    for node in tree.body:
+        if isinstance(node, ast.Assign):
+            comment = _COMMENT.search(lines[(node.end_lineno or node.lineno) - 1])
+            declared = _annotated(comment.group(1).strip(), node.value) if comment else _of_default(node.value)
+            found |= {target.id: declared for target in node.targets if isinstance(target, ast.Name)}
+        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            found[node.target.id] = _annotated(ast.unparse(node.annotation), node.value)
+    return found
+
+
+def _named(source: str, notebook: Path) -> dict[str, Declared]:  # noqa: ARG001 - as for Python
+    """Return the names that a cell in another language assigns."""
+    return {name: Declared() for name in re.findall(r"^\s*([A-Za-z_.][\w.]*)\s*(?:=|<-)", source, re.MULTILINE)}
+
+
+def _of_default(default: ast.expr) -> Declared:
+    try:
+        value = ast.literal_eval(default)
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
+        return Declared()
+    kind = list if isinstance(value, (list, tuple)) else type(value)
+    if kind is int:
+        kind = float
+    return Declared(kind) if kind in TYPES.values() else Declared()
+
+
+def _annotated(annotation: str, default: ast.expr | None) -> Declared:
+    plain = annotation.strip("\"' ")
+    optional = isinstance(default, ast.Constant) and default.value is None
+    inner = re.fullmatch(r"(?:typing\.)?Optional\[(.+)\]", plain)
+    parts = [part.strip() for part in (inner.group(1) if inner else plain).split("|")]
+    kinds = [part for part in parts if part != "None"]
+    if len(kinds) != 1:
+        return Declared()
+    name = kinds[0].partition("[")[0].removeprefix("typing.")
+    kind = TYPES.get(ALIASES.get(name, name))
+    return Declared(kind, strict=True, optional=optional or inner is not None or "None" in parts) if kind else Declared()

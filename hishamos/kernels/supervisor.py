@@ -20,41 +20,53 @@ ADOPT_ORPHANS = 36
 def _watch(control: int) -> None:
     with contextlib.suppress(OSError):
         os.read(control, 1)
-    _end_below()
+    end_below()
     os.killpg(0, signal.SIGKILL)
 
 
-def _adopt() -> None:
+def adopt() -> None:
+    """Have what a program left behind become this process's children."""
     with contextlib.suppress(ImportError, OSError, AttributeError):
         import ctypes
 
         ctypes.CDLL(None).prctl(ADOPT_ORPHANS, 1, 0, 0, 0)
 
 
-def _end_below() -> None:
+def end_below() -> None:
     """End every process below this one, also those that have left the group; where there is no /proc, the group has to do."""
     for _ in range(ROUNDS):
-        below = _below()
-        if not below:
+        left = below()
+        if not left:
             return
-        for process in below:
+        for process in left:
             with contextlib.suppress(OSError):
                 os.kill(process, signal.SIGKILL)
 
 
-def _below() -> set[int]:
-    children: dict[int, list[int]] = {}
+def children() -> set[int]:
+    """Return this process's own children that run."""
+    return set(_families().get(os.getpid(), ()))
+
+
+def below() -> set[int]:
+    """Return every process below this one that runs."""
+    families = _families()
+    found: set[int] = set()
+    left = [os.getpid()]
+    while left:
+        left += (new := [one for one in families.get(left.pop(), ()) if one not in found])
+        found.update(new)
+    return found
+
+
+def _families() -> dict[int, list[int]]:
+    found: dict[int, list[int]] = {}
     for name in os.listdir("/proc") if os.path.isdir("/proc") else ():
         with contextlib.suppress(OSError, ValueError, IndexError):
             with open(f"/proc/{name}/stat", encoding="utf-8", errors="replace") as facts:
                 state, parent, *_ = facts.read().rpartition(")")[2].split()
             if state != "Z":
-                children.setdefault(int(parent), []).append(int(name))
-    found: set[int] = set()
-    left = [os.getpid()]
-    while left:
-        left += (new := [one for one in children.get(left.pop(), ()) if one not in found])
-        found.update(new)
+                found.setdefault(int(parent), []).append(int(name))
     return found
 
 
@@ -68,7 +80,7 @@ def main() -> None:
     """See the module."""
     control, outcome, memory = (int(text) for text in sys.argv[1:4])
     path, arguments = sys.argv[4], sys.argv[5:]
-    _adopt()
+    adopt()
     try:
         process = subprocess.Popen([path, *arguments], preexec_fn=lambda: _limit(memory))  # noqa: PLW1509 - one thread so far
     except (OSError, subprocess.SubprocessError) as error:
@@ -76,7 +88,7 @@ def main() -> None:
         return
     threading.Thread(target=_watch, args=(control,), daemon=True).start()
     code = process.wait()
-    _end_below()
+    end_below()
     os.write(outcome, str(code).encode())
 
 

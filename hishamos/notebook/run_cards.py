@@ -12,10 +12,10 @@ from hishamos.charts.formats import clock, count, duration, exact_usd, missing, 
 from hishamos.charts.pace import rows_told
 from hishamos.charts.ranges import compared_words
 from hishamos.notebook import markup
+from hishamos.records.batches import BatchRow
 from hishamos.records.forecasts import Forecast
 from hishamos.records.pictures import Picture
 from hishamos.records.runs import Approval, Run, RunKind, RunState, Step
-from hishamos.records.workspaces import BatchRow
 
 if TYPE_CHECKING:
     import pandas

@@ -123,16 +123,3 @@ class MapRow(Record):
     """Whether it asked nobody: the workspace had its answer, or an equal row asked for it."""
     not_judged: tuple[str, ...] = ()
     """Fields of the output that the offline model could not judge: their values say nothing."""
-
-
-class BatchRow(Record):
-    """One notebook of a batch."""
-
-    index: int
-    status: Literal["succeeded", "failed", "cancelled", "pending", "running"]
-    parameters: dict[str, Any]
-    output_path: str | None = None
-    error: str | None = None
-    cost_nanos: int | None = 0
-    seconds: float | None = None
-    reused: bool = False

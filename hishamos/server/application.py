@@ -115,7 +115,8 @@ class Application:
         identity, acting = _text(headers, b"x-request-id"), _text(headers, b"x-acting")
         told = headers.get(b"x-origin")
         origin = None if told is None else Origin.model_validate_json(told)
-        in_pool = partial(self._in_pool, verb, arguments, partial(self.host.serving, identity, acting, origin, first=headers.get(b"x-try") == b"1"))
+        serving = partial(self.host.serving, identity, acting, origin, (verb, arguments), first=headers.get(b"x-try") == b"1")
+        in_pool = partial(self._in_pool, verb, arguments, serving)
         match verb.kind:
             case "wait":
                 future = await in_pool(verb.name + "_later")

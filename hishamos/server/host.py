@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from hishamos.composition import Composed
+from hishamos.composition import Asked, Composed
 from hishamos.contracts.wire import code
 from hishamos.records.actors import OWNER
 from hishamos.records.origins import Origin
@@ -57,12 +57,12 @@ class Host:
         return self.wanted()
 
     @contextmanager
-    def serving(self, identity: str | None, acting: str | None, origin: Origin | None, *, first: bool) -> Iterator[Workspace]:
+    def serving(self, identity: str | None, acting: str | None, origin: Origin | None, asked: Asked, *, first: bool) -> Iterator[Workspace]:
         """Hand out the caller's workspace, in which changes carry the client-made id (``first``: never sent before).
 
-        ``acting``: a notebook's token; ``origin``: the notebook and cell that ask.
+        ``acting``: a notebook's token; ``origin``: the notebook and cell that ask; ``asked``: the verb and its arguments.
         """
-        with self.composed.request(identity, acting, origin, first=first) as workspace:
+        with self.composed.request(identity, acting, origin, asked, first=first) as workspace:
             yield workspace or self.workspace
 
     def redacted(self, text: str) -> str:

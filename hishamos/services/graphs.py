@@ -35,7 +35,7 @@ def run_graph(run: Run, workflow: WorkflowDefinition, tops: Sequence[Step], chil
     for count in children:
         below.setdefault(count.parent, []).append(count)
     begun = {step.id: sum(count.count for count in below.get(step.id, ())) for step in workflow.steps}
-    open_maps = [step.id for step in workflow.steps if step.type == "map" and step.id in rows and rows[step.id].state not in STEP_ENDED]
+    open_maps = [step.id for step in workflow.steps if step.type in {"map", "batch"} and step.id in rows and rows[step.id].state not in STEP_ENDED]
     totals = {step.id: begun[step.id] for step in workflow.steps if step.id in rows and rows[step.id].state in STEP_ENDED}
     left = run.steps_total - sum(not step_type(step.type).composite for step in workflow.steps) - sum(begun.values())
     if len(open_maps) == 1 and left >= 0:  # the run counts the leaves of its graph: what is left over are this map's items to come
@@ -73,7 +73,7 @@ def _stands(run: Run, step: StepDefinition, rows: Mapping[str, Step], children: 
         planned = planned.model_copy(update={"parts": (*planned.parts[:-1], undone)})
     if row is None:
         return planned.model_copy(update={"state": "pending"})
-    many = planned.many or step.type == "rows"
+    many = planned.many or step.type in {"rows", "batch"}
     taken = None if row.started_at is None else ((row.finished_at or now()) - row.started_at).total_seconds()
     facts: dict[str, Any] = {
         "state": row.state.value,

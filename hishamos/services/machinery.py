@@ -59,5 +59,7 @@ class Machinery:
     """The workspace for an actor, and for the run it acts for if any; its changing calls take their ids from a name and their position."""
     settings_error: Callable[[], str | None]
     """What is wrong with hishamos.toml since its last good version; None when nothing is."""
+    secrets: Callable[[], list[str]] = list
+    """The keys that this process knows."""
     schedules_changed: Callable[[], None] = lambda: None
     """Have what starts scheduled runs look at the schedules again."""

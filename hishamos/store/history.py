@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 SQL = statements("history")
 PAGE = 1_000
 SHORTEST = 4
-COMPOSITE = {"loop": "[", "map": "[", "switch": "/"}
+COMPOSITE = {"batch": "[", "loop": "[", "map": "[", "switch": "/"}
 """Types of steps that only arrange others, and what the paths of those below them begin with after their own."""
 _ROW_STATUS = {"succeeded": "succeeded", "failed": "failed", "timed_out": "failed", "cancelled": "cancelled"}
 

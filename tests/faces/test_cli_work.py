@@ -102,13 +102,42 @@ def test_a_batch_executes_a_notebook_per_row_and_tells_which_failed(terminal):
     document = terminal.json("batch", "small.ipynb", "--rows", "rows.csv", "--jobs", "2", code=1)
     first, second = document["rows"]
     assert (first["status"], second["status"]) == ("succeeded", "failed")
-    assert "ZeroDivisionError" in second["error"]
+    assert (second["cell"], second["reason"]) == (2, "ZeroDivisionError: integer division or modulo by zero")
     executed = json.loads(Path(first["output_path"]).read_text())
     assert "first 5" in json.dumps(executed["cells"])
-    terminal.file("bad.csv", "nmae,number\nfirst,2\n")
-    refused = terminal.type("batch", "small.ipynb", "--rows", "bad.csv")
+    assert document["batch"]["rows"] == {"succeeded": 1, "failed": 1}
+    again = terminal.type("batch", "small.ipynb", "--rows", "rows.csv", "--jobs", "2", "--reuse")
+    assert again.returncode == 1
+    assert f"Next: hishamos resume {document['run']['id']}, or the same line again" in again.stderr
+    assert "cell 2: ZeroDivisionError" in " ".join(again.stdout.split())
+    terminal.file("rows.csv", "name,number\nfirst,2\nsecond,4\n")
+    mended = terminal.json("batch", "small.ipynb", "--rows", "rows.csv", "--reuse", "--output", "done")
+    assert [(row["status"], row["reused"]) for row in mended["rows"]] == [("succeeded", True), ("succeeded", False)]
+    assert sorted(file.name for file in (terminal.folder / "done").iterdir()) == ["0001.ipynb", "0002.ipynb", "summary.ipynb"]
+    assert "✓ succeeded" in (terminal.folder / "done" / "summary.ipynb").read_text()
+
+
+@pytest.mark.parametrize(
+    ("file", "more", "said"),
+    [
+        ("nmae,number\nfirst,2\n", (), ["no parameter 'nmae'; did you mean 'name'", "row 1"]),
+        ("name,number\nfirst,2\nsecond,two\n", (), ["'two' is not a number", "row 2", "'number'"]),
+        ("name,number\n", (), ["has a header and no rows"]),
+        ("name\n" + "x\n" * 1_000_000, (), ["more than 10,000 rows", "line 10002", "in parts"]),
+        ("name\nfirst\n", ("--output", "rows-of-a-batch.csv"), ["can't be written there", "--output"]),
+        ("name\nfirst\n", ("--kernel", "klingon"), ["the kernel 'klingon' is not installed", "--kernel"]),
+        ("name\nsk-proj-0123456789abcdef\n", (), ["is or looks like a key", "row 1"]),
+    ],
+    ids=["unknown", "type", "none", "million", "folder", "kernel", "key"],
+)
+def test_a_batch_that_can_not_be_executed_is_refused_before_anything_starts(terminal, file, more, said):
+    terminal.file("small.ipynb", json.dumps(NOTEBOOK))
+    terminal.file("rows-of-a-batch.csv", file)
+    before = len(terminal.json("runs", "--kind", "batch"))
+    refused = terminal.type("batch", "small.ipynb", "--rows", "rows-of-a-batch.csv", *more)
     assert refused.returncode == 2
-    assert "did you mean 'name'" in refused.stderr
+    assert all(words in refused.stderr for words in said), refused.stderr
+    assert len(terminal.json("runs", "--kind", "batch")) == before
 
 
 @contextmanager

@@ -33,11 +33,14 @@ ADDRESS = "HISHAMOS_TEST_NURSERY"
 DESCRIPTOR = "{descriptor}"
 """Stands in the arguments for the number that the fourth open file has in the child."""
 STARTS_S = 30.0
+NOTEBOOKS = "hishamos.kernels.notebook_parent"
+"""The one program that has a nursery of its own: what it loads, IPython above all, would change what the others do."""
 SIMULATOR = Path(__file__).with_name("simulator.py")
 PRELOADED = {
     "hishamos": ("hishamos.cli.entry", "hishamos.remote", "rich.console", "rich.table", "pandas", "pyarrow", "hishamos.frames.mapping"),
     "hishamos.server": ("hishamos.server.__main__", "duckdb", "psycopg_pool", "pyarrow", "tiktoken"),
     "simulator": (),
+    NOTEBOOKS: (),
 }
 """What each program imports sooner or later."""
 
@@ -91,19 +94,19 @@ def start(program: str, arguments: Sequence[str], files: Sequence[int], *, folde
     ``files``: its standard streams, then what else it inherits; ``session``: whether it begins one of its own.
     """
     facts = {"program": program, "arguments": list(arguments), "folder": str(folder), "environment": dict(environment), "session": session}
-    connection = _connected()
+    connection = _connected(os.environ[ADDRESS] + (".notebooks" if program == NOTEBOOKS else ""))
     request = json.dumps(facts).encode() + b"\n"
     socket.send_fds(connection, [request[:1]], list(files))
     connection.sendall(request[1:])
     return Child(connection)
 
 
-def _connected() -> socket.socket:
+def _connected(address: str) -> socket.socket:
     deadline = time.monotonic() + STARTS_S
     while True:
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
-            connection.connect(os.environ[ADDRESS])
+            connection.connect(address)
         except (FileNotFoundError, ConnectionRefusedError):  # it is just beginning
             connection.close()
             if time.monotonic() > deadline:
@@ -145,6 +148,19 @@ def spawning(real: Callable[..., Any]) -> Callable[..., Any]:
         with places.log.open("ab") as log, open(os.devnull, "rb") as nothing:
             files = [nothing.fileno(), log.fileno(), log.fileno(), status]
             return start("hishamos.server", arguments, files, folder=places.root, environment=discovery._environment(), session=True)
+
+    return spawn
+
+
+def beginning(real: Callable[..., Any]) -> Callable[..., Any]:
+    """Return what starts the process that begins notebooks in the place of ``real``, :func:`hishamos.kernels.notebook_pool.spawn`."""
+
+    def spawn(module: str, connection: socket.socket, root: Path, variables: Mapping[str, str]) -> Any:
+        if not available():
+            return real(module, connection, root, variables)
+        with open(os.devnull, "wb") as nothing:
+            files = [connection.fileno(), nothing.fileno(), nothing.fileno()]
+            return start(module, (), files, folder=root, environment=variables, session=True)
 
     return spawn
 
@@ -245,6 +261,15 @@ class Nursery:
             for module in {line.module for line in VERBS.values()}:
                 importlib.import_module(f"hishamos.cli.{module}")
             discovery._spawn = spawning(discovery._spawn)  # the servers that these terminals start are forked too
+        if name == "hishamos.server":
+            from hishamos.kernels import notebook_pool
+
+            notebook_pool.spawn = beginning(notebook_pool.spawn)
+        if name == NOTEBOOKS:
+            from hishamos.kernels.notebook_parent import LOADED, ON_DEMAND, load, prepare
+
+            prepare()
+            load([*LOADED, *ON_DEMAND["hishamos"], *ON_DEMAND["pandas"]])
 
     def _run(self, program: str, problem: BaseException | None, arguments: list[str]) -> int:
         if problem is not None:
@@ -257,6 +282,11 @@ class Nursery:
             from hishamos.server.__main__ import main
 
             return main(arguments)
+        if program == NOTEBOOKS:
+            from hishamos.kernels.notebook_parent import main as begin_notebooks
+
+            begin_notebooks()
+            return 0
         assert self._simulator is not None
         self._simulator.main(arguments)
         return 0

@@ -26,8 +26,13 @@ TABLE = {
     "wait": "hishamos.engine.steps.wait:WaitStep",
     "workflow": "hishamos.engine.steps.workflow:WorkflowStep",
 }
-OWN = {"row": "hishamos.engine.steps.row:RowStep", "rows": "hishamos.engine.steps.row:RowsStep"}
-"""What ``ws.map`` is made of; not for definitions."""
+OWN = {
+    "batch": "hishamos.engine.steps.batch:BatchStep",
+    "batch_row": "hishamos.engine.steps.batch:BatchRowStep",
+    "row": "hishamos.engine.steps.row:RowStep",
+    "rows": "hishamos.engine.steps.row:RowsStep",
+}
+"""What ``ws.map`` and ``ws.batch`` are made of; not for definitions."""
 
 
 def known() -> list[str]:

@@ -49,7 +49,7 @@ class CellStep(StepType[CellInputs]):
             made = CodeCall(context.path, inputs.place, MODULE, FUNCTION, arguments, "")
             call = context.memory["call"] = context.outside.code(made, context.workspace)
             context.at_end(call.stop)
-        answer = context.background(call.run, of_child=True)
+        answer = context.background(call.run, lane="children")
         return Done(_output(answer.value)) if answer.ready else Waiting([answer])
 
     def check(self, raw: Mapping[str, Any], library: Library) -> list[Problem]:  # noqa: ARG002 - code names nothing of the library

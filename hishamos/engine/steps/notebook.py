@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
+from hishamos.contracts.notebooks import NotebookEnd, PreparedNotebook
 from hishamos.engine.places import inside
-from hishamos.engine.steptype import Done, Library, Problem, Result, StepContext, StepInputs, StepType, Waiting
+from hishamos.engine.steptype import Done, Interrupted, Library, Problem, Result, StepContext, StepInputs, StepType, Waiting
 from hishamos.errors import HishamosError, InvalidInput
 from hishamos.records.runs import RunKind
 
@@ -25,20 +26,29 @@ class NotebookInputs(StepInputs):
     """What its parameters cell gets."""
     output: str | None = None
     """Where in the workspace the executed notebook goes; left out: ``data/local/notebooks/RUN/STEP.ipynb``."""
+    reuse: bool = False
+    """Whether a kernel may execute it that has executed others: quicker, and what an installed library remembers of them stays."""
+    kernel: str | None = None
+    """Which kernel executes it; left out, the one that the notebook names."""
 
 
 class NotebookStep(StepType[NotebookInputs]):
     """Executes the notebook in a process of its own; what it asks models counts for the step. A failing cell fails the step."""
 
     name = "notebook"
-    inputs = NotebookInputs
+    inputs: ClassVar[type[NotebookInputs]] = NotebookInputs
     literal = frozenset({"notebook"})
+    keeps_time = True
 
     def run(self, context: StepContext, inputs: NotebookInputs) -> Result:
         """See the plug."""
         notebook, output = _places(context, inputs)
-        answer = context.background(lambda: context.notebook(notebook, inputs.parameters, output))
-        return Done(answer.value) if answer.ready else Waiting([answer])
+        prepared: PreparedNotebook | None = context.memory.get("notebook")
+        if prepared is None:
+            prepared = context.memory["notebook"] = context.notebook(notebook, inputs.parameters, output, reuse=inputs.reuse, kernel=inputs.kernel)
+            context.at_end(prepared.stop)
+        answer = context.background(prepared.run, lane="notebooks")
+        return Done(_output(answer.value, output)) if answer.ready else Waiting([answer])
 
     def check(self, raw: Mapping[str, Any], library: Library) -> list[Problem]:
         """See the plug: the notebook is there, and both paths stay inside the workspace."""
@@ -54,6 +64,14 @@ class NotebookStep(StepType[NotebookInputs]):
             except HishamosError as error:
                 found.append(Problem((key,), str(error)))
         return found
+
+
+def _output(end: NotebookEnd, output: Path) -> dict[str, Any]:
+    if end.stopped:
+        raise Interrupted
+    if end.error is not None:
+        raise end.error
+    return {"output": str(output), "seconds": end.seconds}
 
 
 def _places(context: StepContext, inputs: NotebookInputs) -> tuple[Path, Path]:

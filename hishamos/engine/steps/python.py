@@ -71,7 +71,7 @@ def _elsewhere(context: StepContext, inputs: PythonInputs) -> Result:
     if call is None:
         call = context.memory["call"] = _prepared(context, inputs)
         context.at_end(call.stop)
-    answer = context.background(call.run, of_child=not inputs.function.startswith(KERNEL))
+    answer = context.background(call.run, lane="steps" if inputs.function.startswith(KERNEL) else "children")
     return Done(_output(answer.value)) if answer.ready else Waiting([answer])
 
 

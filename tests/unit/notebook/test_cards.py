@@ -13,6 +13,7 @@ from hishamos.charts.pictures import graph_picture
 from hishamos.notebook import cards
 from hishamos.notebook.money_cards import is_spend, spend_card
 from hishamos.notebook.run_cards import RunFacts, run_card, steps_table
+from hishamos.records.batches import BatchRow
 from hishamos.records.calls import Attempt, AttemptStatus, CommandResult
 from hishamos.records.definitions import CommandDefinition, WorkflowDefinition
 from hishamos.records.money import Budget, BudgetWarning
@@ -21,7 +22,6 @@ from hishamos.records.result_comparisons import ResultComparison
 from hishamos.records.results import Result
 from hishamos.records.run_comparisons import ComparedRun, Difference, RunComparison
 from hishamos.records.runs import Run, RunState, Step, StepState
-from hishamos.records.workspaces import BatchRow
 
 NOW = datetime(2026, 11, 23, 14, 5, tzinfo=UTC)
 EVIL = '<script>alert(1)</script><img src="http://127.0.0.1/beacon"><a href="javascript:x">y</a>'
