@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import shutil
@@ -56,14 +57,25 @@ def lab_verb(face: Face, *, port: int | None, browser: bool) -> None:
         face.say(f"Copied to {root / 'notebooks'}: {', '.join(copied)}")
     chosen = _port(port, LAB_PORT)
     command = [sys.executable, "-m", "jupyterlab", "--ip", "127.0.0.1", "--port", str(chosen), "--ServerApp.port_retries=0"]
-    command += [f"--ServerApp.root_dir={root}", "--log-level=ERROR", "--LabApp.news_url=None", *([] if browser else ["--no-browser"])]
+    command += [f"--ServerApp.root_dir={root}", "--log-level=ERROR", *([] if browser else ["--no-browser"])]
     # It listens on loopback and asks for a token; root in a container is refused otherwise.
     command += ["--allow-root"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
     token = secrets.token_urlsafe(24)
     with tempfile.TemporaryDirectory(prefix="hishamos-lab-") as folder:
-        variables = {"JUPYTER_TOKEN": token, "JUPYTER_PATH": os.pathsep.join([folder, *filter(None, [os.environ.get("JUPYTER_PATH")])])}
+        variables = {
+            "JUPYTER_TOKEN": token,
+            **{name: os.pathsep.join(filter(None, [folder, os.environ.get(name)])) for name in ("JUPYTER_PATH", "JUPYTER_CONFIG_PATH")},
+        }
         _own_kernel(Path(folder))
+        _no_news(Path(folder))
         _serve(face, command, root, str(root), path=f"/lab?token={token}", port=chosen, browser=False, variables=variables)
+
+
+def _no_news(folder: Path) -> None:
+    """Let JupyterLab not ask on its first page whether it may fetch news from its makers."""
+    page = folder / "labconfig" / "page_config.json"
+    page.parent.mkdir()
+    page.write_text(json.dumps({"disabledExtensions": {"@jupyterlab/apputils-extension:announcements": True}}))
 
 
 def _own_kernel(folder: Path) -> None:

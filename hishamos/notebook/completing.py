@@ -16,7 +16,7 @@ KEPT_S = 5.0
 SERVICES = {"commands": "command", "agents": "agent", "workflows": "workflow"}
 # A call's first text: ws.commands.run("cla|, hishamos.form('cla|, ws.map(frame, "cla|
 _FIRST = re.compile(r"""\.\s*(commands|agents|workflows)\s*\.\s*\w+\(\s*(?P<quote>["'])(?P<typed>[\w.-]*)$""")
-_MAP = re.compile(r"""\.\s*map\(\s*[^,()"']+,\s*(?P<quote>["'])(?P<typed>[\w.-]*)$""")
+_MAP = re.compile(r"""(?:\.\s*map\(\s*[^,()"']+,|\.\s*hishamos\s*\.\s*map\()\s*(?P<quote>["'])(?P<typed>[\w.-]*)$""")
 _FORM = re.compile(r"""\bform\(\s*(?P<quote>["'])(?P<typed>[\w.-]*)$""")
 _MODEL = re.compile(r"""\bmodel\s*=\s*(?P<quote>["'])(?P<typed>[\w./:-]*)$""")
 # A name in the braces after a call's first text: ws.commands.run("classify_bug", {"te|

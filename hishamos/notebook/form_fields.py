@@ -94,13 +94,13 @@ def _control(parameter: Parameter, start: Any, files: Sequence[Path], names: Seq
         case "boolean":
             return widgets.Checkbox(value=bool(start), description="yes", indent=False)
         case "choice":
-            nothing = [] if start in parameter.choices else [("choose …", None)]
+            nothing = [] if start in parameter.choices else [("choose …", "")]
             options = [*nothing, *((choice, choice) for choice in parameter.choices)]
-            return widgets.Dropdown(options=options, value=start if start in parameter.choices else None, **wide)
+            return widgets.Dropdown(options=options, value=start if start in parameter.choices else "", **wide)
         case "date":
             return widgets.DatePicker(value=date.fromisoformat(str(start)[:10]) if start else None)
         case "text" | "list" | "object":
-            rows = 5 if parameter.type == "text" else 3
+            rows = 5 if parameter.type == "text" else max(3, min(8, _shown(start).count("\n") + 1))
             wide["layout"].height = f"{rows * 20 + 14}px"
             return widgets.Textarea(value=_shown(start), placeholder=hint, **wide)
     offered = _files_in(files) if parameter.type == "file" else list(names)

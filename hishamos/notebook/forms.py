@@ -139,8 +139,11 @@ class Form:
         self._button.add_class("hishamos-primary")
         self._button.on_click(lambda _: self._clicked())
         self._out = widgets.VBox()
+        self._out.add_class("hishamos-out")
         head = widgets.HTML(STYLE + markup.head(self.definition.name, kind=self.kind) + markup.line(markup.text(self.definition.description)))
+        head.layout.margin = "0 0 10px 0"
         acts = widgets.HBox([self._button], layout=widgets.Layout(overflow="hidden"))
+        acts.add_class("hishamos-form-acts")
         frame = {name.replace("-", "_"): value for name, value in markup.FRAME.items() if name != "border-radius"}
         box = widgets.VBox([head, *(field.box for field in self._fields), acts], layout=widgets.Layout(**frame))
         box.add_class("hishamos-live")

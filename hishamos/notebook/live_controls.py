@@ -24,6 +24,12 @@ STYLE = f"""<style>
   border: 1px solid rgba(128,128,128,.45) }}
 .hishamos-live .jupyter-button:not(.hishamos-primary) {{ background: transparent; color: inherit }}
 .hishamos-live .jupyter-button.hishamos-primary {{ background: {PRIMARY}; border-color: {PRIMARY}; color: #fff }}
+.hishamos-live .hishamos-form-acts .jupyter-button {{ margin-left: 0 }}
+.hishamos-out {{ margin: 0 }}
+.hishamos-out > .widget-html {{ margin: 0; width: 100% }}
+.hishamos-out > .widget-html > .widget-html-content {{ line-height: 1.5; font-size: 14px; overflow: visible }}
+.jp-OutputArea-output .hishamos-out {{ margin-right: 20px }}
+.jp-OutputArea-output .hishamos-out .hishamos-live {{ margin-right: 0 !important }}
 .hishamos-live .jupyter-button:hover {{ box-shadow: none; filter: brightness(1.12) }}
 .hishamos-live .jupyter-button:focus-visible {{ outline: 2px solid {PRIMARY}; outline-offset: 1px }}
 </style>"""

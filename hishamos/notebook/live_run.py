@@ -44,8 +44,10 @@ def watch(workspace: Workspace, identity: str, timeout_s: float | None) -> Run:
     try:
         view.show(run, looked_at=somebody_looks())
         view.follow(deadline)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interrupt:
         view.freeze(LOOKED_AWAY)
+        # By this IPython lets an exception describe itself: where in this package it came is of no use to anybody.
+        interrupt._render_traceback_ = lambda: [f"KeyboardInterrupt: {LOOKED_AWAY}"]  # type: ignore[attr-defined]
         raise
     except BaseException:
         view.freeze()
@@ -170,6 +172,7 @@ class LiveRun:
             if self._controls is None:
                 self.freeze()
                 return
+            self._put()  # what stands beside the widgets, for whoever reads the saved notebook
             _Staying.add(self._run, self)
             self._changed = time.monotonic()
             self._looker = threading.Thread(target=self._look_after, name="hishamos-live", daemon=True)

@@ -137,7 +137,7 @@ def test_a_run_is_steered_interrupted_and_continued(lab: str, page: Page, folder
     slow.get_by_role("button", name="Cancel run").wait_for()
     page.keyboard.press("i")
     page.keyboard.press("i")
-    slow.get_by_text("only looked away").wait_for()
+    slow.get_by_text("only looked away").first.wait_for()
     slow.get_by_text("KeyboardInterrupt").first.wait_for()
     assert not slow.get_by_role("button").filter(has_text="run").count()
     slow = run(page, 4)

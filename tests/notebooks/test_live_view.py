@@ -32,6 +32,7 @@ class Cell:
         self.displays: list[dict[str, Any]] = []
         self.buttons: dict[str, str] = {}
         self.errors: list[str] = []
+        self.traceback: list[str] = []
         self.ended = False
 
     def until(self, condition: Any) -> None:
@@ -50,6 +51,7 @@ class Cell:
                 self.buttons[content["data"]["state"]["description"]] = content["comm_id"]
             case "error":
                 self.errors.append(content["ename"])
+                self.traceback = content["traceback"]
             case "status" if own and content["execution_state"] == "idle":
                 self.ended = True
 
@@ -95,6 +97,7 @@ def test_an_interrupt_leaves_the_static_card_and_the_run_goes_on(client: Any) ->
     client.manager.interrupt_kernel()
     cell.until(lambda: cell.ended)
     assert cell.errors == ["KeyboardInterrupt"]
+    assert len(cell.traceback) == 1, "it says what became of the run, and spares the frames of the package"
     assert WIDGET not in cell.displays[-1]
     assert "only looked away" in cell.displays[-1]["text/html"]
     goes_on = Cell(client, "assert ws.runs.get(run.id).state == 'running'; ws.runs.cancel(run.id)", person=True)

@@ -34,6 +34,7 @@ def ws() -> Iterator[Workspace]:
         ('ws.workflows.start("tri', "tri", "triage_bugs"),
         ('ws.agents.ask("bug-', "bug-", "bug-triage"),
         ('ws.map(frame, "cla', "cla", "classify_bug"),
+        ('frame.hishamos.map("cla', "cla", "classify_bug"),
         ('hishamos.form("tri', "tri", "triage_bugs"),
         ('ws.commands.run("classify_bug", {"text": "x"}, model="off', "off", "offline/extractive"),
         ('if x:\n    ws.commands.get("cla', "cla", "classify_bug"),

@@ -63,7 +63,7 @@ def test_every_kind_has_a_control_whose_value_is_right(kind: str, declared: dict
         ("object", {}, "{broken", "Has to be an object"),
         ("file", {}, "nowhere.csv", "no such file"),
         ("string", {}, "  ", "Needs a value"),
-        ("choice", {"choices": ("a", "b")}, None, "Needs a value"),
+        ("choice", {"choices": ("a", "b")}, "", "Needs a value"),
     ],
 )
 def test_what_is_wrong_is_said_at_the_field(kind: str, declared: dict[str, Any], typed: Any, words: str) -> None:
