@@ -24,10 +24,14 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.rigs import nursery
+
+if TYPE_CHECKING:
+    from tests.rigs.schemas import Schemas
 
 os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
 CLEARED = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GEMINI_API_KEY", "GOOGLE_API_KEY", "OLLAMA_HOST", "HISHAMOS_WORKSPACE")
@@ -121,9 +125,26 @@ def postgres_server() -> str:
     return url
 
 
+@pytest.fixture(scope="session")
+def schemas(postgres_server: str) -> Iterator[Schemas]:
+    """Migrated schemas, to be used again and again."""
+    from tests.rigs.schemas import Schemas
+
+    kept = Schemas(postgres_server)
+    yield kept
+    kept.close()
+
+
 @pytest.fixture
-def postgres_url(postgres_server: str) -> Iterator[str]:
-    """A PostgreSQL address with a schema of the test's own."""
+def postgres_url(schemas: Schemas) -> Iterator[str]:
+    """A PostgreSQL address with a migrated, empty schema of the test's own."""
+    with schemas.lent() as url:
+        yield url
+
+
+@pytest.fixture
+def new_postgres_url(postgres_server: str) -> Iterator[str]:
+    """A PostgreSQL address with a schema that holds nothing yet."""
     with own_schema(postgres_server) as url:
         yield url
 

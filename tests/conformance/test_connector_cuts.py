@@ -15,8 +15,8 @@ from hishamos.store.connectors import open_connector
 
 
 @pytest.fixture
-def postgres_store(postgres_url):
-    connector = open_connector(postgres_url)
+def postgres_store(new_postgres_url):
+    connector = open_connector(new_postgres_url)
     connector.transaction(lambda t: t.execute("create table notes (id integer primary key, text text)"))
     yield connector
     connector.close()
@@ -118,7 +118,7 @@ def test_a_conflict_that_never_ends_is_given_up_with_a_sentence(postgres_store):
     assert 5 <= len(tries) <= 20
 
 
-def test_a_database_with_other_defaults_is_still_durable_and_reads_what_stands(postgres_server, postgres_url):
+def test_a_database_with_other_defaults_is_still_durable_and_reads_what_stands(postgres_server, new_postgres_url):
     import psycopg
 
     name = f"hos_{os.urandom(4).hex()}"
@@ -136,8 +136,8 @@ def test_a_database_with_other_defaults_is_still_durable_and_reads_what_stands(p
             admin.execute(f"drop database {name} with (force)")
 
 
-def test_two_programs_exclude_each_other_by_the_lock(postgres_store, postgres_url):
-    other = open_connector(postgres_url)
+def test_two_programs_exclude_each_other_by_the_lock(postgres_store, new_postgres_url):
+    other = open_connector(new_postgres_url)
     postgres_store.transaction(put(0, "0"))
 
     def add(transaction):
@@ -165,9 +165,9 @@ def test_a_schema_with_capitals_keeps_its_tables(postgres_server):
         connection.execute(f'drop schema "{name}" cascade')
 
 
-def test_many_programs_may_make_the_same_schema_at_once(postgres_url):
+def test_many_programs_may_make_the_same_schema_at_once(new_postgres_url):
     with ThreadPoolExecutor(6) as pool:
-        stores = list(pool.map(open_connector, [postgres_url] * 6))
+        stores = list(pool.map(open_connector, [new_postgres_url] * 6))
     for store in stores:
         assert store.fetch_one("select 1 as n") == {"n": 1}
         store.close()

@@ -284,7 +284,7 @@ for _ in range(6): threading.Thread(target=go).start()
 
 @pytest.mark.parametrize("engine", ["duckdb", "postgres"])
 def test_what_was_acknowledged_survives_a_kill_and_nothing_is_half_there(engine, path, request):
-    url = request.getfixturevalue("postgres_url") if engine == "postgres" else str(path)
+    url = request.getfixturevalue("new_postgres_url") if engine == "postgres" else str(path)
     child = subprocess.Popen([sys.executable, "-c", WRITER, url], stdout=subprocess.PIPE, text=True)
     told = [child.stdout.readline() for _ in range(60)]
     os.kill(child.pid, signal.SIGKILL)

@@ -18,7 +18,7 @@ ATTEMPT = (
 
 @pytest.fixture(params=["duckdb", "postgres"])
 def store(request, tmp_path):
-    connector = open_connector(request.getfixturevalue("postgres_url") if request.param == "postgres" else ":memory:")
+    connector = open_connector(request.getfixturevalue("new_postgres_url") if request.param == "postgres" else ":memory:")
     migrate(connector)
     yield connector
     connector.close()

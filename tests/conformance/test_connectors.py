@@ -18,7 +18,7 @@ INSERT = "insert into notes (id, text) values ($id, $text)"
 
 @pytest.fixture(params=["duckdb", "memory", "postgres"])
 def store(request, tmp_path):
-    urls = {"duckdb": lambda: str(tmp_path / "store.duckdb"), "memory": lambda: ":memory:", "postgres": lambda: request.getfixturevalue("postgres_url")}
+    urls = {"duckdb": lambda: str(tmp_path / "store.duckdb"), "memory": lambda: ":memory:", "postgres": lambda: request.getfixturevalue("new_postgres_url")}
     connector = open_connector(urls[request.param]())
     connector.transaction(lambda t: t.execute("create table notes (id integer primary key, text text)"))
     yield connector

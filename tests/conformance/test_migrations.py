@@ -54,7 +54,7 @@ KEPT = {
 
 @pytest.fixture(params=["duckdb", "postgres"])
 def url(request, tmp_path):
-    return request.getfixturevalue("postgres_url") if request.param == "postgres" else str(tmp_path / "local" / "store.duckdb")
+    return request.getfixturevalue("new_postgres_url") if request.param == "postgres" else str(tmp_path / "local" / "store.duckdb")
 
 
 @pytest.fixture
@@ -81,9 +81,9 @@ def tables(store):
     return sorted({owner for owner, *_ in shape(store)})
 
 
-def test_both_engines_end_with_equal_tables_and_views(tmp_path, postgres_url):
+def test_both_engines_end_with_equal_tables_and_views(tmp_path, new_postgres_url):
     shapes = []
-    for url in (str(tmp_path / "a.duckdb"), postgres_url):
+    for url in (str(tmp_path / "a.duckdb"), new_postgres_url):
         connector = open_connector(url)
         assert migrate(connector) == NEWEST
         shapes.append(shape(connector))
@@ -177,8 +177,8 @@ def test_a_file_with_data_is_copied_before_it_is_migrated(tmp_path):
         assert opened.execute("select max(number) from migrations").fetchall() == [(1,)]
 
 
-def test_postgres_and_memory_are_not_copied(postgres_url):
-    for url in (postgres_url, ":memory:"):
+def test_postgres_and_memory_are_not_copied(new_postgres_url):
+    for url in (new_postgres_url, ":memory:"):
         connector = open_connector(url)
         assert back_up_before(connector, 1) is None
         migrate(connector, [NOTES])
@@ -197,9 +197,9 @@ connector.close()
 """
 
 
-def test_several_programs_migrate_one_postgres_at_once(postgres_url):
+def test_several_programs_migrate_one_postgres_at_once(new_postgres_url):
     programs = [
-        subprocess.Popen([sys.executable, "-c", PROGRAM, postgres_url], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        subprocess.Popen([sys.executable, "-c", PROGRAM, new_postgres_url], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         for _ in range(3)
     ]
     for program in programs:
@@ -209,7 +209,7 @@ def test_several_programs_migrate_one_postgres_at_once(postgres_url):
         program.stdin.flush()
     ends = [program.communicate(timeout=60) for program in programs]
     assert [(out, program.returncode) for (out, _), program in zip(ends, programs, strict=True)] == [(str(NEWEST), 0)] * 3, ends
-    connector = open_connector(postgres_url)
+    connector = open_connector(new_postgres_url)
     assert connector.fetch_one("select count(*) as n from migrations") == {"n": NEWEST}
     connector.close()
 

@@ -298,10 +298,10 @@ def test_a_question_is_ended_when_the_store_closes(tmp_path):
     assert [type(one) for one in outcome] == [StoreClosed]
 
 
-def test_a_server_that_goes_while_it_answers_is_a_store_error(postgres_url, postgres_server):
+def test_a_server_that_goes_while_it_answers_is_a_store_error(new_postgres_url, postgres_server):
     import psycopg
 
-    connector = open_connector(postgres_url)
+    connector = open_connector(new_postgres_url)
     migrate(connector)
     grant_views(connector)
 
@@ -320,12 +320,12 @@ def test_a_server_that_goes_while_it_answers_is_a_store_error(postgres_url, post
     connector.close()
 
 
-def test_a_missing_reader_role_is_made(postgres_url, postgres_server, monkeypatch):
+def test_a_missing_reader_role_is_made(new_postgres_url, postgres_server, monkeypatch):
     import psycopg
 
-    name = f"hishamos_reader_{postgres_url[-12:]}"
+    name = f"hishamos_reader_{new_postgres_url[-12:]}"
     monkeypatch.setattr("hishamos.store.readonly.READER", name)
-    connector = open_connector(postgres_url)
+    connector = open_connector(new_postgres_url)
     try:
         migrate(connector, shipped()[:1])
         grant_views(connector)
@@ -376,8 +376,8 @@ def test_a_closed_store_says_so(store):
         ask(store, "select 1")
 
 
-def test_the_reader_role_is_asked_for_by_name_when_it_is_missing(postgres_url, monkeypatch):
-    connector = open_connector(postgres_url)
+def test_the_reader_role_is_asked_for_by_name_when_it_is_missing(new_postgres_url, monkeypatch):
+    connector = open_connector(new_postgres_url)
     migrate(connector)
     monkeypatch.setattr("hishamos.store.readonly.READER", "hishamos_reader_nobody_made")
     with pytest.raises(StoreError, match="create role hishamos_reader_nobody_made") as caught:

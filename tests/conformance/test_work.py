@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from importlib import resources
 from types import SimpleNamespace
 
 import pytest
@@ -16,18 +15,15 @@ from hishamos.services.projects import ProjectsService
 from hishamos.services.results import ResultsService
 from hishamos.services.service import ActingRun, acting_run, request_id
 from hishamos.store.connectors import open_connector
-from hishamos.store.migrate import Migration, migrate
+from hishamos.store.migrate import migrate
 from hishamos.store.work import StoreWork
-
-REQUESTS = "create table requests (id text primary key, verb text not null, answer text not null, made_at timestamptz not null);"
 
 
 @pytest.fixture(params=["duckdb", "postgres"])
 def store(request, tmp_path):
     url = request.getfixturevalue("postgres_url") if request.param == "postgres" else str(tmp_path / "work.duckdb")
     connector = open_connector(url)
-    text = (resources.files("hishamos.store") / "migrations" / "0003_work.sql").read_text()
-    migrate(connector, [Migration(1, "work", text), Migration(2, "requests", REQUESTS)])
+    migrate(connector)
     yield connector
     connector.close()
 
