@@ -12,13 +12,22 @@ PAGES = {
         st.Page("views/home.py", title="Home", icon=":material/home:", default=True),
         st.Page("views/runs.py", title="Runs", icon=":material/play_circle:"),
         st.Page("views/run.py", title="Run", visibility="hidden"),
+        st.Page("views/approvals.py", title="Approvals", icon=":material/front_hand:"),
         st.Page("views/costs.py", title="Costs", icon=":material/payments:"),
+        st.Page("views/budgets.py", title="Budgets", icon=":material/savings:"),
         st.Page("views/providers.py", title="Providers", icon=":material/hub:"),
+    ],
+    "Work": [
+        st.Page("views/workflows.py", title="Workflows", icon=":material/account_tree:"),
+        st.Page("views/commands.py", title="Commands", icon=":material/terminal:"),
     ],
 }
 
 st.set_page_config(page_title="HishamOS", page_icon=":material/menu_book:", layout="wide")
 st.html("<style>.block-container{padding-top:2.2rem;padding-bottom:3rem} [data-testid=stMetricValue]{font-variant-numeric:tabular-nums}</style>")
+
+if st.context.theme.type == "dark":  # white on the dark theme's bright teal can't be read
+    st.html("<style>[data-testid=stBaseButton-primary],[data-testid=stBaseButton-primaryFormSubmit]{color:#08201C}</style>")
 
 page = st.navigation(PAGES)
 with guarded():

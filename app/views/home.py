@@ -11,6 +11,7 @@ from hishamos.charts.spend import spend_figure
 from hishamos.records.record import now
 from hishamos.records.runs import Approval, Run, RunState
 from parts.connection import guarded, workspace
+from parts.decisions import decide
 from parts.heads import empty, head, series
 from parts.listings import runs_table, seconds_between, spend_words
 
@@ -35,6 +36,8 @@ def live() -> None:
             st.subheader("Waiting for you", anchor=False)
             for approval in approvals[:5]:
                 _approval(approval)
+            if len(approvals) > 5:
+                st.page_link("views/approvals.py", label=f"All {len(approvals)} that wait for you")
             if not approvals:
                 st.caption("Nothing waits for you. A workflow that asks for approval shows here.")
         with right:
@@ -67,15 +70,8 @@ def _metrics(runs: list[Run], waiting: int) -> None:
 def _approval(approval: Approval) -> None:
     with st.container(border=True):
         st.markdown(f"**{approval.workflow}** · `{approval.run_id[:6]}` · since {clock(approval.since)}")
-        st.text(approval.message)
-        with st.container(horizontal=True):
-            if st.button("Approve", key=f"yes-{approval.run_id}-{approval.path}", type="primary"):
-                workspace().runs.approve(approval.run_id, approval.path)
-                st.rerun(scope="fragment")
-            if st.button("Reject", key=f"no-{approval.run_id}-{approval.path}"):
-                workspace().runs.approve(approval.run_id, approval.path, decision="reject")
-                st.rerun(scope="fragment")
-            st.page_link("views/run.py", label="Open the run", query_params={"run": approval.run_id})
+        decide(approval)
+        st.page_link("views/run.py", label="Open the run", query_params={"run": approval.run_id})
 
 
 def _progress(run: Run) -> None:

@@ -14,6 +14,7 @@ from hishamos.errors import HishamosError
 from hishamos.records.calls import Attempt
 from hishamos.records.runs import RUN_ENDED, Run, RunKind, RunState, Step
 from parts.connection import guarded, workspace
+from parts.decisions import decide
 from parts.graphs import drawn_graph
 from parts.heads import badge, empty, head
 from parts.listings import attempts_table, seconds_between, spend_words, steps_table
@@ -83,16 +84,11 @@ def _state(run: Run) -> None:
 
 def _acts(run: Run) -> None:
     ws = workspace()
+    if run.state == RunState.WAITING:
+        for approval in [item for item in ws.runs.approvals() if item.run_id == run.id]:
+            with st.container(border=True):
+                decide(approval)
     with st.container(horizontal=True):
-        if run.state == RunState.WAITING:
-            for approval in [item for item in ws.runs.approvals() if item.run_id == run.id]:
-                st.text(approval.message)
-                if st.button("Approve", type="primary", key=f"approve-{approval.path}"):
-                    ws.runs.approve(run.id, approval.path)
-                    st.rerun()
-                if st.button("Reject", key=f"reject-{approval.path}"):
-                    ws.runs.approve(run.id, approval.path, decision="reject")
-                    st.rerun()
         if run.state == RunState.RUNNING and st.button("Pause run"):
             ws.runs.pause(run.id)
             st.rerun()

@@ -76,8 +76,21 @@ def page(chromium_path: str) -> Iterator[Page]:
         browser.close()
 
 
+PAGES = {
+    "/": "triage_bugs",
+    "/runs": "2 runs",
+    "/approvals": "1 waits for you",
+    "/costs": "Attempts",
+    "/budgets": "nothing limits what is spent",
+    "/providers": "First piece",
+    "/workflows?workflow=triage_bugs": "From a CSV of reports",
+    "/commands": "Run classify_bug",
+}
+"""Each page's address, and words that it shows once it is drawn."""
+
+
 def test_every_page_shows_the_run(console: str, page: Page) -> None:
-    for path, words in {"/": "triage_bugs", "/runs": "2 runs", "/costs": "Attempts", "/providers": "First piece"}.items():
+    for path, words in PAGES.items():
         page.goto(console + path)
         page.get_by_text(words).first.wait_for(timeout=20_000)
         assert page.get_by_text("Traceback").count() == 0
@@ -145,7 +158,7 @@ def test_a_provider_is_tested_with_one_tiny_call(console: str, page: Page, folde
 
 def test_narrow_screens_do_not_scroll_sideways(console: str, page: Page) -> None:
     page.set_viewport_size({"width": 390, "height": 844})
-    for path in ["/", "/runs", "/costs", "/providers"]:
+    for path in PAGES:
         page.goto(console + path)
         page.get_by_role("heading").first.wait_for(timeout=20_000)
         page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for(timeout=20_000)

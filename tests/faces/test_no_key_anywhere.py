@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import html
 import json
-import os
 import traceback
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -21,6 +20,7 @@ import hishamos
 from hishamos.errors import HishamosError
 from hishamos.remote.requests import Requests
 from tests.faces.conftest import Terminal
+from tests.rigs.pages import APP, drawn
 from tests.rigs.simulator import Simulator
 
 KEYS = {
@@ -229,19 +229,12 @@ def stored(file: Path) -> str:
 
 
 def pages(heard: list[tuple[str, bytes]], root: Path, runs: list[str]) -> None:
-    from streamlit.testing.v1 import AppTest
-
-    os.environ["HISHAMOS_WORKSPACE"] = str(root)
-    try:
-        for view, queries in {"home": [{}], "runs": [{}], "costs": [{}], "providers": [{}], "run": [{"run": run} for run in runs[:2]]}.items():
+    asked: dict[str, list[dict[str, str]]] = {view.stem: [{}] for view in (APP / "views").glob("[a-z]*.py")} | {"run": [{"run": run} for run in runs[:2]]}
+    with pytest.MonkeyPatch.context() as patch:
+        for view, queries in asked.items():
             for query in queries:
-                page = AppTest.from_file(str(Path(hishamos.__file__).parents[1] / "app" / "views" / f"{view}.py"), default_timeout=60)
-                for name, value in query.items():
-                    page.query_params[name] = value
-                page.run()
-                heard.append((f"page {view}", repr(page.main).encode() + repr([one.value for one in page.exception]).encode()))
-    finally:
-        del os.environ["HISHAMOS_WORKSPACE"]
+                page = drawn(patch, root, view, **query)
+                heard.append((f"page {view}", repr(page.main).encode() + repr(page.sidebar).encode()))
 
 
 @pytest.mark.parametrize("name", KEYS)

@@ -1,0 +1,73 @@
+"""Commands: typed, versioned prompts; what each asks for, how it is worded, and a form that runs it."""
+
+from __future__ import annotations
+
+import json
+
+import streamlit as st
+
+from hishamos.charts.formats import duration, money
+from hishamos.errors import HishamosError
+from hishamos.records.calls import CommandResult
+from hishamos.records.definitions import CommandDefinition
+from parts.connection import workspace
+from parts.fields import fields
+from parts.heads import badge, head
+
+HELP = """The workspace's own commands and those that ship with HishamOS. **Run** asks a model once; the answer, what it cost and who gave it stand in the
+ledger like those of any other face.
+
+Same in a notebook: `ws.commands.run("classify_bug", {"text": "…"})`. In a terminal: `hishamos command classify_bug -i text=…`."""
+MODEL = "`offline/extractive` needs no key and costs nothing: it selects and classifies, it writes no prose."
+
+
+def page() -> None:
+    """Draw the page."""
+    head("Commands", help_text=HELP)
+    found = {command.name: command for command in workspace().commands.list()}
+    name = st.selectbox("Command", list(found), key="command", bind="query-params", label_visibility="collapsed")
+    if name is None:
+        st.caption("There is no command.")
+        return
+    command = found[name]
+    st.markdown(command.description)
+    facts = [f"version {command.version}", command.category, ", ".join(command.tags), f"cache {command.cache}"]
+    st.caption(" · ".join(fact for fact in facts if fact))
+    form, words = st.tabs(["Run", "Template and answer"])
+    with form:
+        _run(command)
+    with words:
+        st.markdown("**Template**")
+        st.code(command.template, language="jinja2", wrap_lines=True)
+        st.markdown("**Answer**")
+        st.code("plain text" if command.output is None else json.dumps(command.output, indent=2, ensure_ascii=False), language="json", wrap_lines=True)
+
+
+def _run(command: CommandDefinition) -> None:
+    try:
+        given = fields(command.parameters, command.name)
+        model = st.text_input("model (optional)", key=f"{command.name} option model", placeholder="as defined; a model, route or policy", help=MODEL) or None
+        if st.button(f"Run {command.name}", type="primary"):
+            with st.spinner("Waiting for the answer"):
+                _answer(workspace().commands.run(command.name, given, model=model))
+    except HishamosError as error:  # the form stays as it was filled in
+        st.error(str(error), icon=":material/error:")
+
+
+def _answer(result: CommandResult) -> None:
+    with st.container(border=True):
+        with st.container(horizontal=True, vertical_alignment="center"):
+            badge(result.status, offline=result.offline)
+            cost = "offline" if result.offline else "from the cache" if result.cached else money(result.cost_nanos)
+            st.caption(f"{result.model} · {cost} · {duration(sum(attempt.latency_ms or 0 for attempt in result.attempts) / 1000)}")
+        # A model's words are shown as they are, never rendered as markup.
+        plain = result.output if isinstance(result.output, str) else json.dumps(result.output, indent=2, ensure_ascii=False)
+        st.code(plain, language=None, wrap_lines=True)
+        if result.not_judged:
+            st.caption("Not judged by the offline model: " + ", ".join(result.not_judged))
+        for attempt in result.attempts:
+            if attempt.why or attempt.cause:
+                st.caption(f"{attempt.model}: {attempt.why or attempt.cause}")
+
+
+page()

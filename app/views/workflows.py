@@ -1,0 +1,73 @@
+"""Workflows: what each does, its graph, what it would cost, and a form that starts it."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from hishamos.charts.ranges import forecast_words
+from hishamos.errors import HishamosError
+from hishamos.records.definitions import WorkflowDefinition
+from parts.connection import workspace
+from parts.fields import fields
+from parts.graphs import drawn_graph
+from parts.heads import head
+from parts.listings import runs_table
+
+HELP = """The workspace's own workflows and those that ship with HishamOS. **Start run** starts one and opens its run; **Forecast** says what it would cost,
+and sends nothing.
+
+Same in a notebook: `ws.workflows.start("triage_bugs", {"file": "bugs.csv"})`, `ws.workflows.forecast(…)`. In a terminal:
+`hishamos run triage_bugs -i file=bugs.csv`."""
+
+
+def page() -> None:
+    """Draw the page."""
+    head("Workflows", help_text=HELP)
+    found = {workflow.name: workflow for workflow in workspace().workflows.list()}
+    # A name in the address that nobody has is the first one: the address is shared, the workspace is not.
+    name = st.selectbox("Workflow", list(found), key="workflow", bind="query-params", label_visibility="collapsed")
+    if name is None:
+        st.caption("There is no workflow.")
+        return
+    workflow = found[name]
+    st.markdown(workflow.description)
+    st.caption(f"version {workflow.version} · {len(workflow.steps)} steps")
+    start, graph, runs = st.tabs(["Start", "Graph", "Runs"])
+    with start:
+        _start(workflow)
+    with graph:
+        drawn_graph(workspace().workflows.picture(name, ground="dark" if st.context.theme.type == "dark" else "light"))
+        st.dataframe(
+            [{"Step": step.id, "Type": step.type, "After": ", ".join(step.after), "When": step.when or ""} for step in workflow.steps],
+            hide_index=True,
+            alt=f"Steps of {name}",
+        )
+    with runs:
+        latest = workspace().runs.list(name=name, limit=20)
+        if latest:
+            runs_table(latest, f"runs of {name}")
+        else:
+            st.caption("It has not run in this workspace yet.")
+
+
+def _start(workflow: WorkflowDefinition) -> None:
+    try:
+        given = fields(workflow.inputs, workflow.name)
+        left, right = st.columns(2)
+        model = left.text_input("model (optional)", key=f"{workflow.name} option model", placeholder="as defined; a model, route or policy", help=MODEL) or None
+        budget = right.text_input("budget (optional)", key=f"{workflow.name} option budget", placeholder="USD, a hard limit on this run") or None
+        with st.container(horizontal=True):
+            starts = st.button("Start run", type="primary")
+            foretells = st.button("Forecast", help="Says what it would cost; sends nothing")
+        if starts:
+            run = workspace().workflows.start(workflow.name, given, model=model, budget_usd=budget)
+            st.switch_page("views/run.py", query_params={"run": run.id})
+        if foretells:
+            st.info(forecast_words(workspace().workflows.forecast(workflow.name, given, model=model)), icon=":material/query_stats:")
+    except HishamosError as error:  # the form stays as it was filled in
+        st.error(str(error), icon=":material/error:")
+
+
+MODEL = "`offline/extractive` needs no key and costs nothing: it selects and classifies, it writes no prose."
+
+page()

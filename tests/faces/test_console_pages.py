@@ -1,0 +1,122 @@
+"""Pages of the console, drawn and used without a browser: what they show, what their buttons do, what bad input comes to."""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+import hishamos
+from tests.conftest import stop_server
+from tests.rigs.pages import drawn
+
+if TYPE_CHECKING:
+    from streamlit.testing.v1 import AppTest
+
+Draw = Callable[..., "AppTest"]
+OFFLINE = "offline/extractive"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    path = tmp_path_factory.mktemp("pages")
+    (path / "commands").mkdir()
+    (path / "commands" / "sums.yaml").write_text(
+        "name: sums\ndescription: Every kind of parameter.\ntemplate: '{{ words }} {{ few }} {{ map }} {{ on }} {{ many }} {{ day }} {{ which }}'\nparameters:\n"
+        "  words: {type: text}\n  few: {type: integer, min: 1, max: 9, default: 3}\n  many: {type: list, default: [a, b]}\n  map: {type: object, default: {k: 1}}\n"
+        "  on: {type: boolean, default: true}\n  day: {type: date, default: '2026-11-28'}\n  which: {type: choice, choices: [left, right], default: right}\n"
+    )
+    yield path
+    stop_server(path)
+
+
+@pytest.fixture
+def draw(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Draw:
+    return functools.partial(drawn, monkeypatch, folder)
+
+
+def words(page: AppTest) -> str:
+    return "\n".join(str(one.value) for kind in ("markdown", "caption", "text", "code", "error", "info") for one in page.get(kind))
+
+
+def press(page: AppTest, label: str) -> AppTest:
+    next(button for button in page.button if button.label == label).click().run()
+    assert not page.exception
+    return page
+
+
+def test_an_approval_is_given_with_a_comment_that_stands_in_the_run(draw: Draw, folder: Path):
+    assert "Nothing waits for you" in words(draw("approvals"))
+    with hishamos.open(folder) as ws:
+        run = ws.workflows.start("triage_bugs", {"file": hishamos.sample("bugs.csv"), "publish": "ask"}, model=OFFLINE).wait(60)
+        assert run.state == "waiting"
+        page = draw("approvals")
+        assert "1 waits for you" in words(page)
+        page.text_input[0].set_value("looks right")
+        press(page, "Approve")
+        assert ws.runs.wait(run.id, timeout_s=60).state == "succeeded"
+        assert any("looks right" in event.message for event in ws.runs.events(run.id))
+    assert "Nothing waits for you" in words(draw("approvals"))
+
+
+def test_a_workflow_is_forecast_and_started_from_its_form(draw: Draw, folder: Path):
+    page = draw("workflows", workflow="triage_bugs")
+    assert "From a CSV of reports" in words(page)
+    press(page, "Start run")
+    assert "'file' is missing" in words(page)
+    next(field for field in page.text_input if field.label == "file").set_value(str(hishamos.sample("bugs.csv")))
+    next(field for field in page.text_input if field.label == "model (optional)").set_value(OFFLINE)
+    next(field for field in page.selectbox if field.label.startswith("publish")).set_value("no")
+    press(page, "Forecast")
+    assert "offline model" in words(page)
+    with hishamos.open(folder) as ws:
+        before = len(ws.runs.list())
+        press(page, "Start run")
+        started = ws.runs.list()
+        assert len(started) == before + 1
+        assert ws.runs.wait(started[0].id, timeout_s=60).state == "succeeded"
+        assert started[0].inputs["publish"] == "no"
+
+
+def test_a_command_is_run_from_a_form_with_a_field_for_each_kind_of_parameter(draw: Draw):
+    page = draw("commands", command="sums")
+    assert [field.label for field in page.number_input] == ["few (optional)"]
+    assert [field.label for field in page.toggle] == ["on (optional)"]
+    assert [field.label for field in page.date_input] == ["day (optional)"]
+    page.text_area[0].set_value("These are the words.")
+    next(field for field in page.text_input if field.label == "model (optional)").set_value(OFFLINE)
+    press(page, "Run sums")
+    assert "words" in words(page)
+    assert "offline" in words(page)
+    next(area for area in page.text_area if area.label == "map (optional)").set_value("{broken")
+    press(page, "Run sums")
+    assert "map (optional) is no JSON" in words(page)
+
+
+def test_a_budget_is_set_shown_and_removed_and_what_is_no_budget_is_a_sentence(draw: Draw, folder: Path):
+    page = draw("budgets")
+    assert "nothing limits what is spent" in words(page)
+    page.text_input[0].set_value("mine")
+    page.text_input[1].set_value("nonsense")
+    press(page, "Set budget")
+    assert page.error
+    page.text_input[1].set_value("5")
+    page.text_input[3].set_value("0.5, 0.8")
+    press(page, "Set budget")
+    assert "mine" in words(page)
+    with hishamos.open(folder) as ws:
+        assert (ws.budgets.get("mine").limit_nanos, [str(share) for share in ws.budgets.get("mine").warn_at]) == (5_000_000_000, ["0.5", "0.8"])
+        press(draw("budgets"), "Remove")
+        deadline = time.monotonic() + 10
+        while ws.budgets.list() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert ws.budgets.list() == []
+
+
+@pytest.mark.parametrize("view", ["workflows", "commands", "approvals"])
+def test_nonsense_in_the_address_draws_the_page(draw: Draw, view: str):
+    draw(view, workflow="<script>", command="nobody")

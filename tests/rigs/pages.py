@@ -1,0 +1,29 @@
+"""Pages of the console, drawn by its router without a browser."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+import hishamos
+
+if TYPE_CHECKING:
+    from streamlit.testing.v1 import AppTest
+
+APP = Path(hishamos.__file__).parents[1] / "app"
+
+
+def drawn(patch: pytest.MonkeyPatch, folder: Path, view: str, **query: str) -> AppTest:
+    """Draw a page for a workspace's folder, as if its address had been opened; a page that breaks fails the test."""
+    from streamlit.testing.v1 import AppTest
+
+    patch.setenv("HISHAMOS_WORKSPACE", str(folder))
+    patch.syspath_prepend(str(APP))
+    page = AppTest.from_file(str(APP / "main.py"), default_timeout=60)
+    for name, value in query.items():
+        page.query_params[name] = value
+    page.switch_page(f"views/{view}.py").run()
+    assert not page.exception, [error.message for error in page.exception]
+    return page
