@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import asyncio
+import atexit
 import contextlib
 import ctypes
 import json
@@ -30,7 +31,7 @@ GREETING_S = 0.05
 """How long a greeting waits to be heard on the kernel's broadcast, seconds; then another one is sent."""
 LEAVING_S = 5.0
 """How long a kernel has for what its notebook wanted done at the end, seconds."""
-LOOK_S = 0.01
+LOOK_S = 0.005
 END_WITH_PARENT = 1
 """Linux's PR_SET_PDEATHSIG."""
 
@@ -55,13 +56,21 @@ class ForkedKernel:
             be_kernel(file, memory)
         self.client = _Client(self)
         self.client.load_connection_info(info)
+        self._sockets = [f"{info['ip']}-{info[port]}" for port in ("shell_port", "control_port", "iopub_port")]
         self.language: dict[str, Any] = {}
 
     def greet(self) -> None:
         """Wait until the kernel answers and what it broadcasts is heard; raises RuntimeError when it never does."""
+        self._await_sockets()
         self.client.start_channels(stdin=False, hb=False)
         self.client.allow_stdin = False
         run_sync(self._greet)()
+
+    def _await_sockets(self) -> None:
+        """Wait until there is something to connect to: who comes too early tries again only after a tenth of a second."""
+        deadline = time.monotonic() + READY_S
+        while not all(os.path.exists(place) for place in self._sockets) and self.alive() and time.monotonic() < deadline:
+            time.sleep(LOOK_S)
 
     async def _greet(self) -> None:
         deadline = time.monotonic() + READY_S
@@ -185,6 +194,7 @@ def be_kernel(file: str, memory: int) -> NoReturn:
         app.initialize(["-f", file, "--HistoryManager.hist_file=:memory:", "--Application.log_level=50"])
         _limit(memory)
         app.start()
+        atexit.unregister(app.close)  # it waits for a thread that may wait for another one that it has ended
         code = 0
     finally:
         _end(code)
@@ -208,7 +218,6 @@ def _find_neighbours() -> None:
 
 def _end(code: int) -> NoReturn:
     """What Python does at the end of a program, without taking apart what belongs to the process that this one was forked from."""
-    import atexit
     import gc
 
     with contextlib.suppress(BaseException):

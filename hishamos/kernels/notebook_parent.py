@@ -68,6 +68,7 @@ class Parent:
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.set_wakeup_fd(self._noted.fileno(), warn_on_full_buffer=False)
         load(LOADED)
+        practise()
         with selectors.DefaultSelector() as selector:
             selector.register(self._orders, selectors.EVENT_READ)
             selector.register(self._ended, selectors.EVENT_READ)
@@ -78,6 +79,7 @@ class Parent:
                     self._reap()
                 if self._orders in ready and not self._obey(selector):
                     break
+        signal.set_wakeup_fd(-1)
         supervisor.end_below()
 
     def _obey(self, selector: selectors.BaseSelector) -> bool:
@@ -138,6 +140,15 @@ def load(modules: Iterable[str]) -> None:
             importlib.import_module(name)
     gc.collect()
     gc.freeze()
+
+
+def practise() -> None:
+    """Do once what every notebook needs done once: the schema of notebooks is compiled when it is first used."""
+    import nbformat
+
+    for minor in (4, 5):
+        made = nbformat.v4.new_notebook(nbformat_minor=minor)
+        nbformat.reads(nbformat.writes(made), 4)
 
 
 def be_worker(connection: socket.socket) -> None:

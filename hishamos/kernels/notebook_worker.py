@@ -178,8 +178,9 @@ def _held_below() -> int:
 def main() -> int:
     """See the module."""
     connection = socket.socket(fileno=os.dup(0))
-    null = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(null, 0)
+    null = os.open(os.devnull, os.O_RDWR)
+    for standard in range(3):
+        os.dup2(null, standard)
     os.close(null)
     os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")
     return Worker(connection, forks=False).serve()
