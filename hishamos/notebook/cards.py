@@ -23,7 +23,8 @@ from hishamos.notebook.outcome_cards import (
     results_card,
 )
 from hishamos.notebook.proof_card import proof_card
-from hishamos.notebook.run_cards import runs_card, seconds_between, spend_words, steps_table
+from hishamos.notebook.run_cards import batch_card, runs_card, seconds_between, spend_words, steps_table
+from hishamos.records.batches import BatchInfo
 from hishamos.records.calls import Attempt, CommandResult
 from hishamos.records.conversations import Conversation
 from hishamos.records.definitions import AgentDefinition, CommandDefinition, WorkflowDefinition
@@ -106,6 +107,7 @@ WORDS: dict[type, Callable[[Any], str]] = {
     AgentDefinition: lambda agent: f"agent {agent.name}: {agent.description}",
     Approval: lambda one: f"{one.workflow}  {one.message}  run {one.run_id[:6]}, step {one.path}",
     Attempt: lambda one: f"{one.model}  {state_label(one.status)}  {money(one.cost_nanos)}  {one.cause or ''}".rstrip(),
+    BatchInfo: lambda one: f"batch {one.run}  {', '.join(f'{number} {name}' for name, number in one.rows.items() if number)}  {one.folder}",
     Budget: lambda one: f"budget {one.name}  {money(one.committed_nanos)} of {money(one.limit_nanos)}  {one.scope}, {one.period}",
     CommandDefinition: lambda command: f"command {command.name}: {command.description}",
     CommandResult: _answer_words,
@@ -126,6 +128,7 @@ WORDS: dict[type, Callable[[Any], str]] = {
 
 CARDS: dict[type, Callable[[Any], str]] = {
     AgentDefinition: definition_card,
+    BatchInfo: batch_card,
     Budget: budget_card,
     CommandDefinition: definition_card,
     CommandResult: command_result_card,

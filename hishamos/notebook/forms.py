@@ -14,8 +14,9 @@ from hishamos.notebook.form_fields import Field, fields_card
 from hishamos.notebook.front_end import heard_at_once, kernel, somebody_looks
 from hishamos.notebook.live_answers import LiveAnswer
 from hishamos.notebook.live_controls import STYLE, widget_view
-from hishamos.notebook.live_run import LiveRun, static_card
+from hishamos.notebook.live_run import LiveRun
 from hishamos.notebook.outcome_cards import command_result_card
+from hishamos.notebook.run_facts import static_card
 from hishamos.records.calls import CommandResult
 from hishamos.records.definitions import AgentDefinition, CommandDefinition, Parameter, WorkflowDefinition
 from hishamos.records.runs import Run

@@ -3,41 +3,36 @@
 from __future__ import annotations
 
 import contextlib
-import sys
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from hishamos.charts.formats import outlook, state_label
 from hishamos.errors import HishamosError
 from hishamos.notebook import markup
 from hishamos.notebook.cards import plain
 from hishamos.notebook.front_end import kernel, somebody_looks
 from hishamos.notebook.live_controls import LiveControls, run_acts, widget_view
-from hishamos.notebook.run_cards import RunFacts, run_card, sections, spend_words
-from hishamos.records.runs import RUN_ENDED, Run, RunKind, RunState, StepState
+from hishamos.notebook.run_cards import RunFacts, run_card, sections
+from hishamos.notebook.run_facts import read_facts, static_card
+from hishamos.notebook.terminal_run import QUICK_S, REFRESH_S, SETTLED, watch_in_terminal
+from hishamos.records.runs import Run, RunKind
 from hishamos.workspace import Workspace
 
-REFRESH_S = 0.5
-QUICK_S = 0.3
-"""A run that has ended by then is not shown live."""
 WIDGETS_S = 3.0
 """A front end that has not drawn the widgets by then can't: it gets plain HTML."""
 IDLE_S = 600.0
 """A run that waits for a person is looked after for so long after the last change; its buttons work all the same."""
-STEPS_LIVE, STEPS_KEPT, FAILURES = 100, 1000, 100
 SAID = 600
 """Characters of what a model says that a live view shows, the last ones."""
-SETTLED = RUN_ENDED | {RunState.WAITING, RunState.PAUSED}
 LOOKED_AWAY = "The cell was interrupted and only looked away: the run goes on in the workspace's server."
 
 
 def watch(workspace: Workspace, identity: str, timeout_s: float | None) -> Run:
     """Wait for a run and show it; returns it when it has ended, waits for somebody, is paused, or ``timeout_s`` seconds passed."""
     if kernel() is None:
-        return _watch_in_terminal(workspace, identity, timeout_s)
+        return watch_in_terminal(workspace, identity, timeout_s)
     deadline = None if timeout_s is None else time.monotonic() + timeout_s
     run = workspace.runs.wait(identity, timeout_s=QUICK_S if timeout_s is None else min(QUICK_S, timeout_s))
     view = LiveRun(workspace, run.id)
@@ -53,30 +48,6 @@ def watch(workspace: Workspace, identity: str, timeout_s: float | None) -> Run:
         view.freeze()
         raise
     return workspace.runs.get(run.id)
-
-
-def static_card(workspace: Workspace, run: Run) -> str:
-    """Return a run's card as it is now."""
-    return run_card(read_facts(workspace, run.id))
-
-
-def read_facts(workspace: Workspace, identity: str, *, live: bool = False) -> RunFacts:
-    """Read what a run's card tells. ``live``: a drawing that is quick to make, and fewer steps."""
-    run = workspace.runs.get(identity)
-    batch, flow = run.kind is RunKind.BATCH, run.kind is RunKind.WORKFLOW
-    if flow:
-        steps = workspace.runs.steps(run.id, limit=STEPS_LIVE if live else STEPS_KEPT)
-    else:  # a map or a batch is one step with many rows: what failed is what somebody wants to see
-        steps = [] if batch else workspace.runs.steps(run.id, state=StepState.FAILED, limit=FAILURES)
-    return RunFacts(
-        run,
-        steps=steps,
-        graph=workspace.runs.picture(run.id, format="svg" if live else "png") if flow else None,
-        forecast=workspace.runs.forecast(run.id),
-        spend=workspace.ledger.spend(by="model", run=run.id) if run.attempts else None,
-        notebooks=workspace.batch.rows(run.id) if batch else (),
-        approvals=[one for one in workspace.runs.approvals() if one.run_id == run.id] if run.state is RunState.WAITING else (),
-    )
 
 
 Put = Callable[[str, str, Any], None]
@@ -201,8 +172,8 @@ class LiveRun:
             self.stay()
 
     def _read(self) -> RunFacts:
-        facts = read_facts(self._workspace, self._run, live=True)
-        before, self._facts = self._facts, facts
+        before = self._facts
+        facts = self._facts = read_facts(self._workspace, self._run, live=True, before=before)
         if before is None or before.run != facts.run:
             self._changed = time.monotonic()
         return facts
@@ -274,22 +245,3 @@ class _Staying:
         """Freeze all views."""
         for run in list(cls.views):
             cls.leave(run)
-
-
-def _watch_in_terminal(workspace: Workspace, identity: str, timeout_s: float | None) -> Run:
-    """Wait for a run and say on one line of stderr how far it is; then its card as a line of text."""
-    live, deadline = sys.stderr.isatty(), None if timeout_s is None else time.monotonic() + timeout_s
-    run = workspace.runs.wait(identity, timeout_s=QUICK_S if timeout_s is None else min(QUICK_S, timeout_s))
-    try:
-        while run.state not in SETTLED and (deadline is None or time.monotonic() < deadline):
-            if live:
-                words = [run.name, state_label(run.state), outlook(run.progress, run.left_s, run.left_nanos), spend_words(run)]
-                print("\r\x1b[K" + "  ".join(word for word in words if word), end="", file=sys.stderr, flush=True)
-            left = REFRESH_S if deadline is None else max(0.0, min(REFRESH_S, deadline - time.monotonic()))
-            run = workspace.runs.wait(identity, timeout_s=left)
-    finally:
-        if live:
-            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
-    run = workspace.runs.get(run.id)
-    print(plain(run))
-    return run

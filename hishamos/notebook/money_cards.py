@@ -105,7 +105,7 @@ def _spend_chart(frame: pandas.DataFrame, groups: Sequence[str], total: int) -> 
     for row in frame.to_dict("records"):
         name = " · ".join(_group(row[group]) for group in groups)
         sums[name] = sums.get(name, 0.0) + _whole(row["cost_nanos"]) / 1e9
-    return markup.picture(bars_png(sums, "USD"), words)
+    return markup.picture(bars_png({name: usd for name, usd in sums.items() if usd}, "USD"), words)  # what is free or unpriced is no 0
 
 
 def _cost(row: dict[str, Any]) -> str:

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from hishamos.charts.formats import clock, count, duration, exact_usd, missing, money, outlook, some, waiting_words
+from hishamos.charts.formats import clock, count, duration, exact_usd, missing, money, outlook, some, state_label, waiting_words
 from hishamos.charts.pace import rows_told
 from hishamos.charts.ranges import compared_words
 from hishamos.notebook import markup
-from hishamos.records.batches import BatchRow
+from hishamos.records.batches import BatchInfo, BatchRow
 from hishamos.records.forecasts import Forecast
 from hishamos.records.pictures import Picture
 from hishamos.records.runs import Approval, Run, RunKind, RunState, Step
@@ -38,6 +38,7 @@ class RunFacts:
     spend: pandas.DataFrame | None = None
     """By model."""
     notebooks: Sequence[BatchRow] = ()
+    batch: BatchInfo | None = None
     approvals: Sequence[Approval] = ()
     remark: str = ""
     """What the face itself has to say: that it only looked away, or why a click failed."""
@@ -60,7 +61,7 @@ def sections(facts: RunFacts, *, live: bool = False, said: str = "") -> dict[str
         "progress": _progress(facts),
         "notes": _notes(facts) + ended_error,
         "graph": "" if facts.graph is None else (markup.inline_graph if live else markup.graph)(facts.graph),
-        "steps": _notebooks(facts.notebooks) if facts.notebooks else steps_table(facts.steps) if facts.steps else "",
+        "steps": _notebooks(facts.notebooks, facts.batch) if facts.notebooks else steps_table(facts.steps) if facts.steps else "",
         "chart": "" if live else _chart(facts),
         "said": said,
         "outputs": "" if run.outputs is None or live or run.kind is not RunKind.WORKFLOW else markup.folded("outputs", run.outputs),
@@ -181,22 +182,39 @@ def _steps(rows: Sequence[tuple[Step, str]]) -> str:
     return markup.table(("step", "state", "model", "time", "attempts", "cost", "note"), lines, right=(3, 4, 5))
 
 
-def _notebooks(rows: Sequence[BatchRow]) -> str:
+def batch_card(batch: BatchInfo) -> str:
+    """Return a batch's card: how many rows stand how, where its notebooks and its summary are."""
+    counts = [(state_label(name).partition(" ")[2], count(number)) for name, number in batch.rows.items() if number]
+    kernels = f"{some(batch.jobs, 'job')}, {'kept kernels' if batch.reuse else 'a fresh kernel for each notebook'}"
+    body = markup.facts(counts) + markup.facts([("notebook", batch.notebook), ("executed", batch.folder), ("summary", batch.summary)])
+    name = batch.notebook.replace("\\", "/").rpartition("/")[2].removesuffix(".ipynb")
+    return markup.card(markup.head(name, kind="batch"), body, f"run <code>{markup.text(batch.run)}</code>{markup.SEPARATOR}{markup.text(kernels)}")
+
+
+def _notebooks(rows: Sequence[BatchRow], batch: BatchInfo | None) -> str:
     """Return the table of a batch: what failed first, then the others as far as there is room."""
     ordered = sorted(rows, key=lambda row: (row.status not in {"failed", "running"}, row.index))
     lines = [
         (
-            count(row.index),
+            count(row.index + 1),
             markup.badge("reused" if row.reused else row.status),
             markup.text(", ".join(f"{name}={_short(value)}" for name, value in row.parameters.items())),
             duration(row.seconds),
             money(row.cost_nanos) if row.status != "pending" else missing(),
-            markup.text(row.error or row.output_path or ""),
+            markup.text(_ended(row, batch)),
         )
         for row in ordered[:MOST_ITEMS]
     ]
     more = markup.line(f"and {count(len(rows) - MOST_ITEMS)} more: <code>ws.batch.rows(run.id)</code>", muted=True) if len(rows) > MOST_ITEMS else ""
-    return markup.table(("row", "state", "parameters", "time", "cost", "executed notebook, or why it failed"), lines, right=(0, 3, 4)) + more
+    where = markup.facts([("executed", batch.folder), ("summary", batch.summary)]) if batch else ""
+    return where + markup.table(("row", "state", "parameters", "time", "cost", "executed notebook, or why it failed"), lines, right=(0, 3, 4)) + more
+
+
+def _ended(row: BatchRow, batch: BatchInfo | None) -> str:
+    """Return what a notebook came to: its file's name, or the cell at which it failed and why."""
+    if row.error:
+        return (f"cell {row.cell}: " if row.cell is not None else "") + (row.reason or row.error)
+    return (row.output_path or "").removeprefix(batch.folder if batch else "").lstrip("/")
 
 
 def _short(value: Any) -> str:
@@ -218,7 +236,7 @@ def _bars(amounts: Mapping[str, tuple[int, int]], by: str) -> str:
     from hishamos.charts.spend import bars_png
 
     priced = any(nanos for nanos, _ in amounts.values())
-    values = {name: nanos / 1e9 if priced else attempts for name, (nanos, attempts) in amounts.items()}
+    values = {name: nanos / 1e9 if priced else attempts for name, (nanos, attempts) in amounts.items() if nanos or not priced}  # free or unpriced is no 0
     title = f"{'Spend' if priced else 'Attempts'} by {by}"
     told = ", ".join(f"{name} {money(nanos) if priced else attempts}" for name, (nanos, attempts) in amounts.items())
     heading = f'<div style="margin-top:12px;font-weight:600;font-size:13px">{title}</div>'

@@ -9,8 +9,9 @@ from hishamos.errors import HishamosError
 from hishamos.notebook.cards import CARDS, WORDS, list_card, plain, workspace_card
 from hishamos.notebook.definition_cards import definition_card
 from hishamos.notebook.forms import Opened
-from hishamos.notebook.live_run import static_card, watch
+from hishamos.notebook.live_run import watch
 from hishamos.notebook.money_cards import is_spend, spend_card
+from hishamos.notebook.run_facts import static_card
 from hishamos.records.definitions import WorkflowDefinition
 from hishamos.records.runs import Run
 from hishamos.workspace import Workspace

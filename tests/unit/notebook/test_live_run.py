@@ -10,6 +10,7 @@ import pytest
 
 import hishamos
 from hishamos.notebook.live_run import LiveRun
+from hishamos.notebook.terminal_run import watch_in_terminal
 from hishamos.workspace import Workspace
 
 FLOW = """
@@ -139,3 +140,9 @@ def test_an_interrupted_cell_leaves_a_card_that_says_so(ws: Workspace) -> None:
     view.draw()
     view.freeze()
     assert len(place.shown) == shown, "what is frozen stays"
+
+
+def test_a_terminal_gets_a_line_of_text(ws: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
+    run = watch_in_terminal(ws, waiting(ws), None)
+    assert run.state == "waiting"
+    assert capsys.readouterr().out.startswith("asks  ✋ waiting  0 USD")
