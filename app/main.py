@@ -20,6 +20,10 @@ PAGES = {
     "Work": [
         st.Page("views/workflows.py", title="Workflows", icon=":material/account_tree:"),
         st.Page("views/commands.py", title="Commands", icon=":material/terminal:"),
+        st.Page("views/results.py", title="Results", icon=":material/description:"),
+    ],
+    "Workspace": [
+        st.Page("views/sql.py", title="SQL", icon=":material/database:"),
     ],
 }
 

@@ -11,6 +11,7 @@ import streamlit as st
 import hishamos
 from hishamos.errors import HishamosError
 from hishamos.workspace import Workspace
+from parts.plain import plain
 
 
 @st.cache_resource(show_spinner=False)
@@ -33,4 +34,4 @@ def guarded() -> Iterator[None]:
     try:
         yield
     except HishamosError as error:
-        st.error(str(error), icon=":material/error:")
+        st.error(plain(str(error)), icon=":material/error:")

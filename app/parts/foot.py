@@ -6,6 +6,7 @@ import streamlit as st
 
 from hishamos.charts.formats import money
 from parts.connection import guarded, workspace
+from parts.plain import plain
 
 
 @st.fragment(run_every="10s")
@@ -19,4 +20,4 @@ def foot() -> None:
         state = f"server running, {health.running} running, {health.waiting} waiting"
         st.caption(f"{state}  \n`{health.workspace}`")
         if health.settings_error:
-            st.warning(health.settings_error, icon=":material/warning:")
+            st.warning(plain(health.settings_error), icon=":material/warning:")

@@ -8,6 +8,7 @@ from hishamos.charts.formats import clock
 from parts.connection import guarded, workspace
 from parts.decisions import decide
 from parts.heads import empty, head
+from parts.plain import plain
 
 HELP = """Runs that stopped to ask somebody, oldest first. What you write as a comment stands in the run with your answer. A run that waits holds no
 server and loses nothing: it may wait for weeks.
@@ -30,7 +31,7 @@ def inbox() -> None:
         for approval in shown:
             with st.container(border=True):
                 with st.container(horizontal=True, vertical_alignment="center"):
-                    st.markdown(f"**{approval.workflow}** · {approval.path} · since {clock(approval.since)} UTC", width="content")
+                    st.markdown(f"**{plain(approval.workflow)}** · {plain(approval.path)} · since {clock(approval.since)} UTC", width="content")
                     st.space("stretch")
                     st.page_link("views/run.py", label=f"Open run {approval.run_id[:6]}", query_params={"run": approval.run_id})
                 decide(approval)

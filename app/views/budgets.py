@@ -9,6 +9,7 @@ from hishamos.errors import HishamosError
 from hishamos.records.money import Budget
 from parts.connection import guarded, workspace
 from parts.heads import empty, head
+from parts.plain import plain
 
 HELP = """A **hard** budget is never passed: money is reserved before a call is sent, and a call that does not fit is refused. One that is not hard warns.
 Periods follow the workspace's time zone. Budgets that stand in `hishamos.toml` are changed there.
@@ -67,7 +68,7 @@ def _form() -> None:
             try:
                 workspace().budgets.set(name.strip(), limit_usd=limit.strip(), scope=scope.strip(), period=period, hard=hard, warn_at=warn_at)
             except HishamosError as error:  # the form stays as it was filled in
-                st.error(str(error), icon=":material/error:")
+                st.error(plain(str(error)), icon=":material/error:")
             else:
                 st.rerun()
 

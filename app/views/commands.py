@@ -13,6 +13,7 @@ from hishamos.records.definitions import CommandDefinition
 from parts.connection import workspace
 from parts.fields import fields
 from parts.heads import badge, head
+from parts.plain import plain
 
 HELP = """The workspace's own commands and those that ship with HishamOS. **Run** asks a model once; the answer, what it cost and who gave it stand in the
 ledger like those of any other face.
@@ -30,7 +31,7 @@ def page() -> None:
         st.caption("There is no command.")
         return
     command = found[name]
-    st.markdown(command.description)
+    st.markdown(plain(command.description))
     facts = [f"version {command.version}", command.category, ", ".join(command.tags), f"cache {command.cache}"]
     st.caption(" · ".join(fact for fact in facts if fact))
     form, words = st.tabs(["Run", "Template and answer"])
@@ -51,7 +52,7 @@ def _run(command: CommandDefinition) -> None:
             with st.spinner("Waiting for the answer"):
                 _answer(workspace().commands.run(command.name, given, model=model))
     except HishamosError as error:  # the form stays as it was filled in
-        st.error(str(error), icon=":material/error:")
+        st.error(plain(str(error)), icon=":material/error:")
 
 
 def _answer(result: CommandResult) -> None:
@@ -61,13 +62,13 @@ def _answer(result: CommandResult) -> None:
             cost = "offline" if result.offline else "from the cache" if result.cached else money(result.cost_nanos)
             st.caption(f"{result.model} · {cost} · {duration(sum(attempt.latency_ms or 0 for attempt in result.attempts) / 1000)}")
         # A model's words are shown as they are, never rendered as markup.
-        plain = result.output if isinstance(result.output, str) else json.dumps(result.output, indent=2, ensure_ascii=False)
-        st.code(plain, language=None, wrap_lines=True)
+        answer = result.output if isinstance(result.output, str) else json.dumps(result.output, indent=2, ensure_ascii=False)
+        st.code(answer, language=None, wrap_lines=True)
         if result.not_judged:
             st.caption("Not judged by the offline model: " + ", ".join(result.not_judged))
         for attempt in result.attempts:
             if attempt.why or attempt.cause:
-                st.caption(f"{attempt.model}: {attempt.why or attempt.cause}")
+                st.caption(plain(f"{attempt.model}: {attempt.why or attempt.cause}"))
 
 
 page()

@@ -11,6 +11,7 @@ from hishamos.charts.formats import clock, count, duration, money, share
 from hishamos.charts.spend import spend_figure
 from hishamos.records.record import now
 from parts.connection import workspace
+from parts.exports import downloads
 from parts.heads import empty, head, series
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ def _exports(frame: pd.DataFrame, name: str, step: str, group: str) -> None:
             "       cast(sum(cost_nanos) as bigint) as cost_nanos\nfrom attempts group by 1, 2 order by 1, 2"
         )
         st.code(statement, language="sql")
-        st.download_button("CSV", frame.to_csv(index=False), f"{name}.csv", "text/csv", on_click="ignore")
+        downloads(frame, name)
 
 
 page()

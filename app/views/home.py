@@ -14,6 +14,7 @@ from parts.connection import guarded, workspace
 from parts.decisions import decide
 from parts.heads import empty, head, series
 from parts.listings import runs_table, seconds_between, spend_words
+from parts.plain import plain
 
 HELP = """What needs you, what runs and what it costs, refreshed by itself.
 
@@ -30,7 +31,7 @@ def live() -> None:
         _metrics(runs, len(approvals))
         for budget in ws.budgets.list():
             if budget.warnings:
-                st.warning(f"{budget.warnings[-1].message} {clock(budget.warnings[-1].passed_at)} UTC")
+                st.warning(plain(f"{budget.warnings[-1].message} {clock(budget.warnings[-1].passed_at)} UTC"))
         left, right = st.columns(2, gap="medium")
         with left:
             st.subheader("Waiting for you", anchor=False)
@@ -69,7 +70,7 @@ def _metrics(runs: list[Run], waiting: int) -> None:
 
 def _approval(approval: Approval) -> None:
     with st.container(border=True):
-        st.markdown(f"**{approval.workflow}** · `{approval.run_id[:6]}` · since {clock(approval.since)}")
+        st.markdown(f"**{plain(approval.workflow)}** · `{approval.run_id[:6]}` · since {clock(approval.since)}")
         decide(approval)
         st.page_link("views/run.py", label="Open the run", query_params={"run": approval.run_id})
 
@@ -106,7 +107,7 @@ def page() -> None:
         results = ws.results.list(limit=3)
         for result in results:
             with st.container(border=True):
-                st.markdown(f"**{result.title}**")
+                st.markdown(f"**{plain(result.title)}**")
                 st.text(result.summary)
                 st.caption(f"{clock(result.created_at)}" + (" · offline model, not a real answer" if result.offline else ""))
                 if result.run_id:

@@ -10,6 +10,7 @@ from hishamos.records.calls import CommandResult
 from hishamos.records.workspaces import ProviderStatus
 from parts.connection import guarded, workspace
 from parts.heads import badge, empty, head
+from parts.plain import plain
 
 HELP = """Where models are served: the state of each provider, and how it did in the last 24 hours, from the ledger. A model that fails five
 times in a row is left alone for a while, and other models of its route are asked; then one call tries it again.
@@ -46,7 +47,7 @@ def _card(provider: ProviderStatus) -> None:
         facts += [", ".join(f"`{model}`" for model in provider.models), f"is not sent: {', '.join(provider.hides)}" if provider.hides else ""]
         st.caption(" · ".join(fact for fact in facts if fact))
         if provider.advice:
-            st.warning(provider.advice, icon=":material/build:")
+            st.warning(plain(provider.advice), icon=":material/build:")
         if provider.last_error:
             with st.expander("Last error"):
                 st.text(provider.last_error)
@@ -70,9 +71,9 @@ def _test(name: str) -> None:
     try:
         answer = workspace().providers.test(name)
     except HishamosError as error:
-        st.error(str(error), icon=":material/error:")
+        st.error(plain(str(error)), icon=":material/error:")
         return
-    st.success(_said(answer), icon=":material/check:")
+    st.success(plain(_said(answer)), icon=":material/check:")
 
 
 def _said(answer: CommandResult) -> str:

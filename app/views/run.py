@@ -18,6 +18,7 @@ from parts.decisions import decide
 from parts.graphs import drawn_graph
 from parts.heads import badge, empty, head
 from parts.listings import attempts_table, seconds_between, spend_words, steps_table
+from parts.plain import plain
 
 HELP = """One run: its steps as the journal holds them, every attempt at a provider, what it cost.
 
@@ -37,7 +38,7 @@ def page() -> None:
         run = workspace().runs.get(identity)
     except HishamosError as error:
         head("Run", help_text=HELP)
-        st.warning(str(error), icon=":material/search_off:")
+        st.warning(plain(str(error)), icon=":material/search_off:")
         st.page_link("views/runs.py", label="All runs")
         return
     st.page_link("views/runs.py", label=f"Runs / {run.id[:6]}")
@@ -59,7 +60,7 @@ def _live(identity: str, drawn: RunState) -> None:
         if forecast is not None:
             st.caption(f"Forecast: {compared_words(forecast, run.cost_nanos, run.unpriced)}")
         if run.error:
-            st.error(run.error.message, icon=":material/error:")
+            st.error(plain(run.error.message), icon=":material/error:")
         if run.kind is RunKind.WORKFLOW:
             drawn_graph(ws.runs.picture(run.id, ground="dark" if st.context.theme.type == "dark" else "light"))
         calls = ws.runs.calls(run.id, limit=PAGE)
@@ -79,7 +80,7 @@ def _state(run: Run) -> None:
     with st.container(horizontal=True):
         badge(run.state, offline=run.offline)
         if run.waiting_for:
-            st.caption(run.waiting_for)
+            st.caption(plain(run.waiting_for))
 
 
 def _acts(run: Run) -> None:
@@ -123,7 +124,7 @@ def _steps(steps: list[Step], run: Run) -> None:
         return
     st.subheader(chosen.path, anchor=False)
     if chosen.error:
-        st.error(chosen.error.message)
+        st.error(plain(chosen.error.message))
     if chosen.not_judged:
         st.caption("Not judged by the offline model: " + ", ".join(chosen.not_judged))
     left, right = st.columns(2)
@@ -145,7 +146,7 @@ def _attempts(calls: list[Attempt], run: Run) -> None:
     if chosen is not None:
         st.subheader(f"Attempt {chosen.id[:6]}", anchor=False)
         if chosen.error:
-            st.error(chosen.error)
+            st.error(plain(chosen.error))
         if chosen.why:
             st.text(chosen.why)
         _value("Record", chosen.model_dump(mode="json"))

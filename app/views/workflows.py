@@ -12,6 +12,7 @@ from parts.fields import fields
 from parts.graphs import drawn_graph
 from parts.heads import head
 from parts.listings import runs_table
+from parts.plain import plain
 
 HELP = """The workspace's own workflows and those that ship with HishamOS. **Start run** starts one and opens its run; **Forecast** says what it would cost,
 and sends nothing.
@@ -30,7 +31,7 @@ def page() -> None:
         st.caption("There is no workflow.")
         return
     workflow = found[name]
-    st.markdown(workflow.description)
+    st.markdown(plain(workflow.description))
     st.caption(f"version {workflow.version} · {len(workflow.steps)} steps")
     start, graph, runs = st.tabs(["Start", "Graph", "Runs"])
     with start:
@@ -63,9 +64,9 @@ def _start(workflow: WorkflowDefinition) -> None:
             run = workspace().workflows.start(workflow.name, given, model=model, budget_usd=budget)
             st.switch_page("views/run.py", query_params={"run": run.id})
         if foretells:
-            st.info(forecast_words(workspace().workflows.forecast(workflow.name, given, model=model)), icon=":material/query_stats:")
+            st.info(plain(forecast_words(workspace().workflows.forecast(workflow.name, given, model=model))), icon=":material/query_stats:")
     except HishamosError as error:  # the form stays as it was filled in
-        st.error(str(error), icon=":material/error:")
+        st.error(plain(str(error)), icon=":material/error:")
 
 
 MODEL = "`offline/extractive` needs no key and costs nothing: it selects and classifies, it writes no prose."

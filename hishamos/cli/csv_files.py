@@ -9,9 +9,7 @@ from typing import Any
 
 from hishamos.frames.csv_rows import csv_rows
 from hishamos.text.files import read_text
-
-DANGEROUS = ("=", "+", "-", "@", "\t", "\r")
-"""A spreadsheet takes a cell that begins so for a formula."""
+from hishamos.text.spreadsheets import neutral
 
 
 def read_rows(file: str, *, most: int | None = None) -> tuple[list[str], list[dict[str, str]]]:
@@ -31,8 +29,3 @@ def write_rows(file: Path, names: Sequence[str], rows: Iterable[Mapping[str, Any
         writer.writerow([neutral(name) for name in names])
         writer.writerows([neutral(row.get(name)) for name in names] for row in rows)
     part.replace(file)
-
-
-def neutral(cell: Any) -> Any:
-    """Return a cell's text with an apostrophe before it where a spreadsheet would take it for a formula; numbers stay numbers."""
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(DANGEROUS) else cell

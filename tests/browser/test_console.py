@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import hishamos
+from hishamos.records.results import ResultDraft
 from tests.conftest import stop_server
 from tests.rigs.simulator import Simulator
 
@@ -84,7 +85,9 @@ PAGES = {
     "/budgets": "nothing limits what is spent",
     "/providers": "First piece",
     "/workflows?workflow=triage_bugs": "From a CSV of reports",
-    "/commands": "Run classify_bug",
+    "/commands?command=classify_bug": "Run classify_bug",
+    "/results": "results",
+    "/sql": "Views and columns",
 }
 """Each page's address, and words that it shows once it is drawn."""
 
@@ -187,3 +190,38 @@ def test_a_passed_share_of_a_budget_is_shown(console: str, page: Page, folder: P
         page.goto(console + path)
         page.get_by_text("Budget tiny (workspace").first.wait_for(timeout=20_000)
         assert page.get_by_text("Traceback").count() == 0
+
+
+HOSTILE = """# Head *one*
+
+- ![beacon](BASE/image) [press](javascript:alert(1)) [elsewhere](BASE/link) <img src="BASE/tag"> <script>alert(1)</script>
+- BASE/bare www.example.org somebody@example.org ![reference][beacon] `[code](BASE/code)` :red[hot] $x^2$
+
+```
+[fenced](BASE/fenced)
+```
+
+[beacon]: BASE/reference
+
+| left | right |
+|---|---|
+| 1 | عربي |
+"""
+
+
+def test_what_a_model_wrote_is_rendered_and_leads_nowhere(console: str, page: Page, folder: Path) -> None:
+    with Simulator() as elsewhere, hishamos.open(folder) as ws:
+        saved = ws.results.save(ResultDraft(title=f"![t]({elsewhere.url}/title)", summary=HOSTILE, body=HOSTILE.replace("BASE", elsewhere.url)))
+        seen: list[str] = []
+        page.on("request", lambda request: seen.append(request.url))
+        for address in (f"{console}/results?result={saved.id}", f"{console}/results", console):
+            page.goto(address)
+            page.get_by_text("![t]").first.wait_for(timeout=20_000)
+            page.wait_for_timeout(300)  # what would be fetched is fetched
+        page.goto(f"{console}/results?result={saved.id}")
+        page.get_by_role("heading", name="Head one").wait_for(timeout=20_000)
+        body = page.get_by_test_id("stMarkdownContainer").filter(has=page.get_by_role("heading", name="Head one"))
+        assert body.locator("a:not([href^='#']), img, script").count() == 0
+        assert body.locator("table").count() == 1
+        assert "[fenced]" in body.locator("pre").inner_text()
+        assert [url for url in seen if url.startswith(elsewhere.url)] == []

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import functools
+import re
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pandas
 import pytest
 
 import hishamos
+from hishamos.charts.exports import csv_bytes, parquet_bytes
+from hishamos.records.results import ResultDraft
 from tests.conftest import stop_server
 from tests.rigs.pages import drawn
 
@@ -40,7 +44,9 @@ def draw(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Draw:
 
 
 def words(page: AppTest) -> str:
-    return "\n".join(str(one.value) for kind in ("markdown", "caption", "text", "code", "error", "info") for one in page.get(kind))
+    """Return what the page says, without the signs that keep it from being read as Markdown."""
+    said = "\n".join(str(one.value) for kind in ("markdown", "caption", "text", "code", "error", "warning", "info") for one in page.get(kind))
+    return re.sub(r"\\([!-/:-@\[-`{-~])", r"\1", said)
 
 
 def press(page: AppTest, label: str) -> AppTest:
@@ -120,3 +126,43 @@ def test_a_budget_is_set_shown_and_removed_and_what_is_no_budget_is_a_sentence(d
 @pytest.mark.parametrize("view", ["workflows", "commands", "approvals"])
 def test_nonsense_in_the_address_draws_the_page(draw: Draw, view: str):
     draw(view, workflow="<script>", command="nobody")
+
+
+HOSTILE = "![beacon](http://127.0.0.1:9/seen) [press](javascript:alert(1)) <script>alert(1)</script> $x$ :red[hot] =1+1"
+
+
+def test_results_are_found_read_rated_and_compared_and_their_words_mean_nothing(draw: Draw, folder: Path):
+    assert "0 results" in words(draw("results", search="nobody wrote this"))
+    with hishamos.open(folder) as ws:
+        first = ws.results.save(ResultDraft(title=HOSTILE, summary=HOSTILE, body=f"# {HOSTILE}", action_items=("Mend it",)))
+        second = ws.results.save(ResultDraft(title="The second", summary="calm"))
+        page = draw("results", search="The second")
+        assert "1 result" in words(page)
+        page = draw("results", result=first.id)
+        assert any(str(one.value).startswith("# \\!\\[beacon") for one in page.markdown)
+        assert not any("![" in str(one.value).replace("\\!", "") for one in [*page.title, *page.markdown, *page.caption])
+        page.get("feedback")[0].set_value(3).run()
+        assert ws.results.get(first.id).rating == 4
+        page = draw("results", result=first.id)
+        page.selectbox[0].select(second.id).run()
+        assert any("calm" in str(one.value) for one in page.text)
+    assert draw("results", result="<script>").warning
+
+
+def test_a_select_is_shown_and_what_is_none_is_a_sentence(draw: Draw):
+    page = draw("sql", statement="select kind, count(*) as n from runs group by 1")
+    press(page, "Run statement")
+    assert not page.error
+    assert list(page.dataframe[0].value.columns) == ["kind", "n"]
+    page.text_area[0].set_value("delete from runs")
+    press(page, "Run statement")
+    assert len(page.error) == 1
+    assert "run_id" in words(page)  # the views with their columns
+
+
+def test_what_is_exported_is_no_formula_in_a_spreadsheet_and_whole_in_parquet(tmp_path: Path):
+    frame = pandas.DataFrame({"=name": ["=1+1", "@x", "plain"], "n": [-1, 2, 3]})
+    told = csv_bytes(frame).decode().splitlines()
+    assert told == ["'=name,n", "'=1+1,-1", "'@x,2", "plain,3"]
+    (tmp_path / "a.parquet").write_bytes(parquet_bytes(frame))
+    pandas.testing.assert_frame_equal(pandas.read_parquet(tmp_path / "a.parquet"), frame)

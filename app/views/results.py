@@ -1,0 +1,121 @@
+"""Results: what runs brought out, searched, read, rated, compared, taken along."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from hishamos.charts.comparison_lines import differences_told
+from hishamos.charts.formats import clock, state_label
+from hishamos.errors import HishamosError
+from hishamos.records.results import Result
+from parts.connection import workspace
+from parts.heads import badge, empty, head
+from parts.plain import plain, readable
+
+HELP = """What came out, newest first. A result knows the run that it came out of, and with it every model call and cost. In what a model wrote nothing is
+executed, loaded or linked.
+
+Same in a notebook: `ws.results.list(search="…")`, `ws.results.compare(a, b)`. In a terminal: `hishamos sql "select * from results"`."""
+PAGE = 50
+
+
+def page() -> None:
+    """Draw the page: one result where the address names one, else all that fit the search."""
+    identity = st.query_params.get("result", "")
+    if not identity:
+        _listing()
+        return
+    st.page_link("views/results.py", label=f"Results / {identity[:6]}")
+    try:
+        result = workspace().results.get(identity)
+    except HishamosError as error:
+        head("Result", help_text=HELP)
+        st.warning(plain(str(error)), icon=":material/search_off:")
+        return
+    head(plain(result.title), help_text=HELP)
+    _reading(result)
+
+
+def _listing() -> None:
+    head("Results", help_text=HELP)
+    search = st.text_input("Search", key="search", bind="query-params", placeholder="words in title, summary or body", label_visibility="collapsed")
+    found = workspace().results.list(search=search.strip() or None, limit=PAGE)
+    if not found and not search.strip():
+        empty("No result yet. A workflow that saves a result shows it here; this one does, with the offline model:", "hishamos demo")
+    st.caption(f"{len(found)} {'result' if len(found) == 1 else 'results'}" + (", the newest" if len(found) == PAGE else ""))
+    for result in found:
+        with st.container(border=True):
+            with st.container(horizontal=True, vertical_alignment="center"):
+                st.markdown(f"**{plain(result.title)}**", width="content")
+                _labels(result)
+                st.space("stretch")
+                st.page_link("views/results.py", label="Read", query_params={"result": result.id})
+            st.text(result.summary[:500])
+            st.caption(plain(_facts(result)))
+
+
+def _reading(result: Result) -> None:
+    with st.container(horizontal=True, vertical_alignment="center"):
+        _labels(result)
+        st.caption(plain(_facts(result)))
+        st.space("stretch")
+        if result.run_id:
+            st.page_link("views/run.py", label=f"Open run {result.run_id[:6]}", query_params={"run": result.run_id})
+    _rating(result)
+    st.text(result.summary)
+    if result.body:
+        with st.container(border=True):
+            st.markdown(readable(result.body))
+    if result.action_items:
+        st.subheader("Action items", anchor=False)
+        for item in result.action_items:
+            st.text(f"• {item}")
+    with st.container(horizontal=True):
+        st.download_button("Markdown", _markdown(result), f"{result.id}.md", "text/markdown", on_click="ignore")
+        st.download_button("JSON", result.model_dump_json(indent=2), f"{result.id}.json", "application/json", on_click="ignore")
+    _beside(result)
+
+
+def _rating(result: Result) -> None:
+    given = st.feedback("stars", key=f"stars-{result.id}", default=None if result.rating is None else result.rating - 1)
+    if given is not None and given + 1 != result.rating:
+        workspace().results.rate(result.id, given + 1)
+        st.rerun()
+
+
+def _beside(result: Result) -> None:
+    """Draw how it compares with another result of the same workflow."""
+    others = {one.id: one for one in workspace().results.list(limit=PAGE) if one.id != result.id and one.workflow == result.workflow}
+    if not others:
+        return
+    with st.expander("Compare"):
+        chosen = st.selectbox("with", list(others), index=None, format_func=lambda name: f"{others[name].title} · {_facts(others[name])}", key="other")
+        if chosen is None:
+            st.caption("Choose the result to compare with.")
+            return
+        comparison = workspace().results.compare(result.id, chosen)
+        if comparison.same:
+            st.caption("They say the same.")
+        for line in differences_told(comparison.differences):
+            st.text(line)
+
+
+def _labels(result: Result) -> None:
+    if result.offline:
+        badge("offline")
+
+
+def _facts(result: Result) -> str:
+    stars = f"{result.rating} of 5" if result.rating else ""
+    return " · ".join(part for part in (clock(result.created_at) + " UTC", result.workflow, result.project, result.user_name, stars) if part)
+
+
+def _markdown(result: Result) -> str:
+    items = [f"- {item}" for item in result.action_items]
+    parts: list[Any] = [f"# {result.title}", state_label("offline") if result.offline else "", result.summary, result.body, "\n".join(items)]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+page()
