@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 QUICK_S = 0.3
 """What ends sooner than this shows no progress."""
 REDRAW_S = 0.5
+LINE_S = 60.0
 UNDER_WAY = frozenset({RunState.QUEUED, RunState.RUNNING})
 run_workspace: Workspace | None = None
 """In a process that runs a cell for a step: the run's workspace. Who opens the same one gets this, so that his calls count for the run."""
@@ -56,18 +57,25 @@ def open(path: str | Path | None = None) -> Workspace:  # noqa: A001 - hishamos.
 
 
 def watch_in_script(workspace: Workspace, run: str, timeout_s: float | None) -> Run:
-    """Wait for a run; a map tells its pace on stderr: on a terminal in one line that is written over, and at the end in one that stays."""
+    """Wait for a run. A map tells its pace on stderr, and at the end what came of it.
+
+    On a terminal the pace is one line that is written over, elsewhere a line a minute.
+    """
     current = workspace.runs.wait(run, timeout_s=QUICK_S if timeout_s is None else min(QUICK_S, timeout_s))
     if current.kind is not RunKind.MAP:
         return current if current.ended else workspace.runs.wait(run, timeout_s=None if timeout_s is None else max(0.0, timeout_s - QUICK_S))
     from hishamos.charts.pace import map_outcome, pace
 
     began, live = time.monotonic(), sys.stderr.isatty()
+    step_s = REDRAW_S if live else LINE_S
     try:
         while current.state in UNDER_WAY and (timeout_s is None or time.monotonic() - began < timeout_s):
+            told = f"{current.name}  {pace(current, time.monotonic() - began)}"
             if live:
-                print(f"\r\x1b[K{current.name}  {pace(current, time.monotonic() - began)}", end="", file=sys.stderr, flush=True)
-            current = workspace.runs.wait(run, timeout_s=REDRAW_S)
+                print(f"\r\x1b[K{told}", end="", file=sys.stderr, flush=True)
+            elif time.monotonic() - began >= LINE_S:
+                print(told, file=sys.stderr, flush=True)
+            current = workspace.runs.wait(run, timeout_s=step_s if timeout_s is None else min(step_s, timeout_s))
     finally:
         current = workspace.runs.get(run)
         print(("\r\x1b[K" if live else "") + map_outcome(current, time.monotonic() - began), file=sys.stderr, flush=True)
