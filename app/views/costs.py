@@ -11,8 +11,8 @@ from hishamos.charts.formats import clock, count, duration, money, share
 from hishamos.charts.spend import spend_figure
 from hishamos.records.record import now
 from parts.connection import workspace
-from parts.exports import downloads
 from parts.heads import empty, head, series
+from parts.takeaway import downloads
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -10,9 +10,9 @@ import streamlit as st
 from hishamos.charts.formats import count, duration
 from hishamos.errors import HishamosError
 from parts.connection import workspace
-from parts.exports import downloads
 from parts.heads import head, series
 from parts.plain import plain
+from parts.takeaway import downloads
 
 HELP = """One SELECT over `runs, steps, attempts, results, issues, events, budgets, audit`. It can only read, it ends after 30 seconds, and accounts and keys
 are not among what it sees. Money is `cost_nanos`, whole billionths of a USD. The statement is in the address: copy it to share the question.
