@@ -203,14 +203,23 @@ class LiveRun:
 
     def _listen(self) -> None:
         """Note what the run's agents say while they say it; ends with the run, and when nobody looks any more."""
+        after = 0
         with contextlib.suppress(HishamosError, OSError):
-            for event in self._workspace.runs.follow(self._run, live=True):
-                if self._frozen:
-                    return
-                if event.kind == "live" and event.data.get("kind") == "text":
-                    self._said += str(event.data.get("text", ""))
-                elif event.kind == "live" and event.data.get("kind") in {"restart", "answer"}:
-                    self._said = ""
+            while not self._frozen and time.monotonic() - self._changed < IDLE_S:
+                for event in self._workspace.runs.follow(self._run, after=after, live=True):  # ends where the run waits for somebody
+                    if self._frozen:
+                        return
+                    after = event.seq
+                    if event.kind == "live":
+                        self._hear(event.data)
+                time.sleep(REFRESH_S)
+
+    def _hear(self, told: dict[str, Any]) -> None:
+        match told.get("kind"):
+            case "text":
+                self._said += str(told.get("text", ""))
+            case "restart" | "answer":
+                self._said = ""
 
 
 class _Staying:

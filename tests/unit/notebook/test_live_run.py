@@ -142,6 +142,21 @@ def test_an_interrupted_cell_leaves_a_card_that_says_so(ws: Workspace) -> None:
     assert len(place.shown) == shown, "what is frozen stays"
 
 
+def test_what_an_agent_says_is_shown_until_it_is_void_or_has_ended(ws: Workspace) -> None:
+    view = LiveRun(ws, waiting(ws), Place())
+    view.show(ws.runs.get(view._run), looked_at=True)
+    seen(view)
+    assert view._controls is not None
+    said = view._controls._parts["said"]
+    for told, shown in (({"kind": "text", "text": "I <b>look</b>"}, "I &lt;b&gt;look"), ({"kind": "usage"}, "I &lt;b&gt;look"), ({"kind": "restart"}, "")):
+        view._hear(told)
+        view.draw()
+        assert shown in said.value
+        assert "<b>" not in said.value
+    assert said.layout.display == "none"
+    view.freeze()
+
+
 def test_a_terminal_gets_a_line_of_text(ws: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
     run = watch_in_terminal(ws, waiting(ws), None)
     assert run.state == "waiting"
