@@ -42,8 +42,8 @@ def called(workspace: Workspace, verb: Verb, arguments: dict[str, Any], call: Ca
             desk.open(run.id)
         return begun
     if (verb.service, verb.name) in BATCHES:
-        run = call({**arguments, **batch_arguments(arguments, Path(workspace.root))})
-        return waited(workspace, run) if verb.name == "run" else run
+        arguments = {**arguments, **batch_arguments(arguments, Path(workspace.root))}
+        return call(arguments) if verb.name == "start" else waited(workspace, workspace.batch.start(**arguments))
     tools = arguments.get("tools")
     if (verb.service, verb.name) != ("agents", "ask") or not tools or isinstance(tools, Offer):
         return call(arguments)

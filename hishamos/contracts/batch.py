@@ -14,7 +14,7 @@ from hishamos.records.runs import Run
 class Batch(Protocol):
     """``ws.batch``: a notebook executed once per row of parameters."""
 
-    @verb("runs.write", kind="change")
+    @verb("runs.write", kind="wait")
     def run(
         self,
         notebook: str,

@@ -234,6 +234,8 @@ class Execution:
         call, cell = self._call, told.get("cell")
         place = "" if cell is None else f", cell {cell}" + (f" (In [{told['count']}])" if told.get("count") else "")
         reason = redact(str(told["reason"]), self._executor._secrets())
+        if reason.startswith("MemoryError"):
+            reason += f" (it may take {self._executor.memory_mb()} MB; more has to be allowed: step_memory_mb under [workspace] in hishamos.toml)"
         facts = {"step": call.step, "notebook": call.notebook.name, "place": place, "cell": cell, "output": str(call.output), "run": call.run.id}
         kind = NotebookTimedOut if "took longer than its limit" in reason else NotebookFailed
         return kind(**facts, reason=reason, seconds=f"{call.timeout_s:g}")

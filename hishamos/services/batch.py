@@ -7,6 +7,7 @@ import tempfile
 from builtins import list as List  # noqa: N812 - one import style for all services
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from hishamos.records.runs import Run, RunKind, RunState
 from hishamos.security import redact
 from hishamos.services.batch_summary import STEP, SUMMARY, batch_rows, folder_of
 from hishamos.services.service import Service, implements
+from hishamos.services.settling import settled
 from hishamos.services.starting import start_run
 
 RESUMED = frozenset({RunState.FAILED, RunState.CANCELLED, RunState.PAUSED})
@@ -62,8 +64,25 @@ class BatchService(Service):
         timeout_s: float | None = None,
         cells: bool = False,
     ) -> Run:
-        """See the contract. The waiting is the caller's: see :mod:`hishamos.callbacks`."""
-        return self._start("batch.run", notebook, rows, jobs=jobs, output=output, fresh=fresh, reuse=reuse, kernel=kernel, timeout_s=timeout_s, cells=cells)
+        """See the contract."""
+        return self.run_later(notebook, rows, jobs=jobs, output=output, fresh=fresh, reuse=reuse, kernel=kernel, timeout_s=timeout_s, cells=cells).result()
+
+    def run_later(
+        self,
+        notebook: str,
+        rows: Sequence[Mapping[str, Any]],
+        *,
+        jobs: int = 2,
+        output: str | None = None,
+        fresh: bool = False,
+        reuse: bool = False,
+        kernel: str | None = None,
+        timeout_s: float | None = None,
+        cells: bool = False,
+    ) -> Future[Run]:
+        """The answer of :meth:`run`, at once as a future; no thread waits."""
+        run = self._start("batch.run", notebook, rows, jobs=jobs, output=output, fresh=fresh, reuse=reuse, kernel=kernel, timeout_s=timeout_s, cells=cells)
+        return settled(self.machinery, run.id)
 
     def rows(self, run: str) -> List[BatchRow]:
         """See the contract."""

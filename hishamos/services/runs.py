@@ -13,7 +13,6 @@ from hishamos.charts.pictures import graph_picture
 from hishamos.contracts.feeds import Feed
 from hishamos.contracts.journal import Decided, Pinned, Signal
 from hishamos.contracts.runs import Decision, Runs
-from hishamos.engine.timers import Timer
 from hishamos.errors import InvalidInput, UnknownName, nearest_hint
 from hishamos.records.callbacks import Offer
 from hishamos.records.calls import Attempt
@@ -21,7 +20,7 @@ from hishamos.records.forecasts import Forecast
 from hishamos.records.pictures import Ground, Picture, PictureFormat
 from hishamos.records.record import usd
 from hishamos.records.run_comparisons import RunComparison
-from hishamos.records.runs import EVENT_NAME, RUN_ENDED, Approval, Run, RunEvent, RunKind, RunState, Step, StepState
+from hishamos.records.runs import EVENT_NAME, Approval, Run, RunEvent, RunKind, RunState, Step, StepState
 from hishamos.schemas.inputs import file_facts, validated
 from hishamos.services.comparing import compared
 from hishamos.services.forking import kept_rows, redone
@@ -30,6 +29,7 @@ from hishamos.services.kernel_functions import bound, checked_again
 from hishamos.services.outlook import with_outlook
 from hishamos.services.repeating import repeat
 from hishamos.services.service import Service, implements
+from hishamos.services.settling import settled
 from hishamos.services.starting import start_run
 from hishamos.store import forecasts
 from hishamos.store.progress import children
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
 
 LARGEST_DATA = 64 * 1024
 CHANGES = ("inputs", "model", "budget_usd", "definition")
-SETTLED = RUN_ENDED | {RunState.WAITING, RunState.PAUSED}
 
 
 @implements(Runs)
@@ -101,31 +100,7 @@ class RunsService(Service):
 
     def wait_later(self, run: str, *, timeout_s: float | None = None) -> Future[Run]:
         """The answer of :meth:`wait`, at once as a future; no thread waits."""
-        identity = self._id(run)
-        answer: Future[Run] = Future()
-        now = self.machinery.journal.history.get(identity)
-        if now.state in SETTLED:
-            answer.set_result(now)
-            return answer
-        feed = self.machinery.journal.subscribe(identity, self.machinery.journal.history.last_event(identity), SETTLED)
-        timer: List[Timer] = [] if timeout_s is None else [self.machinery.runner.later(timeout_s, feed.close)]
-
-        def look() -> None:
-            if feed.take()[1]:
-                self.machinery.runner.soon(tell)
-
-        def tell() -> None:
-            for one in timer:
-                one.cancel()
-            if not answer.done() and answer.set_running_or_notify_cancel():
-                try:
-                    answer.set_result(self.machinery.journal.history.get(identity))
-                except Exception as error:  # noqa: BLE001 - told to whoever waits
-                    answer.set_exception(error)
-
-        answer.add_done_callback(lambda future: feed.close() if future.cancelled() else None)
-        feed.on_ready(look)
-        return answer
+        return settled(self.machinery, self._id(run), timeout_s)
 
     def pause(self, run: str) -> Run:
         """See the contract."""

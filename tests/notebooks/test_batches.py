@@ -173,10 +173,20 @@ def test_of_other_rows_those_are_taken_over_that_were_executed_before(shared: Pa
 CLIENT = """
 import sys, hishamos
 ws = hishamos.open(sys.argv[1])
+def watch(workspace, run, timeout_s):
+    print("waits", flush=True)
+    return workspace.runs.wait(run, timeout_s=timeout_s)
+ws.watch = watch
 run = ws.batch.run(sys.argv[2], [{"number": n} for n in range(int(sys.argv[3]))], jobs=2)
 print(run.id, run.state)
 """
-ASKING = "import hishamos\nhishamos.open().commands.run('classify_bug', {'text': f'It crashes {number}'})\nimport time; time.sleep(0.3)"
+ASKING = """
+import hishamos, pathlib, time
+here = pathlib.Path.cwd()
+while number == LATE and not (here / "call").exists(): time.sleep(0.02)
+hishamos.open().commands.run("classify_bug", {"text": f"It crashes {number}"})
+while number >= LATE - 1 and not (here / "go").exists(): time.sleep(0.02)
+"""
 
 
 @pytest.fixture
@@ -184,7 +194,9 @@ def provider(workspace_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[S
     monkeypatch.setenv("OPENAI_API_KEY", "sk-batch-0123456789abcdef")
     with Simulator() as simulator:
         simulator.script("gpt-4.1-mini", then={"delay_s": 0.3})
-        configured = f'[providers.openai]\napi_key = "env:OPENAI_API_KEY"\napi_base = "{simulator.url}/v1"\n[routes.default]\nmodels = ["openai/gpt-4.1-mini"]\n'
+        configured = (
+            f'[providers.openai]\napi_key = "env:OPENAI_API_KEY"\napi_base = "{simulator.url}/v1"\n[routes.default]\nmodels = ["openai/gpt-4.1-mini"]\n'
+        )
         (workspace_dir / "hishamos.toml").write_text(configured)
         yield simulator
 
@@ -199,36 +211,54 @@ def test_a_hundred_rows_though_client_and_server_are_killed(workspace_dir: Path,
 
 
 def finish_though_killed(folder: Path, provider: Simulator, number: int) -> None:
-    """Start a batch, kill -9 its client after a quarter, press Ctrl-C in the next one, kill -9 the server half way, and start it once more."""
-    path = notebook(folder, ASKING)
+    """Kill -9 a batch's client, press Ctrl-C in the next one, kill -9 the server half way, and give the same command once more.
+
+    When the server dies one notebook has its answer and has not ended, and the call of another one is under way.
+    """
+    half = number // 2
+    path = notebook(folder, ASKING.replace("LATE", str(half + 1)))
     command = [sys.executable, "-c", CLIENT, str(folder), path, str(number)]
 
     def done() -> int:
         return sum(row.status == "succeeded" for row in ws.batch.rows(ws.runs.list()[0].id))
 
     ws = hishamos.open(folder)
-    first = subprocess.Popen(command)
+    first = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     until(lambda: ws.runs.list() and done() >= number // 4)
     first.kill()
     first.wait()
     second = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    time.sleep(1.0)
+    assert second.stdout is not None
+    assert second.stdout.readline() == "waits\n"
+    time.sleep(0.3)
     second.send_signal(signal.SIGINT)
-    second.communicate(timeout=60)
-    until(lambda: done() >= number // 2)
-    before = {row.index for row in ws.batch.rows(ws.runs.list()[0].id) if row.status == "succeeded"}
+    assert second.communicate(timeout=60)[0].split() == [ws.runs.list()[0].id, "running"], "an interrupt only detaches"
+    until(lambda: done() == half and sum(entry["finished"] is not None for entry in provider.book()) == half + 1)
+    (folder / "call").touch()
+    until(lambda: any(entry["finished"] is None for entry in provider.book()))
     kill_server(folder)
+    (folder / "go").touch()
     assert len(ws.runs.list()) == 1, "this starts the next one"
     last = subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=300, check=True)
     [run] = ws.runs.list()
-    assert last.stdout.split() == [run.id, "succeeded"], "one journal, one run"
+    assert last.stdout.split() == ["waits", run.id, "succeeded"], "one journal, one run"
     attempts = ws.runs.calls(run.id)
-    orphaned = [attempt for attempt in attempts if attempt.status == "orphaned"]
-    assert len(provider.book()) == number + len(orphaned) == len(attempts), "every call twice at most that was under way when the server died"
-    assert len(orphaned) <= 2
+    assert [attempt.step_id for attempt in attempts if attempt.status == "orphaned"] == [f"notebooks[{half + 1}]"], "the one that was under way"
+    assert len(provider.book()) == len(attempts) == number + 1
     answered = Counter(attempt.step_id for attempt in attempts if attempt.status == "succeeded")
     assert answered == {f"notebooks[{index}]": 1 for index in range(number)}
-    assert not {f"notebooks[{index}]" for index in before} & {attempt.step_id for attempt in orphaned}
+
+
+def test_a_notebook_that_was_changed_since_is_not_taken_for_the_one_that_was_started(shared: Path) -> None:
+    ws = hishamos.open(shared)
+    path = notebook(shared, "assert number", name="edited")
+    run = ws.batch.run(path, [{"number": 0}, {"number": 1}], reuse=True)
+    assert [row.status for row in ws.batch.rows(run.id)] == ["failed", "succeeded"]
+    notebook(shared, "print('mended')", name="edited")
+    ws.runs.resume(run.id)
+    assert ws.runs.wait(run.id, timeout_s=60).state == "failed"
+    assert "edited.ipynb was changed since its batch was started" in (ws.batch.rows(run.id)[0].error or "")
+    assert ws.batch.run(path, [{"number": 0}, {"number": 1}], reuse=True).state == "succeeded"
 
 
 def test_a_cancelled_batch_ends_its_notebooks_and_goes_on_when_it_is_resumed(shared: Path) -> None:

@@ -13,7 +13,7 @@ from pydantic import Field
 from hishamos.contracts.journal import RowState
 from hishamos.engine.steps.notebook import NotebookInputs, NotebookStep
 from hishamos.engine.steptype import Child, Children, Done, Result, StepContext, StepInputs, StepType, Waiting
-from hishamos.errors import ItemsFailed
+from hishamos.errors import InvalidInput, ItemsFailed
 from hishamos.records.definitions import Retry, StepDefinition
 from hishamos.records.record import content_hash
 
@@ -67,6 +67,8 @@ class BatchRowInputs(NotebookInputs):
     """A notebook, and by what the workspace knows its execution."""
 
     key: str
+    version: str
+    """Hash of the notebook's text as it was when the batch was started."""
 
 
 class BatchRowStep(NotebookStep):
@@ -85,6 +87,8 @@ class BatchRowStep(NotebookStep):
             if not copied.ready:
                 return Waiting([copied])
             return Done({**earlier, "output": inputs.output}, reused=True)
+        if "notebook" not in context.memory:
+            _check_unchanged(inputs)
         result = super().run(context, inputs)
         if isinstance(result, Done):
             context.row_ended(RowState(key, context.attempt, "succeeded", result.output))
@@ -107,12 +111,21 @@ def _row(inputs: BatchInputs, row: dict[str, Any], index: int, key: str) -> Chil
         "parameters": "{{ row }}",
         "output": "{{ output }}",
         "key": key,
+        "version": inputs.version,
         "reuse": inputs.reuse,
         "kernel": inputs.kernel,
     }
     names = {"notebook": inputs.notebook, "row": row, "output": str(Path(inputs.folder) / f"{index + 1:04d}.ipynb")}
     definition = StepDefinition.model_validate({"type": ROW, "with": given, "timeout": inputs.limit_s, "retry": Retry(attempts=1)})
     return Child(f"[{index}]", definition, names)
+
+
+def _check_unchanged(inputs: BatchRowInputs) -> None:
+    """Raise for a notebook that is another one now: what it gives is not what the row's key says."""
+    path = Path(inputs.notebook)
+    if path.is_file() and content_hash(path.read_text(encoding="utf-8")) != inputs.version:
+        what = f"{path.name} was changed since its batch was started"
+        raise InvalidInput(what=what, where=str(path), next="Start a batch of it: the same command again.")
 
 
 def _earlier(context: StepContext, key: str) -> tuple[str, dict[str, Any] | None]:

@@ -1,0 +1,29 @@
+"""The engine by which papermill itself marks cells as they ran."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+import nbformat
+import papermill
+import pytest
+from papermill.engines import papermill_engines
+from papermill.exceptions import PapermillExecutionError
+
+from hishamos.kernels.papermill_engine import HishamosEngine
+
+
+def test_papermill_finds_it_and_what_never_ran_looks_so(tmp_path: Path) -> None:
+    project = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text())["project"]
+    assert project["entry-points"]["papermill.engine"] == {"hishamos": f"{HishamosEngine.__module__}:{HishamosEngine.__name__}"}
+    papermill_engines.register("hishamos", HishamosEngine)
+    cells = [nbformat.v4.new_code_cell(source) for source in ("n = 0", "print(n)", "import os; os._exit(4)", "print('never')")]
+    cells[0].metadata["tags"] = ["parameters"]
+    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=kernel), tmp_path / "in.ipynb")
+    with pytest.raises(PapermillExecutionError, match="kernel died"):
+        papermill.execute_notebook(str(tmp_path / "in.ipynb"), str(tmp_path / "out.ipynb"), {"n": 7}, engine_name="hishamos", progress_bar=False)
+    found = nbformat.read(tmp_path / "out.ipynb", 4).cells
+    assert [cell.metadata.papermill.status for cell in found if "papermill" in cell.metadata] == ["completed", "completed", "completed", "failed", "pending"]
+    assert any(output.get("text") == "7\n" for cell in found for output in cell.get("outputs", ()))
