@@ -2,20 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 
-import hishamos
 from hishamos.notebook.completing import Names, complete_names, completions
 from hishamos.workspace import Workspace
-
-
-@pytest.fixture(scope="module")
-def ws() -> Iterator[Workspace]:
-    with hishamos.open(":memory:") as workspace:
-        yield workspace
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +17,6 @@ from hishamos.records.runs import Run
 from hishamos.workspace import Workspace
 
 OFFLINE = {"model": "offline/extractive"}
-
-
-@pytest.fixture(scope="module")
-def ws() -> Iterator[Workspace]:
-    with hishamos.open(":memory:") as workspace:
-        yield workspace
 
 
 def field(kind: Any, **declared: Any) -> Field:

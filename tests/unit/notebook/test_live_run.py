@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -35,12 +35,6 @@ class Place:
     @property
     def last(self) -> tuple[str, bool]:
         return self.shown[-1]
-
-
-@pytest.fixture(scope="module")
-def ws() -> Iterator[Workspace]:
-    with hishamos.open(":memory:") as workspace:
-        yield workspace
 
 
 def waiting(ws: Workspace) -> str:

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 
-import hishamos
 from hishamos.errors import InvalidInput, UnknownName
 from hishamos.notebook.magics import register
+from hishamos.workspace import Workspace
 
 
 @pytest.fixture(scope="module")
-def shell() -> Iterator[Any]:
+def shell(ws: Workspace) -> Any:
     made = InteractiveShell()
-    with hishamos.open(":memory:") as workspace:
-        register(made, workspace)
-        yield made
+    register(made, ws)
+    return made
 
 
 def test_a_command_reads_values_by_their_types(shell: Any) -> None:
