@@ -50,26 +50,29 @@ def waterfall_figure(attempts: Sequence[Attempt]) -> plotly.graph_objects.Figure
 
 def waterfall_png(attempts: Sequence[Attempt]) -> bytes:
     """Return the bars of the first 60 attempts as a PNG."""
-    import altair as alt
-
     from hishamos.charts.drawing import png
 
     rows = _rows(sorted(attempts, key=lambda attempt: attempt.started_at)[:MOST])
     colours = {row["word"]: row["colour"] for row in rows}  # signs are not in every font
-    high = 16 if len(rows) <= LABELLED else 7
-    names = alt.Axis(domain=False, ticks=False, labels=len(rows) <= LABELLED, labelPadding=8)
-    chart = (
-        alt.Chart(alt.Data(values=rows))
-        .mark_bar(height=high - 5 if high > 8 else 5, cornerRadius=2)
-        .encode(
-            x=alt.X("start:Q", title="seconds since the first attempt", axis=alt.Axis(ticks=False, tickCount=6)),
-            x2="end:Q",
-            y=alt.Y("name:N", title=None, sort=None, axis=names),
-            color=alt.Color("word:N", title=None, scale=alt.Scale(domain=list(colours), range=list(colours.values()))),
-        )
-        .properties(width=460, height=max(40, high * len(rows)))
-    )
-    return png(chart)
+    high, named = (16, True) if len(rows) <= LABELLED else (7, False)
+    drawing = {
+        "width": 460,
+        "height": max(40, high * len(rows)),
+        "mark": {"type": "bar", "height": 11 if named else 5, "cornerRadius": 2},
+        "encoding": {
+            "x": {"field": "start", "type": "quantitative", "title": "seconds since the first attempt", "axis": {"ticks": False, "tickCount": 6}},
+            "x2": {"field": "end"},
+            "y": {
+                "field": "name",
+                "type": "nominal",
+                "title": None,
+                "sort": None,
+                "axis": {"domain": False, "ticks": False, "labels": named, "labelPadding": 8},
+            },
+            "color": {"field": "word", "type": "nominal", "title": None, "scale": {"domain": list(colours), "range": list(colours.values())}},
+        },
+    }
+    return png(rows, drawing)
 
 
 def _rows(attempts: Sequence[Attempt]) -> list[dict[str, Any]]:

@@ -42,27 +42,29 @@ def spend_figure(frame: pandas.DataFrame, *, by: str = "day", colour: str | None
 
 def spend_png(frame: pandas.DataFrame, *, by: str = "day", colour: str | None = None) -> bytes:
     """Return the same bars as a PNG, drawn without a browser."""
-    import altair as alt
-
     from hishamos.charts.drawing import png
 
     groups = _groups(frame, by, colour)
     rows = [{"group": name, "by": when, "usd": usd, "place": place} for place, (name, points) in enumerate(groups.items()) for when, usd in points.items()]
     columns = len({row["by"] for row in rows}) or 1
-    axis = alt.Axis(labelAngle=0 if columns <= 8 else -45, labelOverlap=True, ticks=False)
-    chart = alt.Chart(alt.Data(values=rows)).mark_bar(size=min(44.0, 420 / columns))
-    chart = chart.encode(
-        x=alt.X("by:N", title=None, axis=axis),
-        y=alt.Y("usd:Q", title="USD", axis=alt.Axis(domain=False, ticks=False, tickCount=4)),
-        color=alt.Color(
-            "group:N",
-            title=None,
-            scale=alt.Scale(domain=list(groups), range=series_colours(list(groups), BOTH)),
-            legend=None if colour is None else alt.Legend(columns=3),
-        ),
-        order=alt.Order("place:Q"),
-    )
-    return png(chart.properties(width=560, height=180))
+    drawing = {
+        "width": 560,
+        "height": 180,
+        "mark": {"type": "bar", "size": min(44.0, 420 / columns)},
+        "encoding": {
+            "x": {"field": "by", "type": "nominal", "title": None, "axis": {"labelAngle": 0 if columns <= 8 else -45, "labelOverlap": True, "ticks": False}},
+            "y": {"field": "usd", "type": "quantitative", "title": "USD", "axis": {"domain": False, "ticks": False, "tickCount": 4}},
+            "color": {
+                "field": "group",
+                "type": "nominal",
+                "title": None,
+                "scale": {"domain": list(groups), "range": series_colours(list(groups), BOTH)},
+                "legend": None if colour is None else {"columns": 3},
+            },
+            "order": {"field": "place", "type": "quantitative"},
+        },
+    }
+    return png(rows, drawing)
 
 
 def bars_figure(values: Mapping[str, float], unit: str, *, series: Sequence[str] = LIGHT) -> plotly.graph_objects.Figure:
@@ -85,16 +87,23 @@ def bars_figure(values: Mapping[str, float], unit: str, *, series: Sequence[str]
 
 def bars_png(values: Mapping[str, float], unit: str) -> bytes:
     """Return the same bars as a PNG."""
-    import altair as alt
-
     from hishamos.charts.drawing import png
 
-    rows = [{"name": name, "value": value, "words": _amount(value, unit)} for name, value in _ranked(values).items()]
-    name = alt.Y("name:N", title=None, sort=None, axis=alt.Axis(domain=False, ticks=False, labelPadding=8))
-    most = max(_ranked(values).values(), default=0) or 1
-    base = alt.Chart(alt.Data(values=rows)).encode(x=alt.X("value:Q", axis=None, scale=alt.Scale(domain=[0, most])), y=name)
-    drawn: Any = base.mark_bar(color=BOTH[0], size=14, cornerRadiusEnd=3) + base.mark_text(align="left", dx=6).encode(text="words:N")
-    return png(drawn.properties(width=360, height=24 * max(1, len(rows))))
+    shown = _ranked(values)
+    rows = [{"name": name, "value": value, "words": _amount(value, unit)} for name, value in shown.items()]
+    drawing = {
+        "width": 360,
+        "height": 24 * max(1, len(rows)),
+        "encoding": {
+            "x": {"field": "value", "type": "quantitative", "axis": None, "scale": {"domain": [0, max(shown.values(), default=0) or 1]}},
+            "y": {"field": "name", "type": "nominal", "title": None, "sort": None, "axis": {"domain": False, "ticks": False, "labelPadding": 8}},
+        },
+        "layer": [
+            {"mark": {"type": "bar", "color": BOTH[0], "size": 14, "cornerRadiusEnd": 3}},
+            {"mark": {"type": "text", "align": "left", "dx": 6}, "encoding": {"text": {"field": "words"}}},
+        ],
+    }
+    return png(rows, drawing)
 
 
 def _ranked(values: Mapping[str, float]) -> dict[str, float]:
