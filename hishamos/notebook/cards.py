@@ -23,6 +23,7 @@ from hishamos.notebook.outcome_cards import (
     results_card,
 )
 from hishamos.notebook.proof_card import proof_card
+from hishamos.notebook.record_cards import record_card, records_card
 from hishamos.notebook.run_cards import batch_card, runs_card, seconds_between, spend_words, steps_table
 from hishamos.records.batches import BatchInfo
 from hishamos.records.calls import Attempt, CommandResult
@@ -34,6 +35,7 @@ from hishamos.records.picking import Pick
 from hishamos.records.pictures import Picture
 from hishamos.records.proofs import Proof
 from hishamos.records.receipts import Receipt
+from hishamos.records.record import Record
 from hishamos.records.result_comparisons import ResultComparison
 from hishamos.records.results import Result
 from hishamos.records.run_comparisons import RunComparison
@@ -137,6 +139,7 @@ CARDS: dict[type, Callable[[Any], str]] = {
     Pick: pick_card,
     Picture: picture_card,
     Proof: proof_card,
+    Record: record_card,  # IPython looks for a record's own kind first
     Receipt: receipt_html,
     Result: result_card,
     ResultComparison: result_comparison_card,
@@ -166,4 +169,6 @@ def list_card(values: Sequence[Any]) -> str | None:
     kind = kinds.pop()
     if kind in LISTS:
         return LISTS[kind](values)
-    return "".join(CARDS[kind](value) for value in values) if kind in CARDS else None
+    if kind in CARDS:
+        return "".join(CARDS[kind](value) for value in values)
+    return records_card(values) if issubclass(kind, Record) else None

@@ -18,8 +18,9 @@ from hishamos.records.calls import Attempt, AttemptStatus, CommandResult
 from hishamos.records.definitions import CommandDefinition, WorkflowDefinition
 from hishamos.records.money import Budget, BudgetWarning
 from hishamos.records.pictures import Graph, GraphStep
+from hishamos.records.record import Record
 from hishamos.records.result_comparisons import ResultComparison
-from hishamos.records.results import Result
+from hishamos.records.results import Issue, Result
 from hishamos.records.run_comparisons import ComparedRun, Difference, RunComparison
 from hishamos.records.runs import Run, RunState, Step, StepState
 
@@ -214,3 +215,18 @@ def test_a_map_tells_its_pace_and_its_failures() -> None:
 def test_times_that_are_waited_for_are_readable() -> None:
     shown = run_card(RunFacts(run(state=RunState.WAITING, waiting_for="until 2026-11-23T14:05:33.671419Z (step first)")))
     assert "until 23 Nov 14:05 UTC (step first)" in shown
+
+
+def test_records_without_a_card_of_their_own_are_readable() -> None:
+    issues = [Issue(key=f"DEMO-{number}", project="DEMO", title=EVIL, labels=("ui", EVIL), created_at=NOW, updated_at=NOW) for number in range(120)]
+    shown = cards.list_card(issues) or ""
+    for words in ("Issues", "120", "DEMO-7", "23 Nov 14:05", "and 20 more"):
+        assert words in shown, words
+    alone = cards.CARDS[Record](issues[0])
+    assert "labels" in alone
+    told = BudgetWarning(
+        budget="month", scope="workspace", period="2026-11", share=Decimal("0.5"), held_nanos=5 * 10**8, limit_nanos=10**9, message="m", passed_at=NOW
+    )
+    assert "0.500 USD" in cards.CARDS[Record](told)
+    for markup in (shown, alone):
+        assert not parsed(markup).tags & {"script", "a", "img"}
