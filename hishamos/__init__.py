@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from hishamos.errors import HishamosError as HishamosError
     from hishamos.flows.flow import workflow as workflow
+    from hishamos.notebook.declaring import result as result
     from hishamos.notebook.forms import form as form
     from hishamos.opening import open as open  # noqa: A004 - the public verb is hishamos.open
     from hishamos.opening import sample as sample
@@ -35,13 +36,14 @@ _FACE = {
     "form": ("hishamos.notebook.forms", "form"),
     "open": ("hishamos.opening", "open"),
     "prove": ("hishamos.proof.proving", "prove"),
+    "result": ("hishamos.notebook.declaring", "result"),
     "sample": ("hishamos.opening", "sample"),
     "step": ("hishamos.records.callbacks", "step"),
     "tool": ("hishamos.records.tools", "tool"),
     "workflow": ("hishamos.flows.flow", "workflow"),
 }
 
-__all__ = ["Agent", "Command", "HishamosError", "Workflow", "Workspace", "errors", "form", "open", "prove", "sample", "step", "tool", "workflow"]
+__all__ = ["Agent", "Command", "HishamosError", "Workflow", "Workspace", "errors", "form", "open", "prove", "result", "sample", "step", "tool", "workflow"]
 
 
 def __getattr__(name: str) -> Any:

@@ -27,6 +27,7 @@ SECTIONS: dict[str, dict[str, Line]] = {
         "prove": Line("proving", "Put the seven promises to the proof on this machine."),
         "console": Line("windows", "Open the console in a browser."),
         "lab": Line("windows", "Open JupyterLab with the notebooks."),
+        "gallery": Line("gallery", "Execute the tutorial notebooks into web pages."),
     },
     "Definitions": {
         "new": Line("defining", "Write a starter: workflow, command or agent."),

@@ -40,6 +40,8 @@ class NotebookEnd:
     """How an execution ended: executed in ``seconds``, with an error, or ``stopped`` by us."""
 
     seconds: float = 0.0
+    result: dict[str, Any] | None = None
+    """What it gave back by ``hishamos.result``; None where it did not."""
     error: HishamosError | None = None
     stopped: bool = False
 

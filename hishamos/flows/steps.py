@@ -240,7 +240,7 @@ class Steps(Generic[M]):
         output: str | Expression | None = None,
         **options: Unpack[Options],
     ) -> M:
-        """Execute a notebook of the workspace; output ``{output, seconds}``, ``output`` the path of the executed one."""
+        """Execute a notebook of the workspace; output ``{output, seconds, result}``: the executed one's path, and what ``hishamos.result`` gave back."""
         return self._step(id, "notebook", {"notebook": notebook, "parameters": parameters, "output": output}, options)
 
     def cell(

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hishamos.errors import InvalidInput, nearest_hint
-from hishamos.records.plain import plain_data
+from hishamos.records.plain import plain_variable
 
 
 def run_cell(code: str, place: str, setup: Sequence[Mapping[str, str]], values: Mapping[str, Any], gives: Sequence[str], root: str, ws: Any) -> dict[str, Any]:
@@ -28,22 +28,10 @@ def run_cell(code: str, place: str, setup: Sequence[Mapping[str, str]], values: 
         raise InvalidInput(
             what=f"the cell did not set {missing[0]!r}{hint}", where=place, next="A later step reads it, or it is an output: set it on every way."
         )
-    return {name: _plain(name, names[name]) for name in gives}
+    return {name: plain_variable(name, names[name]) for name in gives}
 
 
 def _execute(code: str, file: str, names: dict[str, Any]) -> None:
     # The lines are where tracebacks look for them.
     linecache.cache[file] = (len(code), None, code.splitlines(keepends=True), file)
     exec(compile(code, file, "exec"), names)  # noqa: S102 - running what its owner wrote is what this step is for
-
-
-def _plain(name: str, value: Any) -> Any:
-    if type(value).__module__ == "numpy" and getattr(value, "ndim", None) == 0:
-        value = value.item()
-    try:
-        return plain_data(value)
-    except TypeError:
-        kind = type(value).__name__
-        like = f", such as {name}.to_dict('records')" if kind == "DataFrame" else ""
-        told = f"{name} is a {kind} or holds what is no plain data; steps hand on texts, numbers, lists, dicts and records{like}"
-        raise TypeError(told) from None

@@ -19,6 +19,7 @@ from hishamos.contracts.notebooks import NotebookCall, NotebookEnd
 from hishamos.contracts.verbs import Verb
 from hishamos.errors import HishamosError, InvalidInput, NotebookFailed, NotebookTimedOut
 from hishamos.kernels.declared import NotebookFacts, read_notebook
+from hishamos.kernels.declared_result import declared_result
 from hishamos.kernels.notebook_pool import ENDING_S, FORKS, NotebookPool, NotebookProcess
 from hishamos.kernels.receipt_cell import put_receipt
 from hishamos.kernels.true_marks import mend
@@ -170,7 +171,7 @@ class Execution:
             return NotebookEnd(stopped=True)
         if told["state"] != "succeeded":
             return NotebookEnd(error=self._failed(told))
-        return NotebookEnd(seconds=round(time.monotonic() - begun, 3))
+        return NotebookEnd(seconds=round(time.monotonic() - begun, 3), result=declared_result(call.output))
 
     def _order(self, facts: NotebookFacts, part: Path, token: str) -> dict[str, Any]:
         call, kernel = self._call, self._call.kernel or facts.kernel or NATIVE

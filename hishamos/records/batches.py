@@ -25,6 +25,8 @@ class BatchRow(Record):
     """Why it failed, in words that do not name the row again."""
     cost_nanos: int | None = 0
     seconds: float | None = None
+    result: dict[str, Any] | None = None
+    """What the notebook gave back by ``hishamos.result``."""
     reused: bool = False
     """Whether it was executed by an earlier batch, and only copied."""
 

@@ -38,6 +38,23 @@ def plain_data(value: Any) -> Any:  # noqa: PLR0911 - one line a kind of value
     raise TypeError(f"it returned a {type(value).__name__}, which is no plain data; return text, numbers, lists, dicts or records")
 
 
+RESULT_MIME = "application/vnd.hishamos.result+json"
+"""The kind of output in which a notebook keeps what it gives back."""
+
+
+def plain_variable(name: str, value: Any) -> Any:
+    """Return a variable's value as plain data, a number of numpy too; raises TypeError that names the variable."""
+    if type(value).__module__ == "numpy" and getattr(value, "ndim", None) == 0:
+        value = value.item()
+    try:
+        return plain_data(value)
+    except TypeError:
+        kind = type(value).__name__
+        like = f", such as {name}.to_dict('records')" if kind == "DataFrame" else ""
+        told = f"{name} is a {kind} or holds what is no plain data; hand on texts, numbers, lists, dicts and records{like}"
+        raise TypeError(told) from None
+
+
 def _is_record(value: Any) -> bool:
     # A process that has not loaded pydantic has no record: one that only calls a small function needs not load it.
     pydantic = sys.modules.get("pydantic")

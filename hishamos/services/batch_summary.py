@@ -188,6 +188,7 @@ def _row(index: int, parameters: dict[str, Any], step: Step | None) -> BatchRow:
             "reason": _reason(step.error),
             "cost_nanos": step.cost_nanos,
             "seconds": _seconds(step),
+            "result": output.get("result"),
             "reused": step.reused,
         }
     )

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from hishamos.contracts.journal import MapOptions, Pinned
 from hishamos.errors import InputsChanged, WrongState
+from hishamos.kernels.declared import read_notebook
 from hishamos.records.callbacks import Offer
 from hishamos.records.record import new_id, usd
 from hishamos.records.run_comparisons import FileChange
 from hishamos.records.runs import Run, RunKind
+from hishamos.services.batch import BatchService
 from hishamos.services.comparing import NOTEBOOK, file_changes, given_files
 from hishamos.services.kernel_functions import bound, checked_again
 from hishamos.services.starting import repeated_run, start_run
@@ -73,8 +75,6 @@ def _run(service: Service, old: Run, pinned: Pinned, files: Mapping[str, Any]) -
 
 def _batch(service: Service, old: Run) -> Run:
     """Execute a batch's rows anew, into a folder of their own."""
-    from hishamos.services.batch import BatchService
-
     how = {name: old.inputs[name] for name in ("jobs", "reuse", "kernel", "timeout_s") if name in old.inputs}
     return BatchService(service.machinery, service.actor).start(old.inputs[NOTEBOOK], old.inputs["rows"], fresh=True, **how)
 
@@ -97,10 +97,15 @@ def _files_now(root: Path, then: Mapping[str, Any]) -> dict[str, Any]:
     for name, fact in then.items():
         path = root / fact["path"]
         if path.is_file():
-            with path.open("rb") as stream:
-                digest = hashlib.file_digest(stream, "sha256")
-            found[name] = {"path": fact["path"], "sha256": digest.hexdigest(), "bytes": path.stat().st_size}
+            found[name] = {"path": fact["path"], "sha256": _hash(name, path), "bytes": path.stat().st_size}
     return found
+
+
+def _hash(name: str, path: Path) -> str:
+    if name == NOTEBOOK:
+        return read_notebook(path).version
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _refuse(old: Run, changes: Sequence[FileChange], *, accept_changes: bool) -> None:

@@ -256,6 +256,29 @@ def test_a_disk_too_small_to_begin_with_is_told(small_disk):
         open_connector(str(small_disk / "store.duckdb")).transaction(lambda t: t.execute("create table a (b text)"))
 
 
+def test_a_copy_waits_for_what_another_connection_is_in_the_middle_of(file_store, tmp_path, monkeypatch):
+    file_store.transaction(lambda transaction: transaction.execute("insert into notes values (1, 'a')"))
+    change = "update notes set text = 'b'"
+    done = []
+    with file_store.lend() as other:
+        other.execute("begin transaction")
+        other.execute(change)
+        thread = threading.Thread(target=lambda: done.append(file_store.copy_to(tmp_path / "copy.duckdb")))
+        thread.start()
+        thread.join(0.2)
+        assert not done
+        other.execute("rollback")
+    thread.join(20)
+    assert (done, (tmp_path / "copy.duckdb").exists()) == ([None], True)
+    monkeypatch.setattr("hishamos.store.connectors.duckdb_file.CHECKPOINT_S", 0.05)
+    with file_store.lend() as other:
+        other.execute("begin transaction")
+        other.execute(change)
+        with pytest.raises(StoreError, match="CHECKPOINT"):
+            file_store.copy_to(tmp_path / "late.duckdb")
+        other.execute("rollback")
+
+
 def test_a_copy_to_a_full_disk_leaves_no_part(small_disk, file_store):
     file_store.transaction(lambda t: t.executemany("insert into notes values ($i, $t)", [{"i": i, "t": os.urandom(40_000).hex()} for i in range(150)]))
     with pytest.raises(StoreError, match="copy failed"):

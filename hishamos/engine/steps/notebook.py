@@ -1,4 +1,7 @@
-"""``notebook``: execute a notebook with parameters; output ``{output, seconds}``, ``output`` the path of the executed notebook."""
+"""``notebook``: execute a notebook with parameters; output ``{output, seconds, result}``.
+
+``output``: the path of the executed notebook; ``result``: what it gave back by ``hishamos.result``, null where it did not.
+"""
 
 from __future__ import annotations
 
@@ -71,7 +74,7 @@ def _output(end: NotebookEnd, output: Path) -> dict[str, Any]:
         raise Interrupted
     if end.error is not None:
         raise end.error
-    return {"output": str(output), "seconds": end.seconds}
+    return {"output": str(output), "seconds": end.seconds, "result": end.result}
 
 
 def _places(context: StepContext, inputs: NotebookInputs) -> tuple[Path, Path]:

@@ -8,6 +8,7 @@ import queue
 import re
 import subprocess
 import threading
+import time
 import warnings
 import weakref
 from collections.abc import Callable, Iterator, Sequence
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 GROUP = 256
+CHECKPOINT_S = 5.0
+"""So long a copy waits for what another connection is in the middle of, seconds."""
 """Most works in one commit."""
 PARSED = 512
 """Most parsed statements that one connection keeps."""
@@ -181,11 +184,18 @@ class DuckDBConnector:
             raise _typed(self.address, error) from error
 
     def _copy(self, source: Path, target: Path) -> None:
-        try:
-            self._session.connection.execute("checkpoint")
-        except duckdb.Error as error:
-            self._given_up = _invalidated(error)
-            raise _typed(self.address, error) from error
+        end = time.monotonic() + CHECKPOINT_S
+        while True:
+            try:
+                self._session.connection.execute("checkpoint")
+                break
+            except duckdb.TransactionException as error:  # another connection is in the middle of something: it is waited for
+                if time.monotonic() > end:
+                    raise _typed(self.address, error) from error
+                time.sleep(0.01)
+            except duckdb.Error as error:
+                self._given_up = _invalidated(error)
+                raise _typed(self.address, error) from error
         copy_file(source, target)
 
     def _write(self) -> None:
