@@ -8,14 +8,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-from hishamos.records.origins import Origin
+from hishamos.records.origins import EXECUTION, NOTEBOOK, Origin
 from hishamos.records.record import new_id
 from hishamos.text.commits import commit_of
 
-NOTEBOOK = "HISHAMOS_NOTEBOOK"
-"""Set by whoever executes a notebook: its path. What its kernel starts in turn inherits it."""
-EXECUTION = "HISHAMOS_EXECUTION"
-"""Set by whoever executes a notebook: the execution's id. Without it each kernel has one of its own."""
 SUFFIX = ".ipynb"
 KNOWN_S = 1.0
 """A commit is looked up again after so many seconds."""

@@ -22,6 +22,7 @@ from papermill.engines import NotebookExecutionManager, papermill_engines
 from papermill.exceptions import PapermillException, PapermillExecutionError
 
 from hishamos.kernels.papermill_engine import HishamosEngine
+from hishamos.kernels.plain_receipt import add_receipt, introduce
 
 LOOK_S = 0.05
 """How often a kernel at work is looked at, seconds."""
@@ -82,6 +83,8 @@ class Client(PapermillNotebookClient):  # type: ignore[misc]  # papermill has no
         """Execute the cells; False where the kernel died."""
         for index, cell in enumerate(self.nb.cells):
             self.nb_man.cell_start(cell, index)
+            if cell.get("id"):  # as a notebook's face tells its kernel which cell is at work
+                self.kc.session.metadata = {"cellId": cell["id"]}
             try:
                 self.execute_cell(cell, index)
             except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
@@ -128,6 +131,7 @@ def run_engine(nb: Any, kernel_name: str, output_path: str | None, options: dict
     """Execute a notebook as papermill asks its engines to; returns it executed."""
     manager_options = {name: options.pop(name) for name in ("progress_bar", "log_output", "autosave_cell_every") if name in options}
     manager = Manager(nb, output_path=output_path, **manager_options)
+    plain = None if "forked" in options else introduce(options.get("input_path"))
     for name in ("input_path", "timeout"):
         options.pop(name, None)
     options["startup_timeout"] = options.pop("start_timeout", 60)
@@ -138,6 +142,8 @@ def run_engine(nb: Any, kernel_name: str, output_path: str | None, options: dict
     finally:
         manager.cleanup_pbar()
         manager.notebook_complete()
+    if plain is not None:
+        add_receipt(manager.nb, plain)
     return manager.nb
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ TAG = "hishamos-receipt"
 def put_receipt(notebook: Path, receipt: Receipt) -> None:
     """Let an executed notebook end in its receipt; one that it has from an earlier execution goes."""
     book = json.loads(notebook.read_text(encoding="utf-8"))
-    book["cells"] = [*without_receipt(book["cells"]), _cell(receipt, book)]
+    book["cells"] = [*without_receipt(book["cells"]), receipt_cell(receipt, book)]
     notebook.write_text(json.dumps(book, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
@@ -24,7 +25,8 @@ def without_receipt(cells: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [cell for cell in cells if TAG not in cell.get("metadata", {}).get("tags", [])]
 
 
-def _cell(receipt: Receipt, book: dict[str, Any]) -> dict[str, Any]:
+def receipt_cell(receipt: Receipt, book: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the cell with a receipt, for a notebook of ``book``'s format."""
     data = {"text/html": receipt_html(receipt), "text/plain": receipt_text(receipt)}
     cell: dict[str, Any] = {
         "cell_type": "code",

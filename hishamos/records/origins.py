@@ -8,6 +8,11 @@ from pydantic import Field
 
 from hishamos.records.record import Record
 
+NOTEBOOK = "HISHAMOS_NOTEBOOK"
+"""The variable in which whoever executes a notebook names it. What its kernel starts in turn inherits it."""
+EXECUTION = "HISHAMOS_EXECUTION"
+"""The variable with the execution's id. Without it each kernel has one of its own."""
+
 
 class Origin(Record):
     """What a kernel tells with each call, and a run keeps of the call that started it."""

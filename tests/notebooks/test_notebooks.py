@@ -70,8 +70,13 @@ def test_everything_shown_is_plain(tour: Path) -> None:
 
 def test_papermill_takes_parameters_and_the_error_of_a_cell(folder: Path) -> None:
     notebook = shipped("notebooks") / "batch_report.ipynb"
-    done = papermill(notebook, folder / "one.ipynb", "-p", "text", "Typo in the menu: 'Setings'", folder=folder)
+    done = papermill(notebook, folder / "one.ipynb", "-p", "text", "Typo in the menu: 'Setings'", "--engine", "hishamos", folder=folder)
     assert done.returncode == 0, done.stderr[-2000:]
+    with hishamos.open(folder) as ws:
+        [call] = [one for one in ws.ledger.calls() if one.tags.get("notebook") == str(notebook)]
+    receipt = "".join(outputs(folder / "one.ipynb")[-1]["data"]["text/plain"])
+    assert call.tags["execution"] in receipt, "papermill by hand, with the engine of HishamOS: it ends in its receipt too"
+    assert call.tags["cell"] == "cell-03"
     assert "trivial in ui" in json.dumps(outputs(folder / "one.ipynb"))
     failed = papermill(notebook, folder / "two.ipynb", "-p", "model", "nobody/nothing", folder=folder)
     assert failed.returncode != 0

@@ -22,8 +22,8 @@ SHOWN = {
     "weekly_report": ("Login rejects everyone", "by_severity"),
     "dataframe_map": ("24 reused, 0 new", "the parameter 'text' is missing", "sign-in", "the most alike"),
     "batches": ("did you mean 'limit'?", "3 of 3 notebooks", "summary.ipynb", "Receipt"),
-    "costs_and_budgets": ("0.400", "In[2]", "project:TUTORIAL", "budgets.remove", "requests"),
-    "operating": ("0 running, 0 queued", "the run queued", "Europe/Berlin", "not exactly one SELECT"),
+    "costs_and_budgets": ("0.400", "cell-03", "project:TUTORIAL", "budgets.remove", "requests"),
+    "operating": ("workspace: ok", "the run queued", "Europe/Berlin", "not exactly one SELECT"),
 }
 """Words that a reader of each has to find."""
 FORBIDDEN = ("<object at 0x", " object at 0x", "IntProgress(value=0", "<script", "application/vnd.jupyter.widget-view", "http://", "https://", "NaT", "Traceback")
