@@ -257,6 +257,7 @@ class Frames:
             asking = Asking(model, concurrency, mode, budget_usd, fresh, key)
             return plan_map(workspace, frame, command, columns=columns, inputs=inputs, output=output, prefix=prefix, asking=asking)
 
+        map.__doc__ = type(workspace).map.__doc__
         return FrameVerb(map)
 
     @staticmethod
