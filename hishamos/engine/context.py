@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -57,7 +57,6 @@ class NodeContext:
         self.moment = tools.clock()
         self.started_at = node.started_at or self.moment
         self.outside = tools.outside
-        self.limit_s = node.limit_s or tools.settings().step_timeout_s
         self.children: Sequence[ChildEnd] | None = node.child_ends()
         self.memory = node.memory
         self.rows = book
@@ -67,6 +66,11 @@ class NodeContext:
         self._first = claim.lease.number == 1  # who takes a run over may find its calls
         self._position = 0
         self._scope = scope
+
+    @cached_property
+    def limit_s(self) -> float:
+        """See the plug."""
+        return self._node.limit_s or self._tools.settings().step_timeout_s  # asked for by few steps: it looks whether the file has changed
 
     def submit(
         self,

@@ -177,12 +177,15 @@ class StepContext(Protocol):
     """The present time."""
     outside: Outside
     """What may be reached outside of the workspace."""
-    limit_s: float
-    """The step's time limit in seconds."""
     children: Sequence[ChildEnd] | None
     """How the children ended, once all have."""
     memory: dict[str, Any]
     """Kept from one entry to the next of the same attempt, in this process only."""
+
+    @property
+    def limit_s(self) -> float:
+        """The step's time limit in seconds."""
+        ...
 
     def submit(
         self,

@@ -19,6 +19,7 @@ from hishamos.gateway.adapters.registry import Adapters
 from hishamos.gateway.answers import check_schema
 from hishamos.gateway.batching import BatchDesk, in_batches
 from hishamos.gateway.cache import Cached
+from hishamos.gateway.call_settings import begin_call, once_a_breath
 from hishamos.gateway.choice import Choice, suits
 from hishamos.gateway.circuit import Breaker, Circuits
 from hishamos.gateway.handed_in import with_texts
@@ -68,6 +69,7 @@ class Gateway:
         *,
         batches: BatchBook,
     ) -> None:
+        settings = once_a_breath(settings)
         self._ledger, self._settings, self._keys, self.owner = ledger, settings, keys, owner
         self.prices = PriceBook(settings)
         self._shared = shared
@@ -209,6 +211,7 @@ class Gateway:
     async def _serve(self, call: SharedCall, intent: CallIntent, request: ModelRequest, tags: Tags, stream: bool, batch: bool) -> None:
         outcome: Outcome | None = None
         error: BaseException | None = None
+        begin_call()
         try:
             outcome = await self._answer(call, intent, request, tags, stream, batch)
         except Exception as caught:  # noqa: BLE001 - it is handed to the callers
