@@ -121,4 +121,4 @@ def _about(name: str) -> tuple[str, str]:
     cell = json.loads((shipped("notebooks") / f"{name}.ipynb").read_text(encoding="utf-8"))["cells"][0]
     first, _, rest = "".join(cell["source"]).partition("\n")
     words = re.sub(r"[*`]", "", " ".join(rest.split()))
-    return first.lstrip("# "), re.split(r"(?<=[.:]) ", words)[0].rstrip(":")
+    return first.lstrip("# "), words.partition(". ")[0].rstrip(".") + "."

@@ -46,7 +46,8 @@ def compared(machinery: Machinery, before: Run, after: Run) -> RunComparison:
         repeats=after.repeats == before.id,
         inputs=tuple(islice(differences(_inputs(before), _inputs(after)), MOST)),
         files=tuple(_files(given_files(before, files), given_files(after, files_now))),
-        definitions=tuple(_definitions(pinned, pinned_now)),
+        # A batch's own definition names its folder; its notebook stands among the files.
+        definitions=() if before.kind is RunKind.BATCH else tuple(_definitions(pinned, pinned_now)),
         prices=tuple(_prices(machinery, before, after)),
         steps=tuple(_steps(steps, steps_now, names)),
         outputs=tuple(told),
@@ -81,7 +82,7 @@ def _inputs(run: Run) -> dict[str, Any]:
 
 
 def _definitions(before: Pinned, after: Pinned) -> Iterator[DefinitionChange]:
-    if before.workflow.version != after.workflow.version and before.workflow.steps:
+    if before.workflow.version != after.workflow.version:
         yield DefinitionChange(kind="workflow", name=before.workflow.name, before=before.workflow.version, after=after.workflow.version)
     yield from _versions("command", before.commands, after.commands)
     yield from _versions("agent", before.agents, after.agents)
@@ -172,13 +173,25 @@ def _outputs(machinery: Machinery, before: Run, after: Run, names: Mapping[str, 
     """Return the first differences of what came out, and how many there are; none as long as the later run has not ended."""
     if not after.ended:
         return [], 0
-    found = _rows(machinery, before, after) if before.kind is RunKind.MAP else differences(renamed(before.outputs, names), after.outputs)
+    if before.kind is RunKind.MAP:
+        found = _rows(machinery, before, after)
+    else:
+        old, new = (_without_times(run) for run in (before, after))
+        found = differences(renamed(old, names), new)
     told, count = [], 0
     for one in found:
         if count < MOST:
             told.append(one)
         count += 1
     return told, count
+
+
+def _without_times(run: Run) -> Any:
+    """Return what came out of a run; of a batch without how long each notebook took."""
+    if run.kind is not RunKind.BATCH or not isinstance(run.outputs, dict):
+        return run.outputs
+    executed = [{**one, "seconds": None} if isinstance(one, dict) else one for one in run.outputs.get("executed") or []]
+    return {**run.outputs, "executed": executed}
 
 
 def _rows(machinery: Machinery, before: Run, after: Run) -> Iterator[Difference]:

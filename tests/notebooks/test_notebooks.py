@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 import hishamos
+from hishamos.errors import InputsChanged
 from hishamos.opening import shipped
 from hishamos.remote.requests import Requests
 
@@ -81,6 +82,21 @@ def test_papermill_takes_parameters_and_the_error_of_a_cell(folder: Path) -> Non
     failed = papermill(notebook, folder / "two.ipynb", "-p", "model", "nobody/nothing", folder=folder)
     assert failed.returncode != 0
     assert "There is no" in json.dumps(outputs(folder / "two.ipynb"))
+
+
+def test_a_batch_is_repeated_as_long_as_its_notebook_is_the_same(folder: Path) -> None:
+    notebook = folder / "weekly.ipynb"
+    text = (shipped("notebooks") / "weekly_report.ipynb").read_text(encoding="utf-8")
+    notebook.write_text(text, encoding="utf-8")
+    with hishamos.open(folder) as ws:
+        run = ws.batch.start(str(notebook), [{"limit": 2}], reuse=True).wait(150)
+        report = ws.runs.repeat(run.id).wait(150)
+        assert (report.same, report.before.kind, report.files) == (True, "batch", ()), report.outputs
+        assert ws.batch.rows(report.id)[0].result == ws.batch.rows(run.id)[0].result
+        assert ws.batch.rows(report.id)[0].result["reports"] == 2
+        notebook.write_text(text.replace("Count them", "Count all"), encoding="utf-8")
+        with pytest.raises(InputsChanged, match="weekly.ipynb"):
+            ws.runs.repeat(run.id)
 
 
 def test_no_kernel_loads_the_provider_library(folder: Path) -> None:
