@@ -12,7 +12,7 @@ from hishamos.callbacks import called
 from hishamos.contracts.services import CONTRACTS
 from hishamos.contracts.shapes import as_model, as_schema
 from hishamos.contracts.verbs import Verb, verbs
-from hishamos.frames.frame_verbs import Frames
+from hishamos.frames.frame_room import Frames
 from hishamos.provenance import whence
 from hishamos.records.actors import OWNER, Actor
 from hishamos.records.runs import Run, RunKind

@@ -232,38 +232,29 @@ class FrameVerbs:
         return MapWork(self._workspace, taken, question, RecordRows(taken, "row", _side(taken, columns)), asking, prefix, judged=True, adds=adds)
 
 
-class Frames:
-    """Verbs over frames, for :class:`hishamos.workspace.Workspace`."""
+def mapper(workspace: Workspace) -> FrameVerb[...]:
+    """Return ``ws.map``."""
 
-    @staticmethod
-    def mapper(workspace: Workspace) -> FrameVerb[...]:
-        """Return ``ws.map``."""
+    def map(  # noqa: A001 - ws.map is the public verb
+        frame: Any,
+        command: str,
+        *,
+        columns: Mapping[str, Hashable] | None = None,
+        inputs: Mapping[str, Any] | None = None,
+        output: Shape | None = None,
+        model: str | None = None,
+        concurrency: int = 32,
+        mode: MapMode = "now",
+        budget_usd: str | None = None,
+        prefix: str = "",
+        fresh: bool = False,
+        key: str | None = None,
+    ) -> MapWork:
+        asking = Asking(model, concurrency, mode, budget_usd, fresh, key)
+        return plan_map(workspace, frame, command, columns=columns, inputs=inputs, output=output, prefix=prefix, asking=asking)
 
-        def map(  # noqa: A001 - ws.map is the public verb
-            frame: Any,
-            command: str,
-            *,
-            columns: Mapping[str, Hashable] | None = None,
-            inputs: Mapping[str, Any] | None = None,
-            output: Shape | None = None,
-            model: str | None = None,
-            concurrency: int = 32,
-            mode: MapMode = "now",
-            budget_usd: str | None = None,
-            prefix: str = "",
-            fresh: bool = False,
-            key: str | None = None,
-        ) -> MapWork:
-            asking = Asking(model, concurrency, mode, budget_usd, fresh, key)
-            return plan_map(workspace, frame, command, columns=columns, inputs=inputs, output=output, prefix=prefix, asking=asking)
-
-        map.__doc__ = type(workspace).map.__doc__
-        return FrameVerb(map)
-
-    @staticmethod
-    def verbs(workspace: Workspace, frame: Any) -> FrameVerbs:
-        """Return ``ws.frame(frame)``."""
-        return FrameVerbs(frame, workspace)
+    map.__doc__ = type(workspace).map.__doc__
+    return FrameVerb(map)
 
 
 def _side(frame: Given, columns: Any) -> list[Hashable]:

@@ -10,7 +10,7 @@ from hishamos.callbacks import called
 from hishamos.contracts.services import CONTRACTS
 from hishamos.contracts.shapes import as_model, as_schema
 from hishamos.contracts.verbs import Verb, verbs
-from hishamos.frames.frame_verbs import Frames
+from hishamos.frames.frame_room import Frames
 from hishamos.remote.requests import Requests
 from hishamos.workspace import Workspace, bind, with_files
 
