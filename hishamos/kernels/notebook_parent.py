@@ -134,9 +134,9 @@ class Parent:
 
 
 def load(modules: Iterable[str]) -> None:
-    """Import modules, those that are not installed left out, and spare what they hold the collector of every fork, which would copy it."""
+    """Import modules, and spare what they hold the collector of every fork, which would copy it. One that is not installed, or broken, is left out."""
     for name in modules:
-        with contextlib.suppress(ImportError):
+        with contextlib.suppress(Exception):  # the notebook that imports it is told
             importlib.import_module(name)
     gc.collect()
     gc.freeze()
