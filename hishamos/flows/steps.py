@@ -238,10 +238,16 @@ class Steps(Generic[M]):
         notebook: str,
         parameters: Mapping[str, Any] | None = None,
         output: str | Expression | None = None,
+        reuse: bool | None = None,
+        kernel: str | None = None,
         **options: Unpack[Options],
     ) -> M:
-        """Execute a notebook of the workspace; output ``{output, seconds, result}``: the executed one's path, and what ``hishamos.result`` gave back."""
-        return self._step(id, "notebook", {"notebook": notebook, "parameters": parameters, "output": output}, options)
+        """Execute a notebook of the workspace; output ``{output, seconds, result}``: the executed one's path, and what ``hishamos.result`` gave back.
+
+        ``reuse``: a kernel may execute it that has executed others; ``kernel``: which one, left out the notebook's own.
+        """
+        given = {"notebook": notebook, "parameters": parameters, "output": output, "reuse": reuse, "kernel": kernel}
+        return self._step(id, "notebook", given, options)
 
     def cell(
         self,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,8 @@ import pytest
 from hishamos.composition import Composed, compose
 from hishamos.engine import functions
 from hishamos.errors import BudgetRefused, InvalidInput
+from hishamos.kernels.declared import NotebookFacts
+from hishamos.kernels.execution import ACTING, Execution
 from hishamos.records.actors import OWNER, Actor
 from hishamos.records.definitions import WorkflowDefinition
 from hishamos.records.runs import Run, RunState
@@ -67,6 +71,7 @@ def process(request: pytest.FixtureRequest, tmp_path: Path, simulator: Simulator
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "made.yaml").write_text(text)
     (tmp_path / "workflows" / "small.yaml").write_text(SMALL)
+    (tmp_path / "in.ipynb").write_text(json.dumps({"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}))
     made: list[Composed] = []
 
     def begin() -> Composed:
@@ -83,15 +88,15 @@ def a_notebook(house: Composed, monkeypatch: pytest.MonkeyPatch, cells: Callable
     """Have notebooks' cells run here, by the way on which the server serves a kernel's requests; returns the tokens that kernels were given."""
     tokens: list[str] = []
 
-    def executed(arguments: list[str], token: str, timeout_s: float) -> str:
-        tokens.append(token)
-        with house.request("request-of-a-kernel", token, first=True) as ws:
+    def executed(execution: Execution, facts: NotebookFacts, order: dict[str, Any]) -> dict[str, Any]:
+        tokens.append(order["variables"][ACTING])
+        with house.request("request-of-a-kernel", tokens[-1], first=True) as ws:
             assert ws is not None
             cells(ws)
-        Path(arguments[-1]).write_text('{"ok": true, "cell": null, "reason": null}')
-        return ""
+        shutil.copy(order["notebook"], order["part"])
+        return {"state": "succeeded"}
 
-    monkeypatch.setattr(house.notebooks, "_run", executed)
+    monkeypatch.setattr(Execution, "_executed", executed)
     return tokens
 
 
