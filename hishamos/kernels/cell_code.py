@@ -18,10 +18,14 @@ def run_cell(code: str, place: str, setup: Sequence[Mapping[str, str]], values: 
     ``setup``: cells that run before it; ``values``: variables that it finds; ``ws``: the run's workspace, which ``hishamos.open()`` returns in it.
     """
     # By name: the front door stands above this floor, and only a cell that is run needs it.
-    importlib.import_module("hishamos.opening").run_workspace = ws  # type: ignore[attr-defined]
+    opening: Any = importlib.import_module("hishamos.opening")
     names: dict[str, Any] = {"__name__": "__main__", "display": print, **values}
-    for one in (*setup, {"code": code, "place": place}):
-        _execute(one["code"], os.path.join(root, one["place"]), names)
+    opening.run_workspace = ws
+    try:
+        for one in (*setup, {"code": code, "place": place}):
+            _execute(one["code"], os.path.join(root, one["place"]), names)
+    finally:
+        opening.run_workspace = None  # the next call in this process may be another run's
     missing = [name for name in gives if name not in names]
     if missing:
         hint = nearest_hint(missing[0], [name for name in names if not name.startswith("_")])

@@ -12,9 +12,11 @@ from typing import Any
 import pytest
 
 import hishamos
+from hishamos import opening
 from hishamos.composition import open_in_process
 from hishamos.contracts.wire import Places
 from hishamos.errors import InvalidDefinition, InvalidInput
+from hishamos.kernels.cell_code import run_cell
 from hishamos.records.runs import RunState
 
 OFFLINE = "offline/extractive"
@@ -134,6 +136,16 @@ def test_a_cell_that_fails_names_cell_and_line(ws, tmp_path):
     assert "frame is a DataFrame" in told
     assert "frame.to_dict('records')" in told
     assert "the cell did not set 'x'" in failed(("step:a", "if False:\n    x = 1"), ("step:b", "y = x"))
+
+
+def test_a_cell_s_workspace_is_not_the_next_call_s(tmp_path):
+    values = {"code": "import hishamos\nsame = hishamos.open() is hishamos.open() is not None", "place": "a cell", "setup": [], "values": {}, "gives": ["same"]}
+    given = object()
+    assert run_cell(**values, root=str(tmp_path), ws=given) == {"same": True}
+    assert opening.run_workspace is None
+    with pytest.raises(ZeroDivisionError):
+        run_cell(**{**values, "code": "1 / 0"}, root=str(tmp_path), ws=given)
+    assert opening.run_workspace is None
 
 
 def test_what_cells_read_and_set_is_found_without_running_them(ws, tmp_path):
