@@ -11,6 +11,13 @@ import streamlit as st
 from hishamos.errors import InvalidInput
 from hishamos.records.definitions import Parameter
 
+OFFLINE = "`offline/extractive` needs no key and costs nothing: it selects and classifies, it writes no prose."
+
+
+def model_field(key: str) -> str | None:
+    """Draw the field for a model; None where the definition decides."""
+    return st.text_input("model (optional)", key=f"{key} option model", placeholder="as defined; a model, route or policy", help=OFFLINE) or None
+
 
 def fields(parameters: Mapping[str, Parameter], key: str) -> dict[str, Any]:
     """Draw the fields and return what they hold; what was left empty is left out, so that its default holds.

@@ -11,7 +11,7 @@ from hishamos.errors import HishamosError
 from hishamos.records.calls import CommandResult
 from hishamos.records.definitions import CommandDefinition
 from parts.connection import workspace
-from parts.fields import fields
+from parts.fields import fields, model_field
 from parts.heads import badge, head
 from parts.plain import plain
 
@@ -19,7 +19,6 @@ HELP = """The workspace's own commands and those that ship with HishamOS. **Run*
 ledger like those of any other face.
 
 Same in a notebook: `ws.commands.run("classify_bug", {"text": "…"})`. In a terminal: `hishamos command classify_bug -i text=…`."""
-MODEL = "`offline/extractive` needs no key and costs nothing: it selects and classifies, it writes no prose."
 
 
 def page() -> None:
@@ -47,7 +46,7 @@ def page() -> None:
 def _run(command: CommandDefinition) -> None:
     try:
         given = fields(command.parameters, command.name)
-        model = st.text_input("model (optional)", key=f"{command.name} option model", placeholder="as defined; a model, route or policy", help=MODEL) or None
+        model = model_field(command.name)
         if st.button(f"Run {command.name}", type="primary"):
             with st.spinner("Waiting for the answer"):
                 _answer(workspace().commands.run(command.name, given, model=model))

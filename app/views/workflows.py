@@ -8,7 +8,7 @@ from hishamos.charts.ranges import forecast_words
 from hishamos.errors import HishamosError
 from hishamos.records.definitions import WorkflowDefinition
 from parts.connection import workspace
-from parts.fields import fields
+from parts.fields import fields, model_field
 from parts.graphs import drawn_graph
 from parts.heads import head
 from parts.listings import runs_table
@@ -55,7 +55,8 @@ def _start(workflow: WorkflowDefinition) -> None:
     try:
         given = fields(workflow.inputs, workflow.name)
         left, right = st.columns(2)
-        model = left.text_input("model (optional)", key=f"{workflow.name} option model", placeholder="as defined; a model, route or policy", help=MODEL) or None
+        with left:
+            model = model_field(workflow.name)
         budget = right.text_input("budget (optional)", key=f"{workflow.name} option budget", placeholder="USD, a hard limit on this run") or None
         with st.container(horizontal=True):
             starts = st.button("Start run", type="primary")
@@ -68,7 +69,5 @@ def _start(workflow: WorkflowDefinition) -> None:
     except HishamosError as error:  # the form stays as it was filled in
         st.error(plain(str(error)), icon=":material/error:")
 
-
-MODEL = "`offline/extractive` needs no key and costs nothing: it selects and classifies, it writes no prose."
 
 page()
