@@ -135,17 +135,24 @@ class StoreLedger:
     def settle(self, attempt: Attempt, reserve: Reserve, outcome: Outcome | None) -> Future[bool]:
         """See the port."""
         values = _row(attempt, reserve, outcome)
+        mine = {"call_id": attempt.call_id, "id": attempt.id}
 
         def work(transaction: Transaction) -> bool:
             transaction.lock(MONEY)
-            if not transaction.execute(SQL["end_sending"], {"call_id": attempt.call_id, "id": attempt.id}):
-                # Settled before, by a commit whose answer was lost on its way; an orphan's row is another process's doing.
-                return transaction.fetch_one(SQL["attempt_as"], {"id": attempt.id, "status": attempt.status}) is not None
+            if not self._shared:
+                # The attempt's row, whose key is its own, says that it is no longer under way: what was written when it was sent can wait.
+                transaction.put_off(SQL["end_sendings"], mine)
+            elif not transaction.execute(SQL["end_sending"], mine):
+                return settled_before(transaction)
             transaction.insert(SQL["insert_attempt"], values)
             self.accounts.settle(transaction, attempt, reserve.bound_nanos or 0)
             return True
 
-        return self._store.submit(work)
+        def settled_before(transaction: Transaction) -> bool:
+            # By a commit whose answer was lost on its way; an orphan's row is another process's doing.
+            return transaction.fetch_one(SQL["attempt_as"], {"id": attempt.id, "status": attempt.status}) is not None
+
+        return self._store.submit(work) if self._shared else unless_known(self._store, work, lambda: settled_before)
 
     def finish(self, call: CallIntent, outcome: Outcome) -> Future[bool]:
         """See the port."""
@@ -181,6 +188,8 @@ class StoreLedger:
 
         def work(transaction: Transaction) -> int:
             transaction.lock(MONEY)
+            if not self._shared:  # what was put off when its process died
+                transaction.execute(SQL["end_settled"])
             found = [_Held(**row) for row in transaction.fetch(SQL["calls_under_way"], {"owner": owner})]
             dead = [held for held in found if not self.alive(transaction, held.owner)]
             for held in dead:

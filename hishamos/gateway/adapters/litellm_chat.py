@@ -15,6 +15,7 @@ from hishamos.gateway.adapters.batch_bodies import answer_of, body_of
 from hishamos.gateway.adapters.batch_plug import Batches, BatchRow
 from hishamos.gateway.adapters.faults import fault_of
 from hishamos.gateway.adapters.gemini_stream import GeminiStream, finish_reason, speaks_gemini
+from hishamos.gateway.adapters.openai_client import openai_client
 from hishamos.gateway.adapters.plug import AdapterEvent, AdapterRequest, Fault, Finish, Text, Used
 from hishamos.gateway.adapters.provider_batches import AnthropicBatches, OpenAIBatches
 from hishamos.gateway.adapters.tool_wire import call_pieces, wire_message, wire_tools
@@ -66,6 +67,8 @@ class LitellmAdapter:
         """A client that follows no redirect, once litellm is there."""
         self._azures: dict[tuple[str, str], Any] = {}
         """The same for Azure, by address and key."""
+        self._openais: dict[tuple[str | None, str], Any] = {}
+        """OpenAI's clients, by address and key."""
 
     async def stream(self, request: AdapterRequest) -> AsyncIterator[AdapterEvent]:
         """See the plug."""
@@ -113,8 +116,8 @@ class LitellmAdapter:
         """See the plug."""
         if self._module is not None:
             await self._straight.close()
-            for azure in self._azures.values():
-                await azure.close()
+            for client in (*self._azures.values(), *self._openais.values()):
+                await client.close()
             await self._module.close_litellm_async_clients()
             await self._module.module_level_aclient.close()  # streams go through this one
 
@@ -157,6 +160,8 @@ class LitellmAdapter:
         }
         if kind in OWN_HEADERS or gemini:
             arguments["client"] = self._straight
+        if kind == "openai":
+            arguments["client"] = self._openai(provider.api_base, arguments["api_key"])
         if kind == "azure" and provider.api_base:
             arguments["client"] = self._azure(provider.api_base, arguments["api_key"])
         if provider.api_base:
@@ -176,6 +181,14 @@ class LitellmAdapter:
                 words = TOOL_SCHEMA_WORDS if request.tools else SCHEMA_WORDS
                 messages.append({"role": "user", "content": words + canonical(request.output_schema)})
         return arguments
+
+    def _openai(self, api_base: str | None, api_key: str) -> Any:
+        known = self._openais.get((api_base, api_key))
+        if known is None:
+            from litellm.llms.openai.openai import OpenAIChatCompletion
+
+            known = self._openais[api_base, api_key] = openai_client(api_base, api_key, OpenAIChatCompletion.get_async_http_client())
+        return known
 
     def _azure(self, api_base: str, api_key: str) -> Any:
         """Return a client of Azure that follows no redirect: its key stands in a header of its own, and litellm calls it through OpenAI's library."""

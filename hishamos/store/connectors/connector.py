@@ -30,6 +30,14 @@ class Transaction(Protocol):
         """
         ...
 
+    def put_off(self, sql: str, values: Parameters) -> None:
+        """Run an ``update`` that takes each parameter as a list, with one value each, at the latest before anybody reads what it changes.
+
+        An engine may write it long after this commit, together with many others; if the process dies before, it is never written: whoever puts
+        something off knows how to find it again.
+        """
+        ...
+
     def executemany(self, sql: str, rows: Sequence[Parameters]) -> None:
         """Run one ``insert … values (…)`` for many rows, in as few statements as possible."""
         ...

@@ -22,16 +22,20 @@ from hishamos.errors import DuplicateKey, HishamosError, StoreBusy, StoreClosed,
 from hishamos.store.connectors.connector import Parameters, Row, Transaction, Work, call_back
 from hishamos.store.connectors.duckdb_memory import Trimming, opening_statements
 from hishamos.store.connectors.parameters import chosen, plain_row
-from hishamos.store.connectors.waiting import WaitingInserts, together
+from hishamos.store.connectors.waiting import PutOff, WaitingInserts, together
 
 if TYPE_CHECKING:
     import pyarrow
 
 T = TypeVar("T")
 GROUP = 256
+"""Most works in one commit."""
 CHECKPOINT_S = 5.0
 """So long a copy waits for what another connection is in the middle of, seconds."""
-"""Most works in one commit."""
+LATE = 256
+"""Most rows that are put off to a later commit."""
+LATE_S = 1.0
+"""So long they wait where nothing else is written, seconds."""
 PARSED = 512
 """Most parsed statements that one connection keeps."""
 _HOLDER = re.compile(r"lock is held in (?P<program>.+?) \(PID (?P<pid>\d+)\)")
@@ -54,6 +58,7 @@ class DuckDBConnector:
         self._works: queue.SimpleQueue[_Member | _Alone | None] = queue.SimpleQueue()
         self._gate = threading.Lock()
         self._closed = False
+        self._late = PutOff()
         self._trimming = Trimming(path)
         self._session = _Session(self._connect())
         self._writer = threading.Thread(target=self._write, name="store-writer", daemon=True)
@@ -77,6 +82,11 @@ class DuckDBConnector:
 
     def fetch(self, sql: str, parameters: Parameters | None = None) -> list[Row]:
         """Return the rows of a query."""
+        if self._late:
+            with self._reading() as session:
+                behind = self._late.seen_by(sql, session.is_table)
+            if behind:  # asked for with no lock in hand: the writer may want it
+                self._catch_up()
         with self._reading() as session:
             return session.rows(sql, parameters)
 
@@ -87,12 +97,14 @@ class DuckDBConnector:
 
     def arrow(self, sql: str, parameters: Parameters | None = None) -> pyarrow.Table:
         """Return a query's answer as an Arrow table."""
+        self._catch_up()
         with self._reading() as session:
             return arrow_of(session.execute(sql, parameters))
 
     @contextlib.contextmanager
     def lend(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """Lend a connection of its own, for a query that may have to be interrupted."""
+        self._catch_up()
         try:
             session = self._new_session()
         except duckdb.Error as error:
@@ -117,6 +129,7 @@ class DuckDBConnector:
         if target.exists() and target.samefile(source):
             raise StoreError(problem="the copy would replace the store itself", where=self.address, next="Choose another file.")
         self._not_in_a_work()
+        self._catch_up()
         future: Future[None] = Future()
         self._put((lambda: self._copy(source, target), future, "alone"))
         future.result()
@@ -151,6 +164,12 @@ class DuckDBConnector:
             if self._closed:
                 raise StoreClosed
             self._works.put(item)
+
+    def _catch_up(self) -> None:
+        """Have written what was put off, before somebody reads; on a full disk he reads what is there."""
+        if self._late and threading.current_thread() is not self._writer:
+            with contextlib.suppress(StoreError):
+                self.submit(write_put_off).result()
 
     def _not_in_a_work(self) -> None:
         if threading.current_thread() is self._writer:
@@ -206,6 +225,8 @@ class DuckDBConnector:
                 if self._trimming.due():
                     self._trim()
             if then is None:
+                if self._late:
+                    self._commit([(write_put_off, Future())])
                 return
             if then != "more":
                 work, future, _ = then
@@ -221,7 +242,12 @@ class DuckDBConnector:
     def _next_group(self) -> tuple[list[_Member], _Alone | Literal["more"] | None]:
         """Return what to commit together, and what comes then: more, something alone, or nothing any more."""
         group: list[_Member] = []
-        item = self._works.get()
+        if len(self._late) >= LATE:
+            group.append((write_put_off, Future()))
+        try:
+            item = self._works.get(timeout=LATE_S if self._late else None)
+        except queue.Empty:
+            return [(write_put_off, Future())], "more"
         while item is not None:
             if len(item) == 3:
                 return group, item
@@ -256,7 +282,7 @@ class DuckDBConnector:
     def _together(self, group: list[_Member]) -> tuple[list[Any], list[Callable[[], None]]]:
         if self._given_up:
             self._reopen(self._generation)
-        transaction = _DuckDBTransaction(self._session)
+        transaction = _DuckDBTransaction(self._session, self._late)
         try:
             self._session.execute("begin transaction")
             answers = [work(transaction) for work, _ in group]
@@ -265,6 +291,9 @@ class DuckDBConnector:
         except BaseException as error:
             self._roll_back(error)
             raise
+        if transaction.caught_up:
+            self._late.clear()
+        self._late.take(transaction.late)
         return answers, transaction.callbacks
 
     def _roll_back(self, cause: BaseException) -> None:
@@ -341,9 +370,21 @@ class _Session:
             self.connection.close()
 
 
+def write_put_off(transaction: Transaction) -> None:
+    """Write what earlier commits have put off: the work of a commit that does nothing else."""
+    if isinstance(transaction, _DuckDBTransaction):
+        transaction.catch_up()
+
+
 class _DuckDBTransaction:
-    def __init__(self, session: _Session) -> None:
+    def __init__(self, session: _Session, earlier: PutOff) -> None:
         self._session = session
+        self._earlier = earlier
+        """What earlier commits have put off."""
+        self.caught_up = False
+        """Whether that has been written here."""
+        self.late = PutOff()
+        """What this one puts off."""
         self._failed = False
         self._waiting = WaitingInserts(session.is_table)
         self.callbacks: list[Callable[[], None]] = []
@@ -357,6 +398,19 @@ class _DuckDBTransaction:
     def insert(self, sql: str, values: Parameters) -> None:
         if not self._waiting.add(sql, values):
             self.execute(sql, values)
+
+    def put_off(self, sql: str, values: Parameters) -> None:
+        self.late.add(sql, values)
+
+    def catch_up(self) -> None:
+        """Write what this and earlier commits have put off."""
+        self._write_waiting()
+        for late in (self.late,) if self.caught_up else (self._earlier, self.late):
+            for sql, values in late.together():
+                with self._noting_failure():
+                    self._session.execute(sql, values)
+        self.caught_up = True
+        self.late.clear()
 
     def executemany(self, sql: str, rows: Sequence[Parameters]) -> None:
         for text, values in together(sql, rows) if rows else ():
@@ -383,6 +437,10 @@ class _DuckDBTransaction:
             for text, values in together(insert, rows):
                 with self._noting_failure():
                     self._session.execute(text, values)
+        if sql is None:
+            return
+        if self.late.seen_by(sql, self._session.is_table) or (not self.caught_up and self._earlier.seen_by(sql, self._session.is_table)):
+            self.catch_up()
 
     @contextlib.contextmanager
     def _noting_failure(self) -> Iterator[None]:
@@ -428,7 +486,7 @@ def arrow_of(answer: duckdb.DuckDBPyConnection) -> pyarrow.Table:
 
 def _plug(session: _Session) -> Transaction:
     """Hold the class against the plug when types are checked."""
-    return _DuckDBTransaction(session)
+    return _DuckDBTransaction(session, PutOff())
 
 
 def _invalidated(error: BaseException) -> bool:

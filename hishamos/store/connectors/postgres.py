@@ -184,6 +184,9 @@ class _PostgresTransaction:
     def insert(self, sql: str, values: Parameters) -> None:
         self.execute(sql, values)
 
+    def put_off(self, sql: str, values: Parameters) -> None:
+        self.execute(sql, {name: [value] for name, value in values.items()})
+
     def executemany(self, sql: str, rows: Sequence[Parameters]) -> None:
         for text, values in many_values(sql, rows):
             self._connection.execute(percent_style(text), values)

@@ -1,6 +1,6 @@
-"""Inserts that wait for their commit's end, so that equal ones of all its members become one statement.
+"""What waits, so that equal statements become one: inserts for their commit's end, and what was put off for a later commit.
 
-What DuckDB spends on an insert hardly depends on the number of its rows, if their values come as one list a column. Nobody may notice that
+What DuckDB spends on a statement hardly depends on the number of its rows, if their values come as one list a column. Nobody may notice that
 rows wait: a statement that could see one has it written first.
 """
 
@@ -24,6 +24,7 @@ _LOOKUP = re.compile(
     r"\s+where\s+(?P<column>\w+)\s*=\s*\$(?P<parameter>\w+)(?P<rest>\s.*)?",
     re.IGNORECASE | re.DOTALL,
 )
+_UPDATE = re.compile(r"\s*update\s+(\w+)\s+set\s", re.IGNORECASE)
 _MORE = re.compile(r"\b(?:from|join|or|union|intersect|except|select)\b", re.IGNORECASE)
 
 
@@ -131,3 +132,48 @@ class WaitingInserts:
             return True
         wanted = parameters.get(reads.parameter)
         return any(row.get(filled_by) == wanted for row in rows)
+
+
+class PutOff:
+    """What was committed to be written later, at the latest before anybody could see that it is missing."""
+
+    def __init__(self) -> None:
+        self._rows: dict[str, list[Parameters]] = {}
+
+    def __len__(self) -> int:
+        return sum(len(rows) for rows in self._rows.values())
+
+    def add(self, sql: str, values: Parameters) -> None:
+        """Keep one row of a statement that takes each parameter as a list."""
+        self._rows.setdefault(sql, []).append(values)
+
+    def take(self, others: PutOff) -> None:
+        """Keep what others kept."""
+        for sql, rows in others._rows.items():
+            self._rows.setdefault(sql, []).extend(rows)
+
+    def clear(self) -> None:
+        """Forget what has been written."""
+        self._rows = {}
+
+    def seen_by(self, sql: str, is_table: Callable[[str], bool]) -> bool:
+        """Whether a statement might read a table that something has been put off for; ``is_table``: see :class:`WaitingInserts`."""
+        if not self._rows:
+            return False
+        reads = reach(sql)
+        if reads is None or (reads.column is not None and not is_table(reads.table)):
+            return True
+        return reads.column is not None and any(reads.table == table_of(late) for late in self._rows)
+
+    def together(self) -> list[tuple[str, Parameters]]:
+        """Return what has been put off, each statement once."""
+        return [(sql, {name: [row[name] for row in rows] for name in rows[0]}) for sql, rows in self._rows.items()]
+
+
+@lru_cache(maxsize=128)
+def table_of(update: str) -> str:
+    """Return the table that an ``update`` changes."""
+    found = _UPDATE.match(update)
+    if found is None:
+        raise ValueError(f"only an update can be put off: {' '.join(update.split())[:120]}")
+    return found[1].lower()

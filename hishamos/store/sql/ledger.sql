@@ -14,6 +14,15 @@ update ledger_calls set under_way = $under_way, sent = $sent where id = $id and 
 -- name: end_sending
 update ledger_calls set under_way = null, sent = null where id = $call_id and under_way = $id;
 
+-- name: end_sendings
+update ledger_calls set under_way = null, sent = null
+from (select unnest(cast($call_id as text[])) as call_id, unnest(cast($id as text[])) as attempt_id) as settled
+where ledger_calls.id = settled.call_id and ledger_calls.under_way = settled.attempt_id;
+
+-- name: end_settled
+update ledger_calls set under_way = null, sent = null
+where under_way is not null and under_way in (select id from ledger_attempts);
+
 -- name: end_call
 update ledger_calls set owner = $owner, outcome = $outcome where id = $id;
 
