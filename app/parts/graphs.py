@@ -12,6 +12,14 @@ from hishamos.records.pictures import Picture
 
 def drawn_graph(picture: Picture) -> None:
     """Draw an SVG picture: as an image, in which nothing is ever run, with its words for those who can't see it."""
-    data = base64.b64encode(picture.data).decode()
-    image = f'<img alt="{html.escape(picture.words)}" style="width:{picture.width}px;max-width:100%;height:auto" src="data:image/svg+xml;base64,{data}">'
-    st.html(f'<div style="max-height:42rem;overflow:auto">{image}</div>')
+    st.html(f'<div style="max-height:42rem;overflow:auto">{_image(picture.data, picture.words, f"{picture.width}px")}</div>')
+
+
+def drawn_svg(svg: str, words: str) -> None:
+    """Draw an SVG of ours over the page's width."""
+    st.html(_image(svg.encode(), words, "100%"))
+
+
+def _image(data: bytes, words: str, width: str) -> str:
+    source = base64.b64encode(data).decode()
+    return f'<img alt="{html.escape(words)}" style="width:{width};max-width:100%;height:auto" src="data:image/svg+xml;base64,{source}">'

@@ -6,6 +6,8 @@ import streamlit as st
 
 from hishamos.charts.formats import state_label
 from hishamos.charts.palette import DARK, LIGHT
+from hishamos.errors import HishamosError
+from parts.plain import plain
 
 STATE_COLOURS = {
     "queued": "gray",
@@ -36,6 +38,12 @@ def head(title: str, *, help_text: str) -> None:
     left.title(title, anchor=False)
     with right.popover("Help", type="tertiary", width="stretch"):
         st.markdown(help_text)
+
+
+def lost(error: HishamosError, page: str, label: str) -> None:
+    """Say that what the address names is not there, and where all of them are."""
+    st.warning(plain(str(error)), icon=":material/search_off:")
+    st.page_link(page, label=label)
 
 
 def badge(state: str, *, offline: bool = False) -> None:

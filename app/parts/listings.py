@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from pathlib import PurePath
 from typing import Any
 
 import pandas as pd
 import streamlit as st
 
 from hishamos.charts.formats import clock, count, duration, missing, money, state_label
+from hishamos.records.batches import BatchInfo, BatchRow
 from hishamos.records.calls import Attempt
 from hishamos.records.runs import Run, Step
 
@@ -74,6 +76,47 @@ def attempts_table(attempts: Sequence[Attempt], key: str) -> Attempt | None:
     ]
     chosen = _table(rows, key, right=["Latency", "Input tokens", "Output tokens", "Cost"])
     return attempts[chosen] if chosen is not None else None
+
+
+def batches_table(batches: Sequence[BatchInfo], key: str) -> BatchInfo | None:
+    """Draw batches and return the one that was clicked."""
+    rows = [
+        {
+            "State": state_label(batch.state),
+            "Notebook": PurePath(batch.notebook).name,
+            "Id": batch.run[:6],
+            "Started": clock(batch.created_at),
+            "Time": seconds_between(batch.started_at, batch.finished_at),
+            "Rows": f"{count(batch.ended)} / {count(batch.total)}",
+            "Failed": count(batch.rows.get("failed", 0)),
+            "Spend": spend_words(batch.cost_nanos, batch.unpriced, offline=batch.offline) if batch.attempts else missing(),
+        }
+        for batch in batches
+    ]
+    chosen = _table(rows, key, right=["Time", "Rows", "Failed", "Spend"])
+    return batches[chosen] if chosen is not None else None
+
+
+def rows_table(found: Sequence[BatchRow], key: str) -> BatchRow | None:
+    """Draw a batch's rows and return the one that was clicked."""
+    rows = [
+        {
+            "Row": count(row.index + 1),
+            "State": state_label("reused" if row.reused else row.status),
+            "Parameters": _given(row.parameters),
+            "Why it failed": "" if row.reason is None else row.reason if row.cell is None else f"cell {row.cell}: {row.reason}",
+            "Result": "" if row.result is None else _given(row.result),
+            "Time": duration(row.seconds),
+            "Spend": money(row.cost_nanos) if row.cost_nanos != 0 else missing(),
+        }
+        for row in found
+    ]
+    chosen = _table(rows, key, right=["Row", "Time", "Spend"])
+    return found[chosen] if chosen is not None else None
+
+
+def _given(values: dict[str, Any]) -> str:
+    return ", ".join(f"{name}={value}" for name, value in values.items())
 
 
 def seconds_between(start: datetime | None, end: datetime | None) -> str:

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from hishamos.contracts.verbs import verb
-from hishamos.records.batches import BatchInfo, BatchRow
-from hishamos.records.runs import Run
+from hishamos.records.batches import MOST_ROWS, BatchInfo, BatchRow, RowStatus, RunnableNotebook
+from hishamos.records.runs import Run, RunState
 
 
 class Batch(Protocol):
@@ -65,8 +65,26 @@ class Batch(Protocol):
         ...
 
     @verb("runs.read")
-    def rows(self, run: str) -> List[BatchRow]:
-        """Return the batch's rows as they stand."""
+    def list(self, *, state: RunState | None = None, limit: int = 100) -> List[BatchInfo]:
+        """Return batches, newest first."""
+        ...
+
+    @verb("runs.read")
+    def notebooks(self) -> List[RunnableNotebook]:
+        """Return the workspace's notebooks that have a cell tagged ``parameters``, by path; the first 200."""
+        ...
+
+    @verb("runs.read")
+    def rows(self, run: str, *, status: RowStatus | None = None, after: int = -1, limit: int = MOST_ROWS) -> List[BatchRow]:
+        """Return the batch's rows as they stand, in order. ``status``: only those; ``after``: only those with a higher index."""
+        ...
+
+    @verb("runs.read")
+    def executed(self, run: str, index: int) -> str:
+        """Return the text of the executed notebook of a row, by its index from 0; of one that failed it holds what had run.
+
+        Raises :class:`InvalidInput` where the row has none, or its file is gone.
+        """
         ...
 
     @verb("runs.read")

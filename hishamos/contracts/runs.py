@@ -54,8 +54,8 @@ class Runs(Protocol):
         ...
 
     @verb("runs.read")
-    def calls(self, run: str, *, limit: int = 1000) -> List[Attempt]:
-        """Return the run's attempts at providers, oldest first."""
+    def calls(self, run: str, *, step: str | None = None, limit: int = 1000) -> List[Attempt]:
+        """Return the run's attempts at providers, oldest first; ``step``: only those of the step at this path."""
         ...
 
     @verb("runs.read")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import json
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,12 +13,17 @@ from pathlib import Path
 from typing import Any
 
 from hishamos.errors import InvalidInput, nearest_hint
+from hishamos.records.batches import RunnableNotebook
 from hishamos.records.record import content_hash
 
 TAG = "parameters"
 TYPES: dict[str, type] = {"int": int, "float": float, "str": str, "bool": bool, "list": list, "dict": dict}
 WORDS = {int: "a whole number", float: "a number", str: "a text", bool: "true or false", list: "a list", dict: "a dict"}
 ALIASES = {"List": "list", "Dict": "dict", "Sequence": "list", "Mapping": "dict", "tuple": "list", "Tuple": "list"}
+OWN = Path("data", "local")
+"""What HishamOS keeps for itself in a workspace, executed notebooks among it."""
+PASSED_OVER = frozenset({"node_modules", "__pycache__", "site-packages"})
+MOST_FOUND = 200
 _COMMENT = re.compile(r"#\s*type:\s*([\w.\[\], |]+)")
 _IMPORT = re.compile(r"^\s*(?:import|from)\s+([A-Za-z_]\w*)", re.MULTILINE)
 _MORE = re.compile(r"^\s*import\s+(.+)$", re.MULTILINE)
@@ -63,6 +70,27 @@ def read_notebook(notebook: Path) -> NotebookFacts:
     assigned = _assigned if language == "python" else _named
     parameters = assigned("".join(tagged[0]["source"]), notebook) if tagged else None
     return NotebookFacts(content_hash(text), parameters, kernel, language, sorted({name for source in sources for name in _imported(source)}))
+
+
+def runnable(root: Path) -> list[RunnableNotebook]:
+    """Return the notebooks in a folder that declare parameters, by path; hidden folders and what HishamOS keeps for itself are passed over."""
+    found = []
+    for path in sorted(_notebooks(root)):
+        with contextlib.suppress(InvalidInput):
+            known = read_notebook(path).parameters
+            if known is not None:
+                types = {name: one.type.__name__ if one.type else "" for name, one in known.items()}
+                found.append(RunnableNotebook(path=path.relative_to(root).as_posix(), parameters=types))
+        if len(found) == MOST_FOUND:
+            break
+    return found
+
+
+def _notebooks(root: Path) -> Iterator[Path]:
+    for folder, below, files in os.walk(root):
+        here = Path(folder)
+        below[:] = [name for name in below if not name.startswith(".") and name not in PASSED_OVER and (here / name).relative_to(root) != OWN]
+        yield from (here / name for name in files if name.endswith(".ipynb"))
 
 
 def typed_rows(facts: NotebookFacts, notebook: Path, rows: Sequence[Mapping[str, Any]], *, cells: bool) -> list[dict[str, Any]]:

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from datetime import datetime
+from typing import Any, Literal, get_args
 
 from hishamos.records.record import Record
+from hishamos.records.runs import RunState
 
 MOST_ROWS = 10_000
 """Rows of one batch."""
+RowStatus = Literal["succeeded", "failed", "cancelled", "pending", "running"]
+ROW_STATUSES: tuple[RowStatus, ...] = get_args(RowStatus)
 
 
 class BatchRow(Record):
     """One notebook of a batch."""
 
     index: int
-    status: Literal["succeeded", "failed", "cancelled", "pending", "running"]
+    status: RowStatus
+    step: str
+    """The path of the step that executes it, by which its attempts are found: ``ws.runs.calls(run, step=row.step)``."""
     parameters: dict[str, Any]
     output_path: str | None = None
     """The executed notebook; of a row that failed it holds what had run."""
@@ -35,6 +41,7 @@ class BatchInfo(Record):
     """A batch as a whole."""
 
     run: str
+    state: RunState
     notebook: str
     """Its path."""
     jobs: int
@@ -46,3 +53,31 @@ class BatchInfo(Record):
     """Where the executed notebooks are."""
     summary: str | None = None
     """The notebook that tells how it went; None before all rows have ended once."""
+    cost_nanos: int = 0
+    """Nano-dollars of all its notebooks; unpriced attempts are not in it."""
+    unpriced: int = 0
+    attempts: int = 0
+    offline: bool = False
+    """Whether any answer came from the offline model."""
+    created_at: datetime
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+
+    @property
+    def total(self) -> int:
+        """How many rows it has."""
+        return sum(self.rows.values())
+
+    @property
+    def ended(self) -> int:
+        """How many of them succeeded, failed or were cancelled."""
+        return sum(number for status, number in self.rows.items() if status not in {"pending", "running"})
+
+
+class RunnableNotebook(Record):
+    """A notebook of the workspace that a batch can execute: one of its cells declares parameters."""
+
+    path: str
+    """Within the workspace."""
+    parameters: dict[str, str]
+    """Name to type: ``int``, ``float``, ``str``, ``bool``, ``list``, ``dict``, or empty where anything is taken."""

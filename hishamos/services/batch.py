@@ -14,14 +14,14 @@ from typing import Any
 from hishamos.contracts.batch import Batch
 from hishamos.contracts.notebooks import NOTEBOOKS_AT_ONCE
 from hishamos.errors import InvalidInput, UnknownName
-from hishamos.kernels.declared import NotebookFacts, read_notebook, typed_rows
+from hishamos.kernels.declared import NotebookFacts, read_notebook, runnable, typed_rows
 from hishamos.kernels.execution import NATIVE
-from hishamos.records.batches import MOST_ROWS, BatchInfo, BatchRow
+from hishamos.records.batches import MOST_ROWS, BatchInfo, BatchRow, RowStatus, RunnableNotebook
 from hishamos.records.definitions import StepDefinition, WorkflowDefinition
 from hishamos.records.record import canonical, new_id
 from hishamos.records.runs import Run, RunKind, RunState
 from hishamos.security import redact
-from hishamos.services.batch_summary import STEP, SUMMARY, batch_rows, folder_of
+from hishamos.services.batch_summary import STEP, SUMMARY, folder_of, rows_at, statuses
 from hishamos.services.service import Service, implements
 from hishamos.services.settling import settled
 from hishamos.services.starting import start_run
@@ -84,24 +84,44 @@ class BatchService(Service):
         run = self._start("batch.run", notebook, rows, jobs=jobs, output=output, fresh=fresh, reuse=reuse, kernel=kernel, timeout_s=timeout_s, cells=cells)
         return settled(self.machinery, run.id)
 
-    def rows(self, run: str) -> List[BatchRow]:
+    def list(self, *, state: RunState | None = None, limit: int = 100) -> List[BatchInfo]:
         """See the contract."""
-        return batch_rows(self.machinery.journal.history, self._batch(run))
+        found = self.machinery.journal.history.found(state=state, kind=RunKind.BATCH.value, name=None, project=None, limit=limit)
+        return self._told(found)
+
+    def notebooks(self) -> List[RunnableNotebook]:
+        """See the contract."""
+        return runnable(self.root)
+
+    def rows(self, run: str, *, status: RowStatus | None = None, after: int = -1, limit: int = MOST_ROWS) -> List[BatchRow]:
+        """See the contract."""
+        found, history = self._batch(run), self.machinery.journal.history
+        now = statuses(found, history.states_below([found.id], STEP)[found.id])
+        wanted = [index for index, one in enumerate(now) if index > after and status in {None, one}]
+        return rows_at(history, found, wanted[:limit])
+
+    def executed(self, run: str, index: int) -> str:
+        """See the contract."""
+        found, where = self._batch(run), f"batch {run}, row {index + 1}"
+        if not 0 <= index < len(found.inputs["rows"]):
+            raise InvalidInput(what="there is no such row", where=where, next=f"It has {len(found.inputs['rows'])}.")
+        row = rows_at(self.machinery.journal.history, found, [index])[0]
+        if row.output_path is None:
+            raise InvalidInput(what=f"it has no executed notebook, it is {row.status}", where=where, next="It has one once it was executed.")
+        try:
+            return Path(row.output_path).read_text(encoding="utf-8")
+        except (OSError, ValueError) as error:
+            what = f"its executed notebook can't be read: {error}"
+            raise InvalidInput(what=what, where=row.output_path, next="Put it back, or execute the rows anew: --fresh (fresh=True).") from None
 
     def get(self, run: str) -> BatchInfo:
         """See the contract."""
-        found = self._batch(run)
-        folder = folder_of(self.machinery.journal.history.pinned(found.id))
-        summary = folder / SUMMARY
-        return BatchInfo(
-            run=found.id,
-            notebook=found.inputs["notebook"],
-            jobs=found.inputs.get("jobs", 0),
-            reuse=found.inputs.get("reuse", False),
-            rows=dict(Counter(row.status for row in self.rows(found.id))),
-            folder=str(folder),
-            summary=str(summary) if summary.is_file() else None,
-        )
+        return self._told([self._batch(run)])[0]
+
+    def _told(self, runs: Sequence[Run]) -> List[BatchInfo]:
+        history = self.machinery.journal.history
+        states = history.states_below([run.id for run in runs], STEP)
+        return [_told(run, statuses(run, states[run.id]), folder_of(history.pinned(run.id))) for run in runs]
 
     def _start(
         self, verb: str, notebook: str, rows: Sequence[Mapping[str, Any]], *, jobs: int, output: str | None, fresh: bool, cells: bool, **how: Any
@@ -164,6 +184,27 @@ class BatchService(Service):
     def _found(self, notebook: str) -> Path:
         path = Path(notebook).expanduser()
         return path if path.is_absolute() else self.root / path
+
+
+def _told(run: Run, rows: Sequence[RowStatus], folder: Path) -> BatchInfo:
+    summary = folder / SUMMARY
+    return BatchInfo(
+        run=run.id,
+        state=run.state,
+        notebook=run.inputs["notebook"],
+        jobs=run.inputs.get("jobs", 0),
+        reuse=run.inputs.get("reuse", False),
+        rows=dict(Counter(rows)),
+        folder=str(folder),
+        summary=str(summary) if summary.is_file() else None,
+        cost_nanos=run.cost_nanos,
+        unpriced=run.unpriced,
+        attempts=run.attempts,
+        offline=run.offline,
+        created_at=run.created_at,
+        started_at=run.started_at,
+        finished_at=run.finished_at,
+    )
 
 
 def check_amount(rows: int, jobs: int, timeout_s: float | None) -> None:

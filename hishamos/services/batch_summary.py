@@ -6,7 +6,7 @@ import base64
 import html
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ from hishamos.charts.formats import count, duration, missing, money, state_label
 from hishamos.charts.row_bars import RowBar, row_bars_png
 from hishamos.contracts.journal import Pinned
 from hishamos.engine.steptype import ChildEnd
-from hishamos.records.batches import BatchRow
+from hishamos.records.batches import BatchRow, RowStatus
 from hishamos.records.record import Failure, content_hash, now
 from hishamos.records.runs import Run, Step, StepState
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 STEP = "notebooks"
 SUMMARY = "summary.ipynb"
-STATUS = {
+STATUS: dict[StepState, RowStatus] = {
     StepState.SUCCEEDED: "succeeded",
     StepState.FAILED: "failed",
     StepState.TIMED_OUT: "failed",
@@ -47,9 +47,24 @@ def folder_of(pinned: Pinned) -> Path:
 
 def batch_rows(history: RunHistory, run: Run, ends: Sequence[ChildEnd] = ()) -> list[BatchRow]:
     """Return a batch's rows. ``ends``: how they ended where the journal may not say so yet."""
-    steps = {step.path: step for step in history.steps(run.id, under=STEP, state=None, after=None, limit=1_000_000)}
-    found = [_row(index, parameters, steps.get(f"{STEP}[{index}]")) for index, parameters in enumerate(run.inputs.get("rows", []))]
+    found = rows_at(history, run, range(len(run.inputs.get("rows", []))))
     return [_as_ended(row, end) for row, end in zip(found, ends, strict=True)] if ends else found
+
+
+def rows_at(history: RunHistory, run: Run, indexes: Iterable[int]) -> list[BatchRow]:
+    """Return the rows at these indexes."""
+    paths = {index: _path(index) for index in indexes}
+    steps = {step.path: step for step in history.steps_at(run.id, list(paths.values()))}
+    return [_row(index, run.inputs["rows"][index], steps.get(path)) for index, path in paths.items()]
+
+
+def statuses(run: Run, states: Mapping[str, str]) -> list[RowStatus]:
+    """Return the status of each row. ``states``: of the steps that have begun, by path."""
+    return [STATUS.get(StepState(states.get(_path(index), "pending")), "pending") for index in range(len(run.inputs.get("rows", [])))]
+
+
+def _path(index: int) -> str:
+    return f"{STEP}[{index}]"
 
 
 def write_summary(machinery: Machinery, run: str, path: str, folder: Path, ends: Sequence[ChildEnd]) -> str:  # noqa: ARG001 - a batch is one step
@@ -174,13 +189,14 @@ def _shown(source: str, *pictures: dict[str, str]) -> dict[str, Any]:
 
 def _row(index: int, parameters: dict[str, Any], step: Step | None) -> BatchRow:
     if step is None:
-        return BatchRow(index=index, status="pending", parameters=parameters)
+        return BatchRow(index=index, status="pending", step=_path(index), parameters=parameters)
     facts = step.error.facts if step.error else {}
     output = step.output or facts
     return BatchRow.model_validate(
         {
             "index": index,
             "status": STATUS.get(step.state, "pending"),
+            "step": step.path,
             "parameters": parameters,
             "output_path": output.get("output"),
             "error": step.error.message if step.error else None,

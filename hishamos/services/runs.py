@@ -67,9 +67,9 @@ class RunsService(Service):
         identity, wanted = self._id(run), state.value if state else None
         return self.machinery.journal.history.steps(identity, under=under, state=wanted, after=after, limit=limit)
 
-    def calls(self, run: str, *, limit: int = 1000) -> List[Attempt]:
+    def calls(self, run: str, *, step: str | None = None, limit: int = 1000) -> List[Attempt]:
         """See the contract."""
-        return self.machinery.journal.history.calls(self._id(run), limit=limit)
+        return self.machinery.journal.history.calls(self._id(run), step=step, limit=limit)
 
     def forecast(self, run: str) -> Forecast | None:
         """See the contract."""

@@ -67,6 +67,19 @@ class RunHistory:
         spend = self._spend_of_steps(run, rows)
         return [_step_of(row, spend.get(row["path"], {})) for row in rows]
 
+    def steps_at(self, run: str, paths: Sequence[str]) -> list[Step]:
+        """Return the latest attempt of the steps at these paths that there are, in the order of the graph."""
+        rows = self._store.fetch(SQL["steps_at"], {"run": run, "paths": list(paths)}) if paths else []
+        spend = self._spend_of_steps(run, rows)
+        return [_step_of(row, spend.get(row["path"], {})) for row in rows]
+
+    def states_below(self, runs: Sequence[str], parent: str) -> dict[str, dict[str, str]]:
+        """Return the state of each child of a step that has begun, by run and path."""
+        found: dict[str, dict[str, str]] = {run: {} for run in runs}
+        for row in self._store.fetch(SQL["states_below"], {"runs": list(runs), "parent": parent}) if runs else []:
+            found[row["run_id"]][row["path"]] = row["state"]
+        return found
+
     def map_rows(self, run: str, *, after: int, limit: int) -> list[MapRow]:
         """Return a map's rows with an index above ``after``, in order."""
         rows = self._store.fetch(SQL["rows_of_map"], {"run": run, "after": after, "last": after + limit})
@@ -81,9 +94,9 @@ class RunHistory:
         """Return the next page of the run's events."""
         return self.events(run, after=after, limit=PAGE)
 
-    def calls(self, run: str, *, limit: int) -> list[Attempt]:
-        """Return the run's attempts at providers, oldest first."""
-        return [attempt_of(row) for row in self._store.fetch(SQL["calls_of_run"], {"run": run, "limit": limit})]
+    def calls(self, run: str, *, step: str | None = None, limit: int) -> list[Attempt]:
+        """Return the run's attempts at providers, oldest first; ``step``: only those of one step."""
+        return [attempt_of(row) for row in self._store.fetch(SQL["calls_of_run"], {"run": run, "step": step, "limit": limit})]
 
     def pinned(self, run: str) -> Pinned:
         """Return the definitions that a run was started with."""

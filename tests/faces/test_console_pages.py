@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import re
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,7 +15,7 @@ import hishamos
 from hishamos.charts.exports import csv_bytes, parquet_bytes
 from hishamos.records.results import ResultDraft
 from tests.conftest import stop_server
-from tests.rigs.pages import drawn
+from tests.rigs.pages import drawn, press, words
 
 if TYPE_CHECKING:
     from streamlit.testing.v1 import AppTest
@@ -41,18 +40,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 @pytest.fixture
 def draw(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Draw:
     return functools.partial(drawn, monkeypatch, folder)
-
-
-def words(page: AppTest) -> str:
-    """Return what the page says, without the signs that keep it from being read as Markdown."""
-    said = "\n".join(str(one.value) for kind in ("markdown", "caption", "text", "code", "error", "warning", "info") for one in page.get(kind))
-    return re.sub(r"\\([!-/:-@\[-`{-~])", r"\1", said)
-
-
-def press(page: AppTest, label: str) -> AppTest:
-    next(button for button in page.button if button.label == label).click().run()
-    assert not page.exception
-    return page
 
 
 def test_an_approval_is_given_with_a_comment_that_stands_in_the_run(draw: Draw, folder: Path):

@@ -21,7 +21,7 @@ from tests.rigs import nursery
 TESTS = pathlib.Path(__file__).parents[1]
 REAL_LINES = {
     "benchmarks/test_server_numbers.py",  # measures them
-    "browser/test_console.py",  # the console runs on
+    "rigs/consoles.py",  # the console runs on
     "browser/test_lab.py",  # so does JupyterLab
     "chaos/test_everybody.py",
     "faces/conftest.py",  # Terminal, which chooses

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,4 +27,17 @@ def drawn(patch: pytest.MonkeyPatch, folder: Path, view: str, **query: str) -> A
         page.query_params[name] = value
     page.switch_page(f"views/{view}.py").run()
     assert not page.exception, [error.message for error in page.exception]
+    return page
+
+
+def words(page: AppTest) -> str:
+    """Return what the page says, without the signs that keep it from being read as Markdown."""
+    said = "\n".join(str(one.value) for kind in ("markdown", "caption", "text", "code", "error", "warning", "info") for one in page.get(kind))
+    return re.sub(r"\\([!-/:-@\[-`{-~])", r"\1", said)
+
+
+def press(page: AppTest, label: str) -> AppTest:
+    """Press the first button of that label; a page that breaks fails the test."""
+    next(button for button in page.button if button.label == label).click().run()
+    assert not page.exception
     return page

@@ -73,7 +73,9 @@ select seq, run_id, kind, path, state, message, data, happened_at
 from journal_events where run_id = $run and seq > $after order by seq limit $limit;
 
 -- name: calls_of_run
-select * from ledger_all where run_id = $run order by started_at, call_id, number limit $limit;
+select * from ledger_all where run_id = $run and (cast($step as text) is null or step_id = $step)
+order by started_at, call_id, number
+limit $limit;
 
 -- name: pinned_of_run
 select definition from journal_runs where id = $run;
@@ -89,3 +91,12 @@ order by s.started_at;
 
 -- name: files_of_run
 select files from journal_runs where id = $id;
+
+-- name: states_below
+select run_id, path, state from journal_steps
+where latest and parent = $parent and run_id in (select unnest(cast($runs as text[])));
+
+-- name: steps_at
+select * from journal_steps
+where run_id = $run and latest and path in (select unnest(cast($paths as text[])))
+order by position;
