@@ -15,6 +15,7 @@ PAGES = {
         st.Page("views/approvals.py", title="Approvals", icon=":material/front_hand:"),
         st.Page("views/batches.py", title="Batches", icon=":material/table_rows:"),
         st.Page("views/costs.py", title="Costs", icon=":material/payments:"),
+        st.Page("views/calls.py", title="Calls", visibility="hidden"),
         st.Page("views/budgets.py", title="Budgets", icon=":material/savings:"),
         st.Page("views/providers.py", title="Providers", icon=":material/hub:"),
     ],

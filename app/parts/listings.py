@@ -57,11 +57,12 @@ def steps_table(steps: Sequence[Step], key: str) -> Step | None:
     return steps[chosen] if chosen is not None else None
 
 
-def attempts_table(attempts: Sequence[Attempt], key: str) -> Attempt | None:
-    """Draw attempts at providers and return the one that was clicked."""
+def attempts_table(attempts: Sequence[Attempt], key: str, *, apart: bool = False) -> Attempt | None:
+    """Draw attempts at providers and return the one that was clicked; ``apart``: they are of several runs, and say whose they are."""
     rows = [
         {
             "State": state_label("offline" if attempt.offline else attempt.status),
+            **({"Run": (attempt.run_id or "")[:6], "Command": (attempt.command or "").partition("@")[0]} if apart else {}),
             "Step": attempt.step_id or missing(),
             "Model": attempt.model,
             "Cause": attempt.cause or "",

@@ -1,4 +1,4 @@
-"""What a page shows, as files."""
+"""What a page shows, as a statement and as files."""
 
 from __future__ import annotations
 
@@ -9,7 +9,18 @@ from hishamos.charts.exports import csv_bytes, parquet_bytes
 
 
 def downloads(frame: pd.DataFrame, name: str) -> None:
-    """Draw the buttons that hand a frame over; ``name``: the file's, without its ending."""
+    """Draw the buttons that hand a frame over, each file made when its button is clicked; ``name``: the file's, without its ending."""
     with st.container(horizontal=True):
-        st.download_button("CSV", csv_bytes(frame), f"{name}.csv", "text/csv", key=f"csv-{name}", on_click="ignore")
-        st.download_button("Parquet", parquet_bytes(frame), f"{name}.parquet", "application/vnd.apache.parquet", key=f"parquet-{name}", on_click="ignore")
+        st.download_button("CSV", lambda: csv_bytes(frame), f"{name}.csv", "text/csv", key=f"csv-{name}", on_click="ignore")
+        mime = "application/vnd.apache.parquet"
+        st.download_button("Parquet", lambda: parquet_bytes(frame), f"{name}.parquet", mime, key=f"parquet-{name}", on_click="ignore")
+
+
+def behind(frame: pd.DataFrame, name: str) -> None:
+    """Draw what stands behind a chart or a table of spend: the SELECT that gives the same numbers, and its rows as files."""
+    with st.popover("SQL and data", type="tertiary"):
+        st.caption("This gives the same numbers on the SQL page, in `ws.sql` and in `hishamos sql`. Money is in billionths of a USD.")
+        st.code(frame.attrs["sql"], language="sql", height=260)
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.page_link("views/sql.py", label="Open on the SQL page", query_params={"statement": frame.attrs["sql"]})
+            downloads(frame, name)

@@ -1,59 +1,175 @@
-"""Costs: what was spent, on what, by whom, with the SQL and the CSV of every number."""
+"""Costs: what was spent, on what, by whom, how fast it was answered, with the SQL and the file of every number."""
 
 from __future__ import annotations
 
-from datetime import timedelta
+from collections.abc import Callable
+from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
+from zoneinfo import ZoneInfo
 
 import streamlit as st
 
-from hishamos.charts.formats import clock, count, duration, money, share
+from hishamos.charts.formats import clock, count, duration, exact_usd, missing, money, share
+from hishamos.charts.palette import OTHER
 from hishamos.charts.spend import spend_figure
+from hishamos.charts.usage import month_end, rate, rates_figure, times_figure, tokens_figure
 from hishamos.records.record import now
+from hishamos.records.spans import span_of
 from parts.connection import workspace
 from parts.heads import empty, head, series
-from parts.takeaway import downloads
+from parts.sums import COLUMNS, GROUPS, NO_NAME, span, spend
+from parts.takeaway import behind
 
 if TYPE_CHECKING:
     import pandas as pd
+    import plotly.graph_objects
 
-HELP = """Every attempt at a provider is one row of the ledger; all sums here are sums over it, exact to the nano-dollar.
-Unpriced attempts are counted apart and never shown as 0. Offline answers are free and count in no rate.
+HELP = """Every attempt at a provider is one row of the ledger; all sums here are sums over it, exact to the nano-dollar. Days and months are those of the
+workspace's time zone. Unpriced attempts are counted apart and never shown as 0. Offline answers are free and count in no rate; answers given again by
+the cache count in its own rate only. **A click** on a bar, a point or a row opens the calls behind it.
 
-Same in a notebook: `ws.ledger.spend(by=["day", "model"])`. In a terminal: `hishamos spend --by model`."""
-SPANS = {"24 h": 1, "7 days": 7, "30 days": 30, "12 months": 365}
-GROUPS = ["model", "provider", "workflow", "command", "agent", "project", "user_name"]
+**To month's end** is what the month has cost, and for each day that is left the mean of the last 14 whole days.
+
+Same in a notebook: `ws.ledger.spend(by=["day", "model"])`. In a terminal: `hishamos spend --by day,model --since 2026-11-01`."""
+SPANS = ["24 h", "7 days", "30 days", "this month", "12 months"]
+CHARTS = ["Spend", "Tokens", "Times", "Rates"]
+ABOUT = {
+    "Tokens": "Input and output by kind; the kinds exclude each other.",
+    "Times": "How long successful attempts took: half of them at most the solid line, 95 % of them at most the dotted one.",
+    "Rates": "Of 100 attempts: how many failed, asked their first model again, went on to a later model of their route, or were answered by the cache.",
+}
+RATES = {
+    "failed": ("Failed", "Attempts that brought no whole answer: an error, cut off, orphaned."),
+    "retried": ("Retried", "Attempts that asked a call's first model again."),
+    "fell_back": ("Fell back", "Attempts at a later model of their route."),
+    "cached": ("From the cache", "Answers that were given again by the cache, for nothing."),
+}
+SHOWN = 50
+BAR = {"displayModeBar": False}
 
 
 def page() -> None:
     """Draw the page."""
-    ws = workspace()
     head("Costs", help_text=HELP)
     with st.container(horizontal=True):
-        span = st.segmented_control("Span", list(SPANS), default="30 days", required=True, key="span", bind="query-params")
+        name = st.segmented_control("Span", SPANS, default="30 days", required=True, key="span", bind="query-params")
         group = st.segmented_control("By", GROUPS, default="model", required=True, key="by", bind="query-params")
-    since = now() - timedelta(days=SPANS[span])
-    total = ws.ledger.spend(by=group, since=since)
+    timezone = workspace().health.status().timezone
+    since, step = span(name, timezone)
+    column = COLUMNS.get(group, group)
+    total = spend([group], since)
     if not len(total):
         empty("No attempt in this span. This line makes some, free of charge, with the offline model:", "hishamos demo")
         return
-    _metrics(total)
-    step = "hour" if SPANS[span] == 1 else "month" if SPANS[span] > 31 else "day"
-    over_time = ws.ledger.spend(by=[step, group], since=since)
-    left, right = st.columns(2, gap="medium")
-    with left:
-        st.subheader(f"Spend by {step} and {group}", anchor=False)
-        if over_time["cost_nanos"].sum():
-            figure = spend_figure(over_time, by=step, colour=group, series=series())
-            st.plotly_chart(figure, config={"displayModeBar": False}, key="spend", alt=f"Spend by {step} and {group} in USD")
-        else:
-            st.caption("Nothing was spent in this span; offline answers are free.")
-        _exports(over_time, f"spend-by-{step}-and-{group}", step, group)
-    with right:
-        st.subheader("Top spenders", anchor=False)
-        _top(total, group)
+    _metrics(total, timezone)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        chart = st.segmented_control("Chart", CHARTS, default="Spend", required=True, key="chart", bind="query-params", label_visibility="collapsed")
+    _chart(chart, since, step, group, column)
+    _top(total, since, group, column)
+    _budgets()
+
+
+def _metrics(total: pd.DataFrame, timezone: str) -> None:
+    row = {name: int(total[name].sum()) for name in total.columns if str(total[name].dtype).lower() == "int64"}
+    cells = st.columns(4)
+    cells[0].metric("Spend", money(row["cost_nanos"]), border=True, help=f"Exactly {exact_usd(row['cost_nanos'])} USD")
+    cells[1].metric("To month's end", _month_end(timezone), border=True, help="What this month is likely to come to, whatever span is shown here.")
+    more = f"{count(row['offline'])} more were offline, {count(row['cached'])} of these came from the cache."
+    cells[2].metric("Attempts", count(row["attempts"] - row["offline"]), border=True, help=more)
+    unpriced = "They are in no sum. Give their models a price in hishamos.toml, then: `hishamos reconcile --reprice`"
+    cells[3].metric("Unpriced attempts", count(row["unpriced"]), border=True, help=unpriced)
+    with st.container(horizontal=True, gap="medium"):
+        for name, (label, what) in RATES.items():
+            st.metric(label, share(*rate(row, name)), width="content", help=f"{what} Here {count(row[name])}.")
+
+
+def _month_end(timezone: str) -> str:
+    month, here = span_of("month", now(), timezone), datetime.now(ZoneInfo(timezone))
+    days = spend(["day"], min(month.starts, span("30 days", timezone)[0]), times=False)
+    likely = month_end(days, month.starts.astimezone(here.tzinfo), here, month.ends.astimezone(here.tzinfo))
+    return missing() if likely is None else money(likely)
+
+
+def _chart(chart: str, since: datetime, step: str, group: str, column: str) -> None:
+    draw: Callable[..., plotly.graph_objects.Figure]
+    if chart == "Spend":
+        title, frame = f"Spend by {step} and {group}", spend([step, group], since, times=False)
+        draw = partial(spend_figure, colour=column)
+    else:
+        title, frame = f"{chart} by {step}", spend([step], since)
+        draw = {"Tokens": tokens_figure, "Times": times_figure, "Rates": rates_figure}[chart]
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.subheader(title, anchor=False, width="content")
+        st.space("stretch")
+        behind(frame, title.lower().replace(" ", "-"))
+    st.caption(ABOUT.get(chart, "USD, the dearest first. A click on a bar opens its calls."))
+    if chart == "Spend" and not frame["cost_nanos"].sum():
+        st.caption("Nothing was spent in this span; offline answers are free.")
+        return
+    figure = draw(frame, by=step, series=series())
+    event = st.plotly_chart(figure, config=BAR, key=f"{chart}-{step}-{group}", alt=title, on_select="rerun", selection_mode="points")
+    points = event.selection.points
+    if points:
+        name = str(points[0]["customdata"][1]) if chart == "Spend" else OTHER
+        _open_calls({step: str(points[0]["x"])} | ({} if name == OTHER else {column: "" if name == NO_NAME else name}), since)
+
+
+def _top(total: pd.DataFrame, since: datetime, group: str, column: str) -> None:
+    title = f"Top spenders by {group}"
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.subheader(title, anchor=False, width="content")
+        st.space("stretch")
+        behind(total, f"spend-by-{group}")
+    ranked = cast("list[dict[str, Any]]", total.head(SHOWN).to_dict("records"))
+    rows = [
+        {
+            group: _name(row[column]) or NO_NAME,
+            "Spend": _spent(row),
+            "Attempts": count(row["attempts"]),
+            "Input tokens": count(row["input_tokens"]),
+            "Output tokens": count(row["output_tokens"]),
+            "Failed": share(*rate(row, "failed")),
+            "Fell back": share(*rate(row, "fell_back")),
+            "p50": _seconds(row["p50_ms"]),
+            "p95": _seconds(row["p95_ms"]),
+            "First token": _seconds(row["ttft_p50_ms"]),
+        }
+        for row in ranked
+    ]
+    right = {name: st.column_config.TextColumn(name, alignment="right") for name in rows[0] if name != group}
+    event = st.dataframe(rows, hide_index=True, column_config=right, alt=title, on_select="rerun", selection_mode="single-row", key=f"top-{group}")
+    if len(total) > SHOWN:
+        st.caption(f"The dearest {SHOWN} of {count(len(total))}; the file has all of them.")
+    if event.selection.rows:
+        _open_calls({column: _name(ranked[event.selection.rows[0]][column])}, since)
+
+
+def _spent(row: dict[str, Any]) -> str:
+    """Say what a group cost; what is offline or unpriced is no 0."""
+    if row["offline"] == row["attempts"]:
+        return "offline"
+    if row["unpriced"] and not row["cost_nanos"]:
+        return "unpriced"
+    return money(int(row["cost_nanos"])) + (f" + {count(row['unpriced'])} unpriced" if row["unpriced"] else "")
+
+
+def _name(value: Any) -> str:
+    """Return a group's name; of attempts that have none it is empty."""
+    return "" if value is None or value != value else str(value)  # noqa: PLR0124 - NaN
+
+
+def _seconds(milliseconds: float | None) -> str:
+    return duration(None if milliseconds is None else milliseconds / 1000)
+
+
+def _open_calls(only: dict[str, str], since: datetime) -> None:
+    st.switch_page("views/calls.py", query_params=only | {"since": since.isoformat()})
+
+
+def _budgets() -> None:
     st.subheader("Budgets", anchor=False)
-    budgets = ws.budgets.list()
+    budgets = workspace().budgets.list()
     for budget in budgets:
         part = min(1.0, budget.committed_nanos / budget.limit_nanos) if budget.limit_nanos else 1.0
         kind = "hard" if budget.hard else "soft"
@@ -63,53 +179,6 @@ def page() -> None:
             st.caption(f"{budget.warnings[-1].message} {clock(budget.warnings[-1].passed_at)} UTC")
     if not budgets:
         st.caption("No budget limits this workspace. Set one: `hishamos budget set month --limit 50`")
-
-
-def _metrics(total: pd.DataFrame) -> None:
-    offline, cached = int(total["offline"].sum()), int(total["cached"].sum())
-    real = int(total["attempts"].sum()) - offline - cached
-    cells = st.columns(5)
-    cells[0].metric("Spend", money(int(total["cost_nanos"].sum())), border=True)
-    unpriced = "Give their models a price in hishamos.toml, then: `hishamos reconcile --reprice`"
-    cells[1].metric("Unpriced attempts", count(int(total["unpriced"].sum())), border=True, help=unpriced)
-    cells[2].metric("Attempts", count(real), border=True, help=f"{count(offline)} more were offline, {count(cached)} from the cache.")
-    cells[3].metric("Failed", share(int(total["failed"].sum()), real), border=True)
-    cells[4].metric("Fell back", share(int(total["fell_back"].sum()), real), border=True)
-
-
-def _top(total: pd.DataFrame, group: str) -> None:
-    ranked = total.sort_values("cost_nanos", ascending=False).head(12)
-    rows = [
-        {
-            group: row[group] or "–",
-            "Spend": _spent(row),
-            "Attempts": count(int(row["attempts"])),
-            "p50": duration(None if row["p50_ms"] is None else float(row["p50_ms"]) / 1000),
-            "p95": duration(None if row["p95_ms"] is None else float(row["p95_ms"]) / 1000),
-        }
-        for row in cast("list[dict[str, Any]]", ranked.to_dict("records"))
-    ]
-    right = {name: st.column_config.TextColumn(name, alignment="right") for name in ["Spend", "Attempts", "p50", "p95"]}
-    st.dataframe(rows, hide_index=True, column_config=right, alt=f"Spend by {group}")
-
-
-def _spent(row: dict[str, Any]) -> str:
-    """Say what a group cost; what is offline or unpriced is no 0."""
-    if row["offline"] == row["attempts"]:
-        return "offline"
-    if row["unpriced"] and row["unpriced"] == row["attempts"] - row["offline"] - row["cached"]:
-        return "unpriced"
-    return money(int(row["cost_nanos"])) + (f" + {row['unpriced']} unpriced" if row["unpriced"] else "")
-
-
-def _exports(frame: pd.DataFrame, name: str, step: str, group: str) -> None:
-    with st.popover("SQL and data", type="tertiary"):
-        statement = (
-            f"select date_trunc('{step}', started_at) as {step}, {group}, count(*) as attempts,\n"
-            "       cast(sum(cost_nanos) as bigint) as cost_nanos\nfrom attempts group by 1, 2 order by 1, 2"
-        )
-        st.code(statement, language="sql")
-        downloads(frame, name)
 
 
 page()

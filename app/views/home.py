@@ -15,6 +15,7 @@ from parts.decisions import decide
 from parts.heads import empty, head, series
 from parts.listings import runs_table, seconds_between, spend_words
 from parts.plain import plain
+from parts.sums import span, spend
 
 HELP = """What needs you, what runs and what it costs, refreshed by itself.
 
@@ -55,7 +56,7 @@ def _metrics(runs: list[Run], waiting: int) -> None:
     health = ws.health.status()
     today = now() - timedelta(hours=24)
     recent = [run for run in runs if run.created_at >= today]
-    by_model = ws.ledger.spend(by="model", since=today)
+    by_model = spend(["model"], span("24 h", health.timezone)[0], times=False)
     attempts = int(by_model["attempts"].sum() - by_model["offline"].sum()) if len(by_model) else 0
     hops = int(by_model["fell_back"].sum()) if len(by_model) else 0
     more = "+" if len(recent) == len(runs) == 50 else ""
@@ -97,9 +98,9 @@ def page() -> None:
     left, right = st.columns(2, gap="medium")
     with left:
         st.subheader("Spend by day", anchor=False)
-        spend = ws.ledger.spend(by="day", since=now() - timedelta(days=30))
-        if len(spend) and spend["cost_nanos"].sum():
-            st.plotly_chart(spend_figure(spend, by="day", series=series()), config={"displayModeBar": False}, key="spend", alt="Spend by day in USD")
+        days = spend(["day"], span("30 days", ws.health.status().timezone)[0], times=False)
+        if len(days) and days["cost_nanos"].sum():
+            st.plotly_chart(spend_figure(days, by="day", series=series()), config={"displayModeBar": False}, key="spend", alt="Spend by day in USD")
         else:
             st.caption("Nothing was spent in 30 days; offline answers are free.")
     with right:

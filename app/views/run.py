@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any
-
 import streamlit as st
 
 from hishamos.charts.attempts import waterfall_figure
@@ -15,6 +12,7 @@ from hishamos.records.calls import Attempt
 from hishamos.records.runs import RUN_ENDED, Run, RunKind, RunState, Step
 from parts.connection import guarded, workspace
 from parts.decisions import decide
+from parts.facts import record, value
 from parts.graphs import drawn_graph
 from parts.heads import badge, empty, head
 from parts.listings import attempts_table, seconds_between, spend_words, steps_table
@@ -64,7 +62,7 @@ def _live(identity: str, drawn: RunState) -> None:
         if run.kind is RunKind.WORKFLOW:
             drawn_graph(ws.runs.picture(run.id, ground="dark" if st.context.theme.type == "dark" else "light"))
         calls = ws.runs.calls(run.id, limit=PAGE)
-        tabs = st.tabs(["Steps", "Attempts", "Inputs and outputs", "Events"])
+        tabs = st.tabs(["Steps", "Attempts", "Inputs and outputs", "Events"], default="Attempts" if "attempt" in st.query_params else "Steps")
         with tabs[0]:
             _steps(ws.runs.steps(run.id, limit=PAGE), run)
         with tabs[1]:
@@ -129,9 +127,9 @@ def _steps(steps: list[Step], run: Run) -> None:
         st.caption("Not judged by the offline model: " + ", ".join(chosen.not_judged))
     left, right = st.columns(2)
     with left:
-        _value("Inputs", chosen.inputs)
+        value("Inputs", chosen.inputs)
     with right:
-        _value("Output", chosen.output)
+        value("Output", chosen.output)
 
 
 def _attempts(calls: list[Attempt], run: Run) -> None:
@@ -143,29 +141,20 @@ def _attempts(calls: list[Attempt], run: Run) -> None:
     chosen = attempts_table(calls, "attempts")
     if len(calls) == PAGE:
         st.caption(f"The first {PAGE} of {count(run.attempts)} attempts.")
-    if chosen is not None:
-        st.subheader(f"Attempt {chosen.id[:6]}", anchor=False)
-        if chosen.error:
-            st.error(plain(chosen.error))
-        if chosen.why:
-            st.text(chosen.why)
-        _value("Record", chosen.model_dump(mode="json"))
+    named = next((call for call in calls if call.id == st.query_params.get("attempt")), None)
+    shown = chosen or named
+    if shown is not None:
+        st.subheader(f"Attempt {shown.id[:6]}", anchor=False)
+        record(shown)
 
 
 def _values(run: Run) -> None:
     left, right = st.columns(2)
     with left:
-        _value("Inputs", run.inputs)
+        value("Inputs", run.inputs)
     with right:
-        _value("Outputs", run.outputs)
+        value("Outputs", run.outputs)
     st.caption(f"Definition {run.name}@{run.version[:12]} · model asked for: {run.model or 'as defined'} · runs in the {run.where}")
-
-
-def _value(title: str, value: Any) -> None:
-    """Show plain data as inert text: a model's words are never rendered as markup."""
-    st.markdown(f"**{title}**")
-    text = value if isinstance(value, str) else json.dumps(value, indent=2, ensure_ascii=False)
-    st.code(text if len(text) < 100_000 else text[:100_000] + "\n… cut for display", language=None, wrap_lines=True)
 
 
 page()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from hishamos.charts.formats import count, money
 from hishamos.charts.palette import BOTH, LIGHT, OTHER, series_colours, top_names
+from hishamos.charts.usage import axis_word, over_time
 
 if TYPE_CHECKING:
     import pandas
@@ -17,27 +18,29 @@ MOST_BARS = 12
 
 
 def spend_figure(frame: pandas.DataFrame, *, by: str = "day", colour: str | None = None, series: Sequence[str] = LIGHT) -> plotly.graph_objects.Figure:
-    """Return spend as stacked bars. ``frame``: rows of ``ws.ledger.spend(by=[by, colour])``; ``series``: the colours, light or dark."""
+    """Return spend as stacked bars. ``frame``: rows of ``ws.ledger.spend(by=[by, colour])``; ``series``: the colours, light or dark.
+
+    Each bar carries as ``customdata`` where it stands and what it is called: ``–`` for no name, ``other`` for all that have no colour of their own.
+    """
     import plotly.graph_objects as go
 
-    groups = _groups(frame, by, colour)
+    groups = {name: points for name, points in _groups(frame, by, colour).items() if any(points.values())}
     figure = go.Figure()
     for (name, points), shade in zip(groups.items(), series_colours(list(groups), list(series)), strict=True):
+        words = [f"{axis_word(when)}<br>{money(round(usd * NANOS))}" for when, usd in points.items()]
         figure.add_bar(
-            x=list(points), y=list(points.values()), name=name, marker_color=shade, hovertemplate="%{x}<br>%{y:.9f} USD<extra>%{fullData.name}</extra>"
+            x=list(points),
+            y=list(points.values()),
+            name=name,
+            marker_color=shade,
+            hovertext=words,
+            hovertemplate="%{hovertext}<extra>%{fullData.name}</extra>",
+            customdata=[[when, name] for when in points],
         )
     figure.update_layout(
-        barmode="stack",
-        colorway=list(series),
-        xaxis={"type": "category", "categoryorder": "category ascending"},
-        bargap=0.35 if len(frame[by].unique()) > 4 else 0.75,
-        showlegend=colour is not None,
-        legend={"orientation": "h", "y": 1.12},
-        yaxis_title="USD",
-        margin={"l": 0, "r": 0, "t": 24, "b": 0},
-        height=300,
+        barmode="stack", colorway=list(series), bargap=0.35 if len(frame[by].unique()) > 4 else 0.75, showlegend=colour is not None, yaxis_title="USD"
     )
-    return figure
+    return over_time(figure, [str(place) for place in frame[by]])
 
 
 def spend_png(frame: pandas.DataFrame, *, by: str = "day", colour: str | None = None) -> bytes:

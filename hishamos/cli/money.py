@@ -24,8 +24,9 @@ DAY = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"])
 @click.option("--until", type=DAY, help="Up to this day or time (UTC).")
 @click.option("--run", metavar="RUN", help="Only this run.")
 @click.option("--project", metavar="KEY", help="Only this project.")
+@click.option("--only", multiple=True, metavar="NAME=VALUE", help="Only what has this value: provider=openai, day=2026-11-28; nothing after = for none.")
 @pass_face
-def spend_verb(face: Face, *, by: str, since: datetime | None, until: datetime | None, run: str | None, project: str | None) -> None:
+def spend_verb(face: Face, *, by: str, since: datetime | None, until: datetime | None, run: str | None, project: str | None, only: tuple[str, ...]) -> None:
     """Show the spend, grouped. Offline answers cost nothing and count in no success rate."""
     from hishamos.cli.documents import frame_rows
     from hishamos.cli.tables import spend_table
@@ -33,7 +34,8 @@ def spend_verb(face: Face, *, by: str, since: datetime | None, until: datetime |
     groups = [name.strip() for name in by.split(",") if name.strip()]
     with face.open() as workspace:
         one = workspace.runs.get(run).id if run else None
-        rows = frame_rows(workspace.ledger.spend(by=groups, since=_utc(since), until=_utc(until), run=one, project=project))
+        chosen = {name.strip(): value or None for name, _, value in (part.partition("=") for part in only)}
+        rows = frame_rows(workspace.ledger.spend(by=groups, since=_utc(since), until=_utc(until), run=one, project=project, only=chosen))
         face.show(rows, lambda: (spend_table(rows, groups),) if rows else ("Nothing was spent, and nothing asked.",))
 
 

@@ -30,9 +30,21 @@ class LedgerService(Protocol):
         model: str | None = None,
         project: str | None = None,
         since: datetime | None = None,
+        until: datetime | None = None,
+        only: Mapping[str, str | None] | None = None,
+        after: str | None = None,
         limit: int = 100,
     ) -> List[Attempt]:
-        """Return attempts, newest first."""
+        """Return attempts, newest first.
+
+        ``only``: the value that a group of :meth:`spend` has, by the group's name (``{"day": "2026-11-28", "provider": "openai"}``), None where it
+        has none. ``after``: the id of the attempt behind which to go on. Raises :class:`UnknownName`, and :class:`InvalidInput` for what is no time.
+        """
+        ...
+
+    @verb("ledger.read")
+    def version(self) -> str:
+        """Return a text that is another one as soon as an attempt begins or ends, or its cost becomes another: until then, sums may be kept."""
         ...
 
     @verb("ledger.read", kind="table")
@@ -44,14 +56,21 @@ class LedgerService(Protocol):
         until: datetime | None = None,
         run: str | None = None,
         project: str | None = None,
+        only: Mapping[str, str | None] | None = None,
+        times: bool = True,
     ) -> pandas.DataFrame:
         """Return the spend grouped by columns of the ledger, ``day``, ``hour``, ``month``, or where the calls came from.
 
         That is ``notebook``, ``cell`` (its notebook stands before it) and ``commit`` (column ``git_commit``), null for calls of no notebook.
 
         Columns: the groups, ``calls``, ``attempts``, ``succeeded``, ``failed``, ``fell_back`` (attempts that were not a call's first
-        target), ``input_tokens``, ``output_tokens``, ``cost_nanos`` (int64), ``unpriced``, ``p50_ms``, ``p95_ms``. Offline answers
-        cost 0 and count in no success rate: they are counted in ``offline`` only; answers given again by the cache in ``cached`` only.
+        target), ``retried`` (its first target, asked again), ``input_tokens`` and how many of these were ``cached_tokens`` and
+        ``cache_write_tokens``, ``output_tokens`` and how many of these were ``reasoning_tokens``, ``cost_nanos`` (int64), ``unpriced``, ``p50_ms``,
+        ``p95_ms``, ``ttft_p50_ms``, ``ttft_p95_ms`` (until the first token). Offline answers cost 0 and count in no success rate: they are counted in
+        ``offline`` only; answers given again by the cache in ``cached`` only.
+
+        ``only``: as for :meth:`calls`. ``times``: False leaves the four columns of times out, which of a large ledger take longest. The frame's
+        ``attrs["sql"]`` is the SELECT with which ``ws.sql`` gives the same numbers.
         """
         ...
 

@@ -33,7 +33,8 @@ class HealthService(Service):
         """See the contract."""
         parts = self.machinery
         states = runs_by_state(parts.store)
-        month, unpriced = spend_since(parts.store, span_of("month", now(), parts.settings().workspace.timezone).starts)
+        timezone = parts.settings().workspace.timezone
+        month, unpriced = spend_since(parts.store, span_of("month", now(), timezone).starts)
         return Health(
             workspace=str(self.root),
             store=parts.store.address,
@@ -48,6 +49,7 @@ class HealthService(Service):
             settings_error=parts.settings_error(),
             month_cost_nanos=month,
             month_unpriced=unpriced,
+            timezone=timezone,
         )
 
     def workers(self) -> Workforce:

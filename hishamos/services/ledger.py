@@ -23,8 +23,7 @@ from hishamos.records.record import nanos
 from hishamos.services.invoices import Names, compare, concerned, invoice_text
 from hishamos.services.receipts import receipt_of
 from hishamos.services.service import Service, implements, present_origin
-from hishamos.store import audit, reconciling
-from hishamos.store import spend as questions
+from hishamos.store import audit, reconciling, spending
 from hishamos.store.corrections import Corrections, unpriced_models
 
 if TYPE_CHECKING:
@@ -45,9 +44,16 @@ class LedgerService(Service):
         model: str | None = None,
         project: str | None = None,
         since: datetime | None = None,
+        until: datetime | None = None,
+        only: Mapping[str, str | None] | None = None,
+        after: str | None = None,
         limit: int = 100,
     ) -> List[Attempt]:
-        return questions.attempts(self.machinery.store, run=run, model=model, project=project, since=since, limit=limit)
+        choice = self._chosen(since, until, only, run=run, model=model, project=project)
+        return spending.attempts(self.machinery.store, choice, after=after, limit=limit)
+
+    def version(self) -> str:
+        return spending.version(self.machinery.store)
 
     def spend(
         self,
@@ -57,8 +63,10 @@ class LedgerService(Service):
         until: datetime | None = None,
         run: str | None = None,
         project: str | None = None,
+        only: Mapping[str, str | None] | None = None,
+        times: bool = True,
     ) -> pandas.DataFrame:
-        return frame(self.spend_table(by=by, since=since, until=until, run=run, project=project))
+        return frame(self.spend_table(by=by, since=since, until=until, run=run, project=project, only=only, times=times))
 
     def spend_table(
         self,
@@ -68,9 +76,18 @@ class LedgerService(Service):
         until: datetime | None = None,
         run: str | None = None,
         project: str | None = None,
+        only: Mapping[str, str | None] | None = None,
+        times: bool = True,
     ) -> pyarrow.Table:
-        timezone = self.machinery.settings().workspace.timezone
-        return questions.spend(self.machinery.store, by, timezone, since=since, until=until, run=run, project=project)
+        choice = self._chosen(since, until, only, run=run, project=project)
+        return spending.spend(self.machinery.store, by, self._timezone(), choice, times=times)
+
+    def _chosen(self, since: datetime | None, until: datetime | None, only: Mapping[str, str | None] | None, **named: str | None) -> spending.Chosen:
+        values = {name: value for name, value in named.items() if value is not None} | dict(only or {})
+        return spending.chosen(self._timezone(), since=since, until=until, only=values)
+
+    def _timezone(self) -> str:
+        return self.machinery.settings().workspace.timezone
 
     def receipt(self, execution: str | None = None) -> Receipt:
         here = present_origin()
@@ -91,7 +108,7 @@ class LedgerService(Service):
         timezone: str | None = None,
         threshold_usd: str = "0",
     ) -> Reconciliation:
-        read, zone = invoice_text(invoice), timezone or self.machinery.settings().workspace.timezone
+        read, zone = invoice_text(invoice), timezone or self._timezone()
         lines = invoice_lines(read, columns or {}, _zone(zone))
         if provider is not None:
             lines = [line.model_copy(update={"provider": provider}) for line in lines]

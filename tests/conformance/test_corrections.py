@@ -17,7 +17,7 @@ from hishamos.records.calls import Attempt, AttemptStatus, Tags
 from hishamos.records.configuration import BudgetSettings, ProviderSettings
 from hishamos.records.money import Price
 from hishamos.records.record import now
-from hishamos.store import audit, reconciling, spend
+from hishamos.store import audit, reconciling, spending
 from hishamos.store.connectors import open_connector
 from hishamos.store.corrections import Corrections, unpriced_models
 from hishamos.store.ledger import StoreLedger
@@ -67,7 +67,7 @@ def test_what_was_unpriced_gets_its_cost_where_everybody_looks(house: House):
     assert [row["cost_nanos"] for row in house.rows()] == [each, each]
     assert all('"source":"hishamos.toml"' in row["price"] for row in house.rows("price"))
     assert committed(house) == {"all": 2 * each, "p": each}
-    [sums] = spend.spend(house.store, [], "UTC").to_pylist()
+    [sums] = spending.spend(house.store, [], "UTC").to_pylist()
     assert (sums["cost_nanos"], sums["unpriced"]) == (2 * each, 0)
     known = house.ask("one", key="k", tags=Tags(project="P", run="R"))
     assert (known.reused, known.cost_nanos, [found.cost_nanos for found in known.attempts]) == (True, each, [each])

@@ -19,7 +19,7 @@ from hishamos.records.calls import Attempt, AttemptStatus, CallStatus, Outcome
 from hishamos.records.configuration import BudgetSettings
 from hishamos.records.money import Price
 from hishamos.records.record import new_id, now
-from hishamos.store import reconciling, spend
+from hishamos.store import reconciling, spend, spending
 from hishamos.store.connectors import Connector, open_connector
 from hishamos.store.ledger import StoreLedger
 from hishamos.store.migrate import migrate
@@ -264,7 +264,7 @@ def test_a_row_belongs_to_the_period_it_began_in(store: Connector):
         settle(ledger, mine, draft, cost)
     found = {row["period"]: row["committed_nanos"] for row in store.fetch("select * from ledger_balances")}
     assert found == {"2026-03-01 Africa/Cairo": 1, "2026-03-02 Africa/Cairo": 10}
-    days = {row["day"]: row["cost_nanos"] for row in spend.spend(store, "day", zone).to_pylist()}
+    days = {row["day"]: row["cost_nanos"] for row in spending.spend(store, "day", zone).to_pylist()}
     assert days == {"2026-03-01": 1, "2026-03-02": 10}
     assert balances_equal(store)
 
@@ -366,17 +366,17 @@ def test_spend_is_the_sum_of_the_rows_by_any_column(ledger: StoreLedger, store: 
         _, draft = intend(ledger, mine, provider=provider, model=f"{provider}/m", run_id=f"R{number % 2}", hop=number % 3)
         settle(ledger, mine, draft, None if number == 0 else 10**number if provider == "toy" else 0, input_tokens=3, output_tokens=2)
     total = sum(10**number for number in range(1, 12) if number % 4 != 3)
-    assert sum(row["cost_nanos"] for row in spend.spend(store, ["run", "model"], "UTC").to_pylist()) == total
-    [whole] = spend.spend(store, [], "UTC").to_pylist()
+    assert sum(row["cost_nanos"] for row in spending.spend(store, ["run", "model"], "UTC").to_pylist()) == total
+    [whole] = spending.spend(store, [], "UTC").to_pylist()
     assert (whole["cost_nanos"], whole["attempts"], whole["succeeded"], whole["offline"], whole["unpriced"]) == (total, 12, 9, 3, 1)
     assert (whole["fell_back"], whole["input_tokens"], whole["output_tokens"], whole["p50_ms"]) == (8, 36, 24, 5.0)
-    frame = spend.spend(store, "model", "UTC").to_pandas()
+    frame = spending.spend(store, "model", "UTC").to_pandas()
     assert str(frame["cost_nanos"].dtype) == "int64"
-    rows = spend.attempts(store, run="R1", model=None, project=None, since=None, limit=100)
+    rows = spending.attempts(store, spending.chosen("UTC", since=None, until=None, only={"run": "R1"}))
     assert [row.started_at for row in rows] == sorted((row.started_at for row in rows), reverse=True)
     assert len(rows) == 6
     with pytest.raises(UnknownName, match="model"):
-        spend.spend(store, "modle", "UTC")
+        spending.spend(store, "modle", "UTC")
 
 
 def test_the_view_shows_sent_rows_without_a_cost(ledger: StoreLedger, store: Connector):

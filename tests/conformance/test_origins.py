@@ -11,7 +11,7 @@ from hishamos.records.calls import Tags
 from hishamos.records.record import now
 from hishamos.store.executions import execution_of
 from hishamos.store.readonly import grant_views, select
-from hishamos.store.spend import spend
+from hishamos.store.spending import spend
 from tests.rigs.gateways import answer, scripted
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"

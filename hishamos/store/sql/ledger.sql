@@ -136,43 +136,6 @@ select model, since, source, kinds from ledger_prices where model = $model order
 -- name: open_calls
 select cast(count(*) as bigint) as open from ledger_calls where under_way is not null;
 
--- name: attempts_newest_first
-select * from ledger_all
-where (cast($run as text) is null or run_id = $run) and (cast($model as text) is null or model = $model) and (cast($project as text) is null or project = $project)
-  and started_at >= $since
-order by started_at desc, id
-limit $limit;
-
--- name: spend
-select
-    {groups}
-    cast(count(distinct call_id) as bigint) as calls,
-    cast(count(*) as bigint) as attempts,
-    cast(coalesce(sum(case when provider <> 'offline' and status = 'succeeded' then 1 else 0 end), 0) as bigint) as succeeded,
-    cast(coalesce(sum(case when provider <> 'offline' and status in ('failed', 'incomplete', 'orphaned') then 1 else 0 end), 0) as bigint) as failed,
-    cast(coalesce(sum(case when hop > 0 then 1 else 0 end), 0) as bigint) as fell_back,
-    cast(coalesce(sum(case when provider = 'offline' then 1 else 0 end), 0) as bigint) as offline,
-    cast(coalesce(sum(case when status = 'cached' then 1 else 0 end), 0) as bigint) as cached,
-    cast(coalesce(sum(input_tokens), 0) as bigint) as input_tokens,
-    cast(coalesce(sum(output_tokens), 0) as bigint) as output_tokens,
-    cast(coalesce(sum(cost_nanos), 0) as bigint) as cost_nanos,
-    cast(coalesce(sum(case when cost_nanos is null and status <> 'sent' then 1 else 0 end), 0) as bigint) as unpriced,
-    cast(percentile_cont(0.5) within group (order by case when status = 'succeeded' then latency_ms end) as double precision) as p50_ms,
-    cast(percentile_cont(0.95) within group (order by case when status = 'succeeded' then latency_ms end) as double precision) as p95_ms
-from (
-    select
-        a.*,
-        substr(cast(timezone($timezone, started_at) as text), 1, 10) as day,
-        substr(cast(timezone($timezone, started_at) as text), 1, 13) || ':00' as hour,
-        substr(cast(timezone($timezone, started_at) as text), 1, 7) as month,
-        (cast(tags as json) ->> 'notebook') as notebook,
-        (cast(tags as json) ->> 'cell') as cell,
-        (cast(tags as json) ->> 'git_commit') as git_commit
-    from ledger_all a
-    where started_at >= $since and started_at < $until and (cast($run as text) is null or run_id = $run) and (cast($project as text) is null or project = $project)
-) as spent
-{grouping};
-
 -- name: providers_of_late
 select
     provider,

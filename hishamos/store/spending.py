@@ -1,0 +1,201 @@
+"""Questions to the ledger that are asked by groups: spend, and the attempts that stand behind a sum."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+from hishamos.errors import InvalidInput, UnknownName, nearest_hint
+from hishamos.records.calls import Attempt
+from hishamos.records.spans import BEGINNING, END
+from hishamos.store.ledger import attempt_of
+from hishamos.store.statements import statements
+
+if TYPE_CHECKING:
+    import pyarrow
+
+    from hishamos.store.connectors import Connector
+
+SQL = statements("spending")
+COLUMNS = (
+    "model", "provider", "status", "cause", "run_id", "step_id", "workflow", "command", "agent", "project", "user_name", "key_prefix",
+    "usage_source", "call_id", "notebook", "cell", "git_commit",
+)  # fmt: skip
+TIMES = {"day": (10, "", "%Y-%m-%d"), "hour": (13, ":00", "%Y-%m-%d %H:00"), "month": (7, "", "%Y-%m")}
+"""What is shown of a time's text, what follows it, and how one is written; they are those of the workspace's timezone."""
+GROUPS = (*TIMES, *COLUMNS)
+"""What spend can be grouped by, and attempts chosen by."""
+ALIASES = {"run": "run_id", "step": "step_id", "user": "user_name", "key": "key_prefix", "commit": "git_commit"}
+LONGEST_VALUE = 1000
+Only = Mapping[str, str | None]
+"""The value that each group is to have; None where it has none."""
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """Which attempts are asked for: those of a span of time whose groups have certain values."""
+
+    since: datetime
+    until: datetime
+    values: dict[str, str | None]
+
+    def condition(self) -> str:
+        """Return the SQL of the values, each after an ``and``."""
+        return "".join(f" and {name} is null" if value is None else f" and {name} = ${name}" for name, value in self.values.items())
+
+    def parameters(self) -> dict[str, Any]:
+        """Return what the statements' parameters stand for."""
+        return {"since": self.since, "until": self.until, **self.values}
+
+    def literal(self, sql: str) -> str:
+        """Return a statement with all that was chosen written into it, as people would write it."""
+        filled = sql.replace("{since}", _literal(self.since.isoformat())).replace("{until}", _literal(self.until.isoformat()))
+        told = "".join(f" and {name} is null" if value is None else f" and {name} = {_literal(value)}" for name, value in self.values.items())
+        return filled.replace("{only}", told)
+
+
+def chosen(timezone: str, *, since: datetime | None, until: datetime | None, only: Only) -> Chosen:
+    """Return a choice; a day, hour or month in it narrows the span. Raises :class:`UnknownName`, :class:`InvalidInput`."""
+    starts, ends = since or BEGINNING, until or END
+    values: dict[str, str | None] = {}
+    for name, value in only.items():
+        group = group_of(name)
+        if value is not None and len(value) > LONGEST_VALUE:
+            raise InvalidInput(
+                what=f"the value of {name} is longer than {LONGEST_VALUE} characters", where="only", next="Give a value that stands in the ledger."
+            )
+        if group in TIMES:
+            first, last = _bounds(group, value, timezone)
+            starts, ends = max(starts, first), min(ends, last)
+        else:
+            values[group] = value
+    return Chosen(since=starts, until=max(starts, ends), values=values)
+
+
+def attempts(store: Connector, choice: Chosen, *, after: str | None = None, limit: int = 100) -> list[Attempt]:
+    """Return attempts, newest first; ``after``: those that stand behind this one."""
+    begun = None if after is None else store.fetch_one(SQL["attempt_begun"], {"id": after})
+    if after is not None and begun is None:
+        raise UnknownName(kind="attempt", name=after, hint="", next="Leave it out to begin with the newest.")
+    place = {"after_id": after or "", "after": begun["started_at"] if begun else END, "limit": limit}
+    found = store.fetch(SQL["attempts_found"].replace("{only}", choice.condition()), choice.parameters() | place)
+    if not found:
+        return []
+    # A page's rows are fetched by themselves: to sort all that fit, with every column, takes many times as long.
+    page = {"ids": [row["id"] for row in found], "first": found[-1]["started_at"], "last": found[0]["started_at"]}
+    return [attempt_of(row) for row in store.fetch(SQL["attempts_named"], page)]
+
+
+def version(store: Connector) -> str:
+    """Return a text that is another one as soon as an attempt begins, ends, or costs something else."""
+    row = store.fetch_one(SQL["version"]) or {}
+    return "-".join(str(row[name]) for name in ("attempts", "under_way", "corrections", "corrected"))
+
+
+def spend(
+    store: Connector,
+    by: str | Sequence[str],
+    timezone: str,
+    choice: Chosen | None = None,
+    *,
+    times: bool = True,
+) -> pyarrow.Table:
+    """Return the spend by groups, the dearest first; the schema's metadata holds in ``sql`` the SELECT over ``attempts`` that gives the same.
+
+    ``times``: whether latencies are in it. See ``ws.ledger.spend``.
+    """
+    groups = _groups([by] if isinstance(by, str) else by)
+    if len(set(groups)) != len(groups):
+        raise InvalidInput(what=f"by names a group twice: {', '.join(groups)}", where="ws.ledger.spend", next="Name each group once.")
+    choice = choice or chosen(timezone, since=None, until=None, only={})
+    measures = SQL["measures"] + (",\n" + SQL["times"] if times else "")
+    # Grouped as instants and written as text at the end; and of the calls only those that were sent again have to be told apart.
+    text = (
+        SQL["spend"]
+        .replace("{shown}", "".join(f"{_shown(name)}, " for name in groups))
+        .replace("{columns}", ", ".join(_names_of(measures)))
+        .replace("{groups}", "".join(f"{_instant(name)} as {name}, " for name in groups))
+        .replace("{measures}", measures.replace("{calls}", SQL["calls_counted_by_their_first_attempts"]))
+        .replace("{only}", choice.condition())
+        .replace("{grouping}", _grouping(groups))
+        .replace("{ordering}", "".join(f", {place}" for place in range(1, len(groups) + 1)))
+    )
+    answer = store.arrow(text, choice.parameters() | {"timezone": timezone})
+    return answer.replace_schema_metadata({"sql": _by_hand(groups, measures, timezone, choice)})
+
+
+def _by_hand(groups: Sequence[str], measures: str, timezone: str, choice: Chosen) -> str:
+    text = (
+        SQL["spend_by_hand"]
+        .replace("{groups}", "".join(f"{_text(_local(_literal(timezone)), name) if name in TIMES else name} as {name}, " for name in groups))
+        .replace("{measures}", measures.replace("{calls}", "cast(count(distinct call_id) as bigint)"))
+        .replace("{grouping}", _grouping(groups))
+        .replace("{ordering}", "".join(f", {place}" for place in range(1, len(groups) + 1)))
+    )
+    return choice.literal(text)
+
+
+def _groups(names: Sequence[str]) -> list[str]:
+    """Return the groups by the names of their columns. A cell says nothing without its notebook, which is therefore put before it."""
+    groups = [group_of(name) for name in names]
+    if "cell" in groups and "notebook" not in groups:
+        groups.insert(groups.index("cell"), "notebook")
+    return groups
+
+
+def group_of(name: str) -> str:
+    """Return a group's column; raises :class:`UnknownName` with the nearest name."""
+    group = ALIASES.get(name, name)
+    if group not in GROUPS:
+        raise UnknownName(kind="group", name=name, hint=nearest_hint(name, [*GROUPS, *ALIASES]), next=f"Spend is grouped by: {', '.join(GROUPS)}.")
+    return group
+
+
+def _grouping(groups: Sequence[str]) -> str:
+    return f"group by {', '.join(map(str, range(1, len(groups) + 1)))}" if groups else ""
+
+
+def _local(timezone: str) -> str:
+    return f"timezone({timezone}, started_at)"
+
+
+def _instant(name: str) -> str:
+    return f"date_trunc('{name}', {_local('$timezone')})" if name in TIMES else name
+
+
+def _shown(name: str) -> str:
+    return f"{_text(name, name)} as {name}" if name in TIMES else name
+
+
+def _text(instant: str, name: str) -> str:
+    length, rest, _ = TIMES[name]
+    return f"substr(cast({instant} as text), 1, {length})" + (f" || '{rest}'" if rest else "")
+
+
+def _names_of(measures: str) -> list[str]:
+    return [line.rstrip(",").rsplit(" as ", 1)[1] for line in measures.splitlines()]
+
+
+def _literal(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"
+
+
+def _bounds(group: str, value: str | None, timezone: str) -> tuple[datetime, datetime]:
+    """Return from when until when, in UTC, a day, hour or month of a timezone lasts; an hour that comes twice lasts two."""
+    form = TIMES[group][2]
+    try:
+        local = datetime.strptime(value or "", form)  # noqa: DTZ007 - the timezone is given below
+    except ValueError:
+        example = datetime.now(UTC).strftime(form)
+        raise InvalidInput(what=f"{value!r} is no {group}", where="only", next=f"Write it as {example}.") from None
+    following = {
+        "day": local + timedelta(days=1),
+        "hour": local + timedelta(hours=1),
+        "month": datetime(local.year + local.month // 12, local.month % 12 + 1, 1),  # noqa: DTZ001
+    }[group]
+    zone = ZoneInfo(timezone)
+    last = (following - timedelta(seconds=1)).replace(tzinfo=zone, fold=1).astimezone(UTC) + timedelta(seconds=1)
+    return local.replace(tzinfo=zone).astimezone(UTC), last

@@ -1,0 +1,65 @@
+-- name: attempts_found
+select id, started_at from attempts
+where started_at >= $since and started_at < $until {only}
+    and ($after_id = '' or started_at < $after or (started_at = $after and id > $after_id))
+order by started_at desc, id
+limit $limit;
+
+-- name: attempt_begun
+select started_at from attempts where id = $id;
+
+-- name: attempts_named
+select * from ledger_all
+where started_at >= $first and started_at <= $last and id in (select unnest(cast($ids as text[])))
+order by started_at desc, id;
+
+-- name: version
+select
+    (select count(*) from ledger_attempts) as attempts, (select count(*) from ledger_corrections) as corrections,
+    (select max(made_at) from ledger_corrections) as corrected, (select count(*) from ledger_calls where under_way is not null) as under_way;
+
+-- name: measures
+    {calls} as calls,
+    cast(count(*) as bigint) as attempts,
+    cast(coalesce(sum(case when provider <> 'offline' and status = 'succeeded' then 1 else 0 end), 0) as bigint) as succeeded,
+    cast(coalesce(sum(case when provider <> 'offline' and status in ('failed', 'incomplete', 'orphaned') then 1 else 0 end), 0) as bigint) as failed,
+    cast(coalesce(sum(case when hop > 0 then 1 else 0 end), 0) as bigint) as fell_back,
+    cast(coalesce(sum(case when hop = 0 and number > 1 then 1 else 0 end), 0) as bigint) as retried,
+    cast(coalesce(sum(case when provider = 'offline' then 1 else 0 end), 0) as bigint) as offline,
+    cast(coalesce(sum(case when status = 'cached' then 1 else 0 end), 0) as bigint) as cached,
+    cast(coalesce(sum(input_tokens), 0) as bigint) as input_tokens,
+    cast(coalesce(sum(cached_tokens), 0) as bigint) as cached_tokens,
+    cast(coalesce(sum(cache_write_tokens), 0) as bigint) as cache_write_tokens,
+    cast(coalesce(sum(output_tokens), 0) as bigint) as output_tokens,
+    cast(coalesce(sum(reasoning_tokens), 0) as bigint) as reasoning_tokens,
+    cast(coalesce(sum(cost_nanos), 0) as bigint) as cost_nanos,
+    cast(coalesce(sum(case when cost_nanos is null and status <> 'sent' then 1 else 0 end), 0) as bigint) as unpriced
+
+-- name: times
+    cast(percentile_cont(0.5) within group (order by case when status = 'succeeded' then latency_ms end) as double precision) as p50_ms,
+    cast(percentile_cont(0.95) within group (order by case when status = 'succeeded' then latency_ms end) as double precision) as p95_ms,
+    cast(percentile_cont(0.5) within group (order by case when status = 'succeeded' then ttft_ms end) as double precision) as ttft_p50_ms,
+    cast(percentile_cont(0.95) within group (order by case when status = 'succeeded' then ttft_ms end) as double precision) as ttft_p95_ms
+
+-- name: calls_counted_by_their_first_attempts
+cast(count(distinct again) + coalesce(sum(case when again is null then 1 else 0 end), 0) as bigint)
+
+-- name: spend
+select {shown} {columns}
+from (
+    select {groups}
+{measures}
+    from attempts a
+    left join (select distinct call_id as again from attempts where number > 1 and started_at >= $since and started_at < $until {only}) r on again = call_id
+    where started_at >= $since and started_at < $until {only}
+    {grouping}
+) as summed
+order by cost_nanos desc {ordering};
+
+-- name: spend_by_hand
+select {groups}
+{measures}
+from attempts
+where started_at >= {since} and started_at < {until} {only}
+{grouping}
+order by cost_nanos desc {ordering};

@@ -1,0 +1,111 @@
+"""Costs and the calls behind them, drawn without a browser: equal sums for every filter, pages of calls, nonsense as a sentence."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+import hishamos
+from hishamos.charts.formats import exact_usd, money
+from tests.conftest import stop_server
+from tests.rigs.large_store import make
+from tests.rigs.pages import drawn
+
+if TYPE_CHECKING:
+    from streamlit.testing.v1 import AppTest
+
+Draw = Callable[..., "AppTest"]
+COLUMNS = {"user": "user_name", "commit": "git_commit", "key": "key_prefix"}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    path = tmp_path_factory.mktemp("costs")
+    make(path, 2_100)
+    yield path
+    stop_server(path)
+
+
+@pytest.fixture
+def draw(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Draw:
+    return functools.partial(drawn, monkeypatch, folder)
+
+
+def metrics(page: AppTest) -> dict[str, str]:
+    return {metric.label: str(metric.value) for metric in page.metric}
+
+
+@pytest.mark.parametrize(("by", "span"), zip(["model", "project", "user", "notebook", "commit"], itertools.cycle(["12 months", "30 days"]), strict=False))
+def test_the_page_says_what_the_ledger_sums_and_what_its_select_gives(draw: Draw, folder: Path, by: str, span: str):
+    page = draw("costs", by=by, span=span)
+    over_time, by_group = [str(one.value) for one in page.code if "from attempts" in str(one.value)]
+    since = datetime.fromisoformat(by_group.split("started_at >= '")[1].split("'")[0])
+    with hishamos.open(folder) as ws:
+        spent = ws.ledger.spend(by=by, since=since)
+        calls = ws.ledger.calls(since=since, limit=10_000)
+        assert ws.sql(by_group).equals(spent)
+        assert ws.sql(over_time)["cost_nanos"].sum() == spent["cost_nanos"].sum()
+    assert sum(call.cost_nanos or 0 for call in calls) == spent["cost_nanos"].sum() > 0
+    total = int(spent["cost_nanos"].sum())
+    assert metrics(page)["Spend"] == money(total)
+    assert next(metric for metric in page.metric if metric.label == "Spend").help == f"Exactly {exact_usd(total)} USD"
+    assert metrics(page)["Unpriced attempts"] == str(spent["unpriced"].sum())
+    shown = page.dataframe[0].value
+    assert shown[by].tolist() == spent[COLUMNS.get(by, by)].fillna("–").tolist()
+    assert len(shown) > 1
+
+
+@pytest.mark.parametrize("chart", ["Tokens", "Times", "Rates"])
+def test_every_chart_has_its_select(draw: Draw, folder: Path, chart: str):
+    page = draw("costs", chart=chart, span="12 months")
+    with hishamos.open(folder) as ws:
+        assert len(ws.sql(str(page.code[0].value))) >= 12
+    assert f"{chart} by month" in [str(one.value) for one in page.subheader]
+
+
+def test_calls_come_in_pages_and_each_filter_can_be_taken_away(draw: Draw, folder: Path):
+    page = draw("calls", provider="openai", status="succeeded")
+    assert len(page.dataframe[0].value) == 50
+    with hishamos.open(folder) as ws:
+        every = ws.ledger.calls(only={"provider": "openai", "status": "succeeded"}, limit=10_000)
+        known = ws.ledger.spend(by=[], only={"provider": "openai", "status": "succeeded"})
+    assert f"**{len(every):,} attempts**" in str(page.markdown[-1].value)
+    assert money(int(known["cost_nanos"].iloc[0])) in str(page.markdown[-1].value)
+    further = draw("calls", provider="openai", status="succeeded", after=every[-3].id)
+    assert len(further.dataframe[0].value) == 2
+    assert draw("calls", project="").dataframe[0].value.shape[0] == 50
+
+
+@pytest.mark.parametrize(
+    ("view", "query", "words"),
+    [
+        ("calls", {"day": "yesterday"}, "is no day"),
+        ("calls", {"since": "soon"}, "is no time"),
+        ("calls", {"since": "9999-12-31T23:59:59+00:00"}, ""),
+        ("calls", {"until": "0001-01-01"}, ""),
+        ("calls", {"after": "nobody"}, "begin with the newest"),
+        ("calls", {"model": "x" * 2000}, "longer than"),
+        ("calls", {"model": "'; drop table <script>"}, ""),
+        ("calls", {"status": "nonsense", "month": "2026-11", "nonsense": "1"}, ""),
+        ("costs", {"span": "nonsense", "by": "nonsense", "chart": "nonsense"}, ""),
+    ],
+)
+def test_nonsense_in_the_address_is_a_sentence(draw: Draw, view: str, query: dict[str, str], words: str):
+    page = draw(view, **query)
+    if words:
+        assert words in str(page.warning[0].value)
+    else:
+        assert not page.warning
+        assert not page.error
+
+
+def test_an_empty_workspace_says_what_fills_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    page = drawn(monkeypatch, tmp_path, "costs")
+    assert "hishamos demo" in str(page.code[0].value)
+    stop_server(tmp_path)
