@@ -19,6 +19,7 @@ import sys
 from collections.abc import Iterable
 
 from hishamos.kernels import supervisor
+from hishamos.schemas import json_schema
 
 LONGEST = 65_536
 LOADED = (
@@ -174,6 +175,7 @@ def prepare() -> None:
     os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")
     # The allocator that comes with pyarrow has a thread of its own otherwise.
     os.environ.setdefault("JE_ARROW_MALLOC_CONF", "background_thread:false")
+    json_schema.load()
     # papermill looks for Hadoop's file system in pyarrow, and would load that for each notebook.
     if "pyarrow.fs" not in sys.modules:
         sys.modules["pyarrow.fs"] = None  # type: ignore[assignment]  # how Python marks a module that is not to be found

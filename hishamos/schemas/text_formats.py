@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import AnyUrl, Base64Bytes, Base64UrlBytes, TypeAdapter, ValidationError
 
+from hishamos.schemas import json_schema
+
 if TYPE_CHECKING:
     from jsonschema import FormatChecker
 
@@ -86,9 +88,7 @@ def fits(kind: str, value: Any) -> bool:
 @cache
 def checker() -> FormatChecker:
     """Return what holds texts to these formats, for a validator of jsonschema."""
-    from jsonschema import FormatChecker
-
-    made = FormatChecker(formats=())
+    made: FormatChecker = json_schema.load().FormatChecker(formats=())
     # Not by its decorator, which would change every other checker of the process.
     made.checkers = {kind: (partial(fits, kind), ()) for kind in READERS}
     return made

@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 from hishamos.records.record import canonical
+from hishamos.schemas import json_schema
 from hishamos.schemas.contradictions import contradiction
 from hishamos.schemas.text_formats import checker
 
@@ -28,21 +29,18 @@ def schema_problem(schema: dict[str, Any]) -> str | None:
 
 @lru_cache(maxsize=512)
 def _validator(text: str) -> Any:
-    from jsonschema import Draft202012Validator
     from referencing import Registry
 
     # Without a registry of its own jsonschema fetches what a $ref names, from wherever that is.
-    return Draft202012Validator(json.loads(text), registry=Registry(), format_checker=checker())
+    return json_schema.load().Draft202012Validator(json.loads(text), registry=Registry(), format_checker=checker())
 
 
 @lru_cache(maxsize=512)
 def _problem(text: str) -> str | None:
-    from jsonschema import Draft202012Validator, SchemaError
-
-    schema = json.loads(text)
+    jsonschema, schema = json_schema.load(), json.loads(text)
     try:
-        Draft202012Validator.check_schema(schema)
-    except SchemaError as error:
+        jsonschema.Draft202012Validator.check_schema(schema)
+    except jsonschema.SchemaError as error:
         return f"this is no JSON Schema: {error.json_path}: {error.message[:LONGEST]}"
     lost = next((reference for reference in _references(schema) if not _leads_somewhere(schema, reference)), None)
     if lost is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import importlib
 import logging
 import os
 import threading
@@ -111,6 +112,7 @@ class LitellmAdapter:
     def warm(self) -> None:
         """See the plug."""
         self._litellm()
+        importlib.import_module("openai.resources.chat")  # which the first call to a server of OpenAI's format loads otherwise
 
     async def close(self) -> None:
         """See the plug."""
