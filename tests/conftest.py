@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.rigs import nursery
+from tests.rigs import compiling, nursery
 
 if TYPE_CHECKING:
     from tests.rigs.schemas import Schemas
@@ -37,6 +37,9 @@ os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
 CLEARED = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GEMINI_API_KEY", "GOOGLE_API_KEY", "OLLAMA_HOST", "HISHAMOS_WORKSPACE")
 for _name in CLEARED:
     os.environ.pop(_name, None)
+# Hundreds of processes import the same modules: where nobody keeps what was compiled, each of them compiles them again.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 RIGS = Path(__file__).parent / "rigs"
 
 
@@ -58,6 +61,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
     On Linux only: elsewhere a process that has loaded so much can't be forked safely. Long chaos runs and benchmarks have real processes.
     """
+    if sys.platform == "linux" and config.getoption("numprocesses", None) and not hasattr(config, "workerinput"):
+        compiling.ahead(config)
     real = sys.platform != "linux" or os.environ.get("HISHAMOS_TEST_REAL_PROCESSES") or config.option.markexpr != USUAL_TESTS
     if real or nursery.available():
         return

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import collections
 import json
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 
 import hishamos
+from tests.rigs.nursery import python
 from tests.rigs.simulator import Simulator
 
 LIMIT = 1_000_000_000
@@ -43,7 +42,7 @@ def test_a_hard_budget_holds_at_every_instant(workspace_dir: Path, engine: str, 
             '[budgets.all]\nperiod = "total"\nlimit_usd = "1"\n'
         )
         ws = hishamos.open(workspace_dir)
-        clients = [subprocess.Popen([sys.executable, "-c", CLIENT, str(workspace_dir), str(n)], stdout=subprocess.PIPE, text=True) for n in range(4)]
+        clients = [python(CLIENT, workspace_dir, n) for n in range(4)]
         highest = 0
         while any(client.poll() is None for client in clients):
             budget = ws.budgets.get("all")

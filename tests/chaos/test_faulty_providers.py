@@ -8,8 +8,6 @@ from __future__ import annotations
 import json
 import random
 import signal
-import subprocess
-import sys
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator
@@ -20,6 +18,7 @@ import pytest
 
 import hishamos
 from tests.rigs.gateways import BASES, KEYS, MODELS
+from tests.rigs.nursery import Client, python
 from tests.rigs.simulator import Simulator, marker
 
 CLIENTS, THREADS = 4, 16
@@ -132,13 +131,12 @@ def acts(draw: random.Random, number: int) -> list[dict[str, Any]]:
     return [draw.choices(kinds, weights)[0] if draw.random() < SHARE else {} for _ in range(number)]
 
 
-def start(folder: Path, mine: int, calls: int) -> subprocess.Popen[str]:
+def start(folder: Path, mine: int, calls: int) -> Client:
     each = calls // CLIENTS
-    command = [sys.executable, "-c", CLIENT, str(folder), str(mine * each), str((mine + 1) * each), str(THREADS)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return python(CLIENT, folder, mine * each, (mine + 1) * each, THREADS)
 
 
-def ended(client: subprocess.Popen[str]) -> dict[int, tuple[str, float]]:
+def ended(client: Client) -> dict[int, tuple[str, float]]:
     out, errors = client.communicate(timeout=1500)
     assert client.returncode == 0, errors[-3000:]
     return {number: (status, seconds) for number, status, seconds in map(json.loads, out.splitlines())}

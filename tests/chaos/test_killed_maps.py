@@ -1,6 +1,6 @@
 """A map that is interrupted or killed half way: the same call finishes it, and what was answered is not sent again.
 
-The kills of 60 rows stand in ``test_kills.py``; here are Ctrl-C, and the long form of all of them: ``pytest -m chaos``.
+The kills of fewer rows stand in ``test_kills.py``; here are Ctrl-C, and the long form of all of them: ``pytest -m chaos``.
 """
 
 from __future__ import annotations
@@ -9,8 +9,6 @@ import collections
 import json
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +18,7 @@ import pytest
 import hishamos
 from hishamos.contracts.wire import Places
 from tests.chaos.test_kills import await_billed
+from tests.rigs.nursery import Client, python
 from tests.rigs.simulator import Simulator
 
 CLIENT = """
@@ -43,13 +42,11 @@ def provider(workspace_dir: Path) -> Iterator[Simulator]:
         yield simulator
 
 
-def start(folder: Path, rows: int, at_once: int) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-c", CLIENT, str(folder), str(rows), str(at_once)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
-    )
+def start(folder: Path, rows: int, at_once: int) -> Client:
+    return python(CLIENT, folder, rows, at_once, session=True)
 
 
-def told(client: subprocess.Popen[str], seconds: float) -> Any:
+def told(client: Client, seconds: float) -> Any:
     out, errors = client.communicate(timeout=seconds)
     assert client.returncode == 0, errors
     return json.loads(out)
@@ -72,17 +69,17 @@ def holds(folder: Path, simulator: Simulator, rows: int, in_flight: int) -> None
 
 
 def test_ctrl_c_gives_the_frame_as_far_as_it_is_and_the_same_call_goes_on(workspace_dir: Path, provider: Simulator) -> None:
-    client = start(workspace_dir, 60, 8)
+    client = start(workspace_dir, 40, 8)
     await_billed(provider, 15)
     client.send_signal(signal.SIGINT)
     part = told(client, 60)["states"]
-    assert sum(part.values()) == 60
+    assert sum(part.values()) == 40
     assert part["succeeded"] >= 8
     assert part["pending"] >= 8
-    whole = told(start(workspace_dir, 60, 8), 120)
-    assert whole["states"] == {"succeeded": 60}
+    whole = told(start(workspace_dir, 40, 8), 120)
+    assert whole["states"] == {"succeeded": 40}
     assert whole["reused"] >= part["succeeded"], "the second call takes what the first one paid, and joins what it asks"
-    holds(workspace_dir, provider, 60, in_flight=0)
+    holds(workspace_dir, provider, 40, in_flight=0)
 
 
 @pytest.mark.chaos

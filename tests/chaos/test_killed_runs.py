@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import random
-import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 
 from hishamos.composition import open_in_process
+from tests.rigs.nursery import python
 
 ROOT = Path(__file__).parents[2]
 CHILD = """
@@ -89,12 +86,11 @@ def workspace(tmp_path):
 
 
 def child(workspace, workflow="", model="offline/extractive"):
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    return subprocess.Popen([sys.executable, "-c", CHILD, str(workspace), workflow, model or ""], cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)
+    return python(CHILD, workspace, workflow, model or "", folder=ROOT)
 
 
 def kill(process):
-    os.kill(process.pid, signal.SIGKILL)
+    process.kill()
     process.wait()
     process.stdout.close()
 

@@ -6,8 +6,6 @@ import collections
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -16,9 +14,10 @@ import pytest
 
 import hishamos
 from hishamos.contracts.wire import Places
+from tests.rigs.nursery import Client, python
 from tests.rigs.simulator import Simulator
 
-ROWS = 60
+ROWS = 40
 CLIENT = """
 import sys, hishamos, pandas as pd
 ws = hishamos.open(sys.argv[1])
@@ -39,8 +38,8 @@ def provider(workspace_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         yield simulator
 
 
-def start_client(folder: Path, rows: int = ROWS) -> subprocess.Popen[str]:
-    return subprocess.Popen([sys.executable, "-c", CLIENT, str(folder), str(rows)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+def start_client(folder: Path, rows: int = ROWS) -> Client:
+    return python(CLIENT, folder, rows)
 
 
 def await_billed(simulator: Simulator, number: int) -> None:
@@ -62,7 +61,7 @@ def test_kill_of_the_client_sends_nothing_twice(workspace_dir: Path, provider: S
     again = start_client(workspace_dir)
     out, errors = again.communicate(timeout=120)
     assert again.returncode == 0, errors
-    assert "'succeeded': 60" in out
+    assert f"'succeeded': {ROWS}" in out
     assert len(provider.book()) == ROWS, "a call in flight when only the client died is not sent again"
     assert set(billed(provider).values()) == {1}
 
@@ -74,11 +73,11 @@ for event in hishamos.open(sys.argv[1]).agents.stream("bug-triage", "Which is wo
 """
 
 
-def slow_stream(folder: Path, simulator: Simulator) -> subprocess.Popen[str]:
+def slow_stream(folder: Path, simulator: Simulator) -> Client:
     """Start a client that reads an answer of twelve words, and wait until its first words have come."""
     words = "one two three four five six seven eight nine ten eleven twelve"
     simulator.script("gpt-4.1-mini", then={"text": words, "chunk_s": 0.5})
-    client = subprocess.Popen([sys.executable, "-c", STREAMER, str(folder)], stdout=subprocess.PIPE, text=True)
+    client = python(STREAMER, folder)
     assert client.stdout is not None
     while client.stdout.readline().strip() != "text":
         assert client.poll() is None
@@ -109,14 +108,14 @@ def test_ctrl_c_in_a_streaming_client_cancels_its_call(workspace_dir: Path, prov
 
 def test_kill_of_client_and_server_marks_what_may_be_billed_twice(workspace_dir: Path, provider: Simulator) -> None:
     client = start_client(workspace_dir)
-    await_billed(provider, 20)
+    await_billed(provider, 16)
     os.kill(int(json.loads(Places(workspace_dir).info.read_text())["pid"]), signal.SIGKILL)
     client.kill()
     client.wait()
     again = start_client(workspace_dir)
     out, errors = again.communicate(timeout=120)
     assert again.returncode == 0, errors
-    assert "'succeeded': 60" in out
+    assert f"'succeeded': {ROWS}" in out
     ws = hishamos.open(workspace_dir)
     for run in ws.runs.list():
         assert ws.runs.wait(run.id, timeout_s=60).ended
@@ -135,11 +134,11 @@ def test_kill_of_client_and_server_marks_what_may_be_billed_twice(workspace_dir:
 
 def test_kill_of_the_server_alone_goes_unnoticed_by_its_client(workspace_dir: Path, provider: Simulator) -> None:
     client = start_client(workspace_dir)
-    await_billed(provider, 20)
+    await_billed(provider, 16)
     os.kill(int(json.loads(Places(workspace_dir).info.read_text())["pid"]), signal.SIGKILL)
     out, errors = client.communicate(timeout=120)
     assert client.returncode == 0, errors
-    assert "'succeeded': 60" in out
+    assert f"'succeeded': {ROWS}" in out
     ws = hishamos.open(workspace_dir)
     orphans = [attempt for attempt in ws.ledger.calls(limit=1000) if attempt.status == "orphaned"]
     requests = collections.Counter(entry["marker"] for entry in provider.book())
@@ -149,7 +148,7 @@ def test_kill_of_the_server_alone_goes_unnoticed_by_its_client(workspace_dir: Pa
 def test_a_workflow_goes_on_after_its_server_was_killed(workspace_dir: Path, provider: Simulator) -> None:
     ws = hishamos.open(workspace_dir)
     run = ws.workflows.start("triage_bugs", {"file": hishamos.sample("bugs.csv"), "publish": "ask"})
-    await_billed(provider, 20)
+    await_billed(provider, 16)
     pid = ws.health.ping().pid
     os.kill(pid, signal.SIGKILL)
     run = ws.runs.wait(run.id, timeout_s=120)

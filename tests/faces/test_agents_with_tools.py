@@ -9,7 +9,6 @@ import pty
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -25,6 +24,7 @@ from hishamos.records.results import IssueDraft
 from tests.conftest import stop_server
 from tests.faces.conftest import Terminal
 from tests.rigs.gateways import BASES, MODELS
+from tests.rigs.nursery import Client, python
 from tests.rigs.simulator import Simulator
 
 NANO = "openai/gpt-4.1-nano"
@@ -242,11 +242,11 @@ for event in hishamos.open(sys.argv[1]).agents.stream("clerk", "Say hello", key=
 """
 
 
-def reading(ws: hishamos.Workspace, simulator: Simulator, key: str) -> subprocess.Popen[str]:
+def reading(ws: hishamos.Workspace, simulator: Simulator, key: str) -> Client:
     """Start a client that reads an agent's work, and wait until a tool has given its result and the second answer has begun."""
     slow = {"text": "one two three four five six", "chunk_s": 0.4}
     script(simulator, "openai", {"calls": [{"name": "upper", "arguments": {"text": "hello"}}]}, slow)
-    client = subprocess.Popen([sys.executable, "-c", READER, ws.root, key], stdout=subprocess.PIPE, text=True)
+    client = python(READER, ws.root, key)
     assert client.stdout is not None
     while client.stdout.readline().strip() != "text":
         assert client.poll() is None

@@ -22,6 +22,7 @@ from hishamos.errors import InvalidInput, UnknownName
 from hishamos.opening import shipped
 from hishamos.remote.requests import Requests
 from tests.conftest import stop_server
+from tests.rigs.nursery import python
 from tests.rigs.simulator import Simulator
 
 REPORT = str(shipped("notebooks") / "batch_report.ipynb")
@@ -217,17 +218,17 @@ def finish_though_killed(folder: Path, provider: Simulator, number: int) -> None
     """
     half = number // 2
     path = notebook(folder, ASKING.replace("LATE", str(half + 1)))
-    command = [sys.executable, "-c", CLIENT, str(folder), path, str(number)]
+    line = (CLIENT, folder, path, number)
 
     def done() -> int:
         return sum(row.status == "succeeded" for row in ws.batch.rows(ws.runs.list()[0].id))
 
     ws = hishamos.open(folder)
-    first = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    first = python(*line)
     until(lambda: ws.runs.list() and done() >= number // 4)
     first.kill()
     first.wait()
-    second = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    second = python(*line)
     assert second.stdout is not None
     assert second.stdout.readline() == "waits\n"
     time.sleep(0.3)
@@ -239,9 +240,11 @@ def finish_though_killed(folder: Path, provider: Simulator, number: int) -> None
     kill_server(folder)
     (folder / "go").touch()
     assert len(ws.runs.list()) == 1, "this starts the next one"
-    last = subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=300, check=True)
+    last = python(*line)
+    said = last.communicate(timeout=300)[0]
+    assert last.returncode == 0
     [run] = ws.runs.list()
-    assert last.stdout.split() == ["waits", run.id, "succeeded"], "one journal, one run"
+    assert said.split() == ["waits", run.id, "succeeded"], "one journal, one run"
     attempts = ws.runs.calls(run.id)
     assert [attempt.step_id for attempt in attempts if attempt.status == "orphaned"] == [f"notebooks[{half + 1}]"], "the one that was under way"
     assert len(provider.book()) == len(attempts) == number + 1

@@ -4,7 +4,7 @@
 seconds: most of what hundreds of tests of the terminal and the server would take. The nursery is one process for all of a test run. It is
 asked for a process with its arguments, folder, environment and open files, forks, and tells the child's exit code. A child has a memory,
 standard streams, signals and an end of its own, as after ``python -m``. Left out is only what Python does before and after a program:
-that is tested with real processes (the fixture ``real_processes``, the README's lines, the chaos tests).
+that is tested with real processes (the fixture ``real_processes``, the README's lines, the long forms of the chaos tests).
 
 There is a nursery while ``HISHAMOS_TEST_NURSERY`` names its socket; ``tests/conftest.py`` starts it where processes may be forked.
 """
@@ -22,12 +22,13 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from types import ModuleType
-from typing import Any, NoReturn
+from typing import IO, Any, NoReturn
 
 ADDRESS = "HISHAMOS_TEST_NURSERY"
 DESCRIPTOR = "{descriptor}"
@@ -36,12 +37,14 @@ STARTS_S = 30.0
 NOTEBOOKS = "hishamos.kernels.notebook_parent"
 """The one program that has a nursery of its own: what it loads, IPython above all, would change what the others do."""
 SIMULATOR = Path(__file__).with_name("simulator.py")
-PRELOADED = {
-    "hishamos": ("hishamos.cli.entry", "hishamos.remote", "rich.console", "rich.table", "pandas", "pyarrow", "hishamos.frames.mapping"),
-    "hishamos.server": ("hishamos.server.__main__", "duckdb", "psycopg_pool", "pyarrow", "tiktoken"),
-    "simulator": (),
-    NOTEBOOKS: (),
-}
+TEXT = "-c"
+"""The program that is a text of Python: its first argument."""
+IN_PROCESS = "open_in_process"
+"""A text with this in it composes what a server does in its own process."""
+CLIENT = ("hishamos.cli.entry", "hishamos.remote", "rich.console", "rich.table", "pandas", "pyarrow", "hishamos.frames.mapping")
+SERVER = ("hishamos.server.__main__", "duckdb", "psycopg_pool", "pyarrow", "tiktoken")
+WORKER = ("hishamos.server.worker", "hishamos.dispatch.celery", "celery.apps.worker", "celery.concurrency.thread", "kombu.transport.redis")
+PRELOADED: dict[str, tuple[str, ...]] = {"hishamos": CLIENT, "hishamos.server": SERVER, "hishamos.server.worker": WORKER, NOTEBOOKS: ()}
 """What each program imports sooner or later."""
 
 
@@ -79,13 +82,17 @@ class Child:
 
     def terminate(self) -> None:
         """Ask it to end."""
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(self.pid, signal.SIGTERM)
+        self.send_signal(signal.SIGTERM)
 
     def kill(self) -> None:
         """End it."""
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(self.pid, signal.SIGKILL)
+        self.send_signal(signal.SIGKILL)
+
+    def send_signal(self, number: int) -> None:
+        """Send it a signal; nothing happens when it has ended, for its number may be another's by then."""
+        if self.poll() is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, number)
 
 
 def start(program: str, arguments: Sequence[str], files: Sequence[int], *, folder: Path, environment: Mapping[str, str], session: bool = False) -> Child:
@@ -134,6 +141,50 @@ def run(
             file.seek(0)
             texts.append(file.read().decode().replace("\r\n", "\n"))
     return subprocess.CompletedProcess(["hishamos", *arguments], code, *texts)
+
+
+class Text(Child):
+    """A text of Python at work, as :func:`python` started it; what it writes is read as from a :class:`subprocess.Popen` with pipes."""
+
+    def __init__(self, child: Child, stdout: int, errors: IO[bytes]) -> None:
+        vars(self).update(vars(child))
+        self.stdout = open(stdout, encoding="utf-8")  # noqa: SIM115 - closed by communicate, or with this
+        self._errors = errors
+
+    def communicate(self, timeout: float | None = None) -> tuple[str, str]:
+        """Wait for the end and return what it wrote to stdout, since it was read last, and to stderr."""
+        read: list[str] = []
+        reader = threading.Thread(target=lambda: read.append(self.stdout.read()), daemon=True)
+        reader.start()
+        reader.join(timeout)
+        if not read:
+            raise subprocess.TimeoutExpired([TEXT, str(self.pid)], timeout or 0)
+        self.wait(timeout)
+        self.stdout.close()
+        self._errors.seek(0)
+        with self._errors:
+            return read[0], self._errors.read().decode()
+
+
+Client = Text | subprocess.Popen[str]
+
+
+def python(text: str, *arguments: object, folder: Path | None = None, session: bool = False) -> Client:
+    """Start ``python -c text arguments`` with pipes for its stdout and stderr, forked from the nursery where there is one."""
+    words = [text, *map(str, arguments)]
+    if not available():
+        return subprocess.Popen(
+            [sys.executable, "-c", *words], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=session
+        )
+    errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed by communicate, or with what holds it
+    stdout, written = os.pipe()
+    try:
+        with open(os.devnull, "rb") as nothing:
+            files = [nothing.fileno(), written, errors.fileno()]
+            child = start(TEXT, words, files, folder=folder or Path.cwd(), environment=os.environ, session=session)
+    finally:
+        os.close(written)
+    return Text(child, stdout, errors)
 
 
 def spawning(real: Callable[..., Any]) -> Callable[..., Any]:
@@ -229,10 +280,7 @@ class Nursery:
 
     def _preload(self, request: Mapping[str, Any]) -> None:
         """Import what the program needs; litellm only once there is a workspace with a provider."""
-        program = request["program"]
-        configured = Path(request["folder"]) / "hishamos.toml"
-        wanted = [program, *(["litellm"] if program == "hishamos.server" and _names_providers(configured) else [])]
-        for name in wanted:
+        for name in _needs(request["program"], request["arguments"]):
             if name not in self._loaded:
                 self._loaded.add(name)
                 self._load(name)
@@ -263,7 +311,9 @@ class Nursery:
             discovery._spawn = spawning(discovery._spawn)  # the servers that these terminals start are forked too
         if name == "hishamos.server":
             from hishamos.kernels import notebook_pool
+            from hishamos.schemas import json_schema
 
+            json_schema.load()
             notebook_pool.spawn = beginning(notebook_pool.spawn)
         if name == NOTEBOOKS:
             from hishamos.kernels.notebook_parent import LOADED, ON_DEMAND, load, prepare
@@ -282,6 +332,15 @@ class Nursery:
             from hishamos.server.__main__ import main
 
             return main(arguments)
+        if program == "hishamos.server.worker":
+            from hishamos.server.worker import main as work
+
+            return work(arguments)
+        if program == TEXT:
+            text, *sys.argv[1:] = arguments
+            sys.path.insert(0, "")
+            exec(compile(text, "<string>", "exec"), {"__name__": "__main__"})
+            return 0
         if program == NOTEBOOKS:
             from hishamos.kernels.notebook_parent import main as begin_notebooks
 
@@ -290,6 +349,20 @@ class Nursery:
         assert self._simulator is not None
         self._simulator.main(arguments)
         return 0
+
+
+def _needs(program: str, arguments: Sequence[str]) -> list[str]:
+    """Return what is loaded for a process; litellm, three seconds of a processor, only for one that is going to ask providers."""
+    folder: str | None = None
+    if program == TEXT:
+        found = ["hishamos"]
+        if IN_PROCESS in arguments[0]:
+            found, folder = [*found, "hishamos.server"], arguments[1]
+    elif program.startswith("hishamos.server"):
+        found, folder = list(dict.fromkeys(("hishamos.server", program))), arguments[arguments.index("--workspace") + 1]
+    else:
+        found = [program]
+    return [*found, "litellm"] if folder is not None and _names_providers(Path(folder) / "hishamos.toml") else found
 
 
 def _names_providers(configured: Path) -> bool:

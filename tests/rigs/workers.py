@@ -9,17 +9,26 @@ import sys
 import time
 from pathlib import Path
 
+from tests.rigs import nursery
+
 ROOT = Path(__file__).parents[2]
 
 
 class WorkerProcess:
-    """One ``hishamos worker``; its log is ``worker-N.log`` in the workspace."""
+    """One ``hishamos worker``, forked where the test does not ask for ``real_processes``; its log is ``worker-N.log`` in the workspace."""
 
     def __init__(self, folder: Path, number: int = 1, *, concurrency: int = 2, environment: dict[str, str] | None = None) -> None:
         self.log = folder / f"worker-{number}.log"
-        order = [sys.executable, "-m", "hishamos", "worker", "--workspace", str(folder), "--concurrency", str(concurrency)]
-        with self.log.open("a") as stream:
-            self.process = subprocess.Popen(order, cwd=ROOT, env={**os.environ, **(environment or {})}, stdout=stream, stderr=stream)
+        options = ["--workspace", str(folder), "--concurrency", str(concurrency)]
+        surroundings = {**os.environ, **(environment or {})}
+        self.process: subprocess.Popen[bytes] | nursery.Child
+        with self.log.open("a") as stream, open(os.devnull, "rb") as nothing:
+            if nursery.available():
+                files = [nothing.fileno(), stream.fileno(), stream.fileno()]
+                self.process = nursery.start("hishamos.server.worker", options, files, folder=ROOT, environment=surroundings)
+            else:
+                order = [sys.executable, "-m", "hishamos", "worker", *options]
+                self.process = subprocess.Popen(order, cwd=ROOT, env=surroundings, stdout=stream, stderr=stream)
 
     @property
     def pid(self) -> int:
@@ -35,7 +44,7 @@ class WorkerProcess:
         return self
 
     def signal(self, number: signal.Signals) -> None:
-        os.kill(self.pid, number)
+        self.process.send_signal(number)
 
     def kill(self) -> None:
         self.process.kill()
