@@ -19,10 +19,12 @@ COLUMNS = {"user": "user_name", "key": "key_prefix", "commit": "git_commit", "ru
 NO_NAME = "–"
 
 
-def spend(by: list[str], since: datetime | None, until: datetime | None = None, only: Mapping[str, str | None] | None = None, *, times: bool = True) -> Any:
+def spend(
+    by: list[str], since: datetime | None, until: datetime | None = None, only: Mapping[str, str | None] | None = None, *, sums_only: bool = False
+) -> Any:
     """Return ``ws.ledger.spend``; asked again only when the ledger has changed."""
     ws = workspace()
-    return _kept((ws.root, ws.ledger.version()), tuple(by), since, until, tuple((only or {}).items()), times)
+    return _kept((ws.root, ws.ledger.version()), tuple(by), since, until, tuple((only or {}).items()), sums_only)
 
 
 @st.cache_data(max_entries=100, show_spinner=False)
@@ -32,9 +34,9 @@ def _kept(
     since: datetime | None,
     until: datetime | None,
     only: tuple[tuple[str, str | None], ...],
-    times: bool,
+    sums_only: bool,
 ) -> pd.DataFrame:
-    return workspace().ledger.spend(by=list(by), since=since, until=until, only=dict(only), times=times)
+    return workspace().ledger.spend(by=list(by), since=since, until=until, only=dict(only), sums_only=sums_only)
 
 
 def span(name: str, timezone: str) -> tuple[datetime, str]:

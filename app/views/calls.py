@@ -54,10 +54,10 @@ def _chips(asked: dict[str, str]) -> None:
 def _listing(only: dict[str, str | None], since: datetime | None, until: datetime | None) -> None:
     after = st.query_params.get("after") or None
     found = workspace().ledger.calls(only=only, since=since, until=until, after=after, limit=PAGE + 1)
-    total = spend([], since, until, only, times=False).to_dict("records")[0]
+    total = spend([], since, until, only, sums_only=True).to_dict("records")[0]
     unpriced = f" + {count(total['unpriced'])} unpriced" if total["unpriced"] else ""
     said = "offline" if total["attempts"] and total["offline"] == total["attempts"] else money(int(total["cost_nanos"])) + unpriced
-    st.markdown(f"**{some(int(total['attempts']), 'attempt')}** of {some(int(total['calls']), 'call')} · {said}")
+    st.markdown(f"**{some(int(total['attempts']), 'attempt')}** · {said}")
     shown = found[:PAGE]
     if not shown:
         st.caption("No attempt has all of this. Take a filter away.")

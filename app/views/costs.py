@@ -46,6 +46,8 @@ RATES = {
     "cached": ("From the cache", "Answers that were given again by the cache, for nothing."),
 }
 SHOWN = 50
+MANY = 2_000_000
+TIMES = {"p50": "p50_ms", "p95": "p95_ms", "First token": "ttft_p50_ms"}
 BAR = {"displayModeBar": False}
 
 
@@ -58,7 +60,7 @@ def page() -> None:
     timezone = workspace().health.status().timezone
     since, step = span(name, timezone)
     column = COLUMNS.get(group, group)
-    total = spend([group], since)
+    total = _total(name, group, since)
     if not len(total):
         empty("No attempt in this span. This line makes some, free of charge, with the offline model:", "hishamos demo")
         return
@@ -68,6 +70,15 @@ def page() -> None:
     _chart(chart, since, step, group, column)
     _top(total, since, group, column)
     _budgets()
+
+
+def _total(name: str, group: str, since: datetime) -> pd.DataFrame:
+    """Return the spend by group; over a year of very many attempts without the times, which would take longer than anybody waits."""
+    if name == "12 months":
+        sums = spend([group], since, sums_only=True)
+        if sums["attempts"].sum() > MANY:
+            return cast("pd.DataFrame", sums)
+    return cast("pd.DataFrame", spend([group], since))
 
 
 def _metrics(total: pd.DataFrame, timezone: str) -> None:
@@ -86,7 +97,7 @@ def _metrics(total: pd.DataFrame, timezone: str) -> None:
 
 def _month_end(timezone: str) -> str:
     month, here = span_of("month", now(), timezone), datetime.now(ZoneInfo(timezone))
-    days = spend(["day"], min(month.starts, span("30 days", timezone)[0]), times=False)
+    days = spend(["day"], min(month.starts, span("30 days", timezone)[0]), sums_only=True)
     likely = month_end(days, month.starts.astimezone(here.tzinfo), here, month.ends.astimezone(here.tzinfo))
     return missing() if likely is None else money(likely)
 
@@ -94,7 +105,7 @@ def _month_end(timezone: str) -> str:
 def _chart(chart: str, since: datetime, step: str, group: str, column: str) -> None:
     draw: Callable[..., plotly.graph_objects.Figure]
     if chart == "Spend":
-        title, frame = f"Spend by {step} and {group}", spend([step, group], since, times=False)
+        title, frame = f"Spend by {step} and {group}", spend([step, group], since, sums_only=True)
         draw = partial(spend_figure, colour=column)
     else:
         title, frame = f"{chart} by {step}", spend([step], since)
@@ -131,14 +142,14 @@ def _top(total: pd.DataFrame, since: datetime, group: str, column: str) -> None:
             "Output tokens": count(row["output_tokens"]),
             "Failed": share(*rate(row, "failed")),
             "Fell back": share(*rate(row, "fell_back")),
-            "p50": _seconds(row["p50_ms"]),
-            "p95": _seconds(row["p95_ms"]),
-            "First token": _seconds(row["ttft_p50_ms"]),
+            **{label: _seconds(row[name]) for label, name in TIMES.items() if name in row},
         }
         for row in ranked
     ]
     right = {name: st.column_config.TextColumn(name, alignment="right") for name in rows[0] if name != group}
     event = st.dataframe(rows, hide_index=True, column_config=right, alt=title, on_select="rerun", selection_mode="single-row", key=f"top-{group}")
+    if "p50_ms" not in total:
+        st.caption(f"Without times, for there are more than {count(MANY)} attempts: choose a shorter span, or the chart Times.")
     if len(total) > SHOWN:
         st.caption(f"The dearest {SHOWN} of {count(len(total))}; the file has all of them.")
     if event.selection.rows:

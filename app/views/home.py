@@ -56,7 +56,7 @@ def _metrics(runs: list[Run], waiting: int) -> None:
     health = ws.health.status()
     today = now() - timedelta(hours=24)
     recent = [run for run in runs if run.created_at >= today]
-    by_model = spend(["model"], span("24 h", health.timezone)[0], times=False)
+    by_model = spend(["model"], span("24 h", health.timezone)[0], sums_only=True)
     attempts = int(by_model["attempts"].sum() - by_model["offline"].sum()) if len(by_model) else 0
     hops = int(by_model["fell_back"].sum()) if len(by_model) else 0
     more = "+" if len(recent) == len(runs) == 50 else ""
@@ -98,7 +98,7 @@ def page() -> None:
     left, right = st.columns(2, gap="medium")
     with left:
         st.subheader("Spend by day", anchor=False)
-        days = spend(["day"], span("30 days", ws.health.status().timezone)[0], times=False)
+        days = spend(["day"], span("30 days", ws.health.status().timezone)[0], sums_only=True)
         if len(days) and days["cost_nanos"].sum():
             st.plotly_chart(spend_figure(days, by="day", series=series()), config={"displayModeBar": False}, key="spend", alt="Spend by day in USD")
         else:

@@ -57,7 +57,7 @@ class LedgerService(Protocol):
         run: str | None = None,
         project: str | None = None,
         only: Mapping[str, str | None] | None = None,
-        times: bool = True,
+        sums_only: bool = False,
     ) -> pandas.DataFrame:
         """Return the spend grouped by columns of the ledger, ``day``, ``hour``, ``month``, or where the calls came from.
 
@@ -69,7 +69,7 @@ class LedgerService(Protocol):
         ``p95_ms``, ``ttft_p50_ms``, ``ttft_p95_ms`` (until the first token). Offline answers cost 0 and count in no success rate: they are counted in
         ``offline`` only; answers given again by the cache in ``cached`` only.
 
-        ``only``: as for :meth:`calls`. ``times``: False leaves the four columns of times out, which of a large ledger take longest. The frame's
+        ``only``: as for :meth:`calls`. ``sums_only`` leaves out ``calls`` and the four columns of times, which of a large ledger take longest. The frame's
         ``attrs["sql"]`` is the SELECT with which ``ws.sql`` gives the same numbers.
         """
         ...

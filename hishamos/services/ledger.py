@@ -64,9 +64,9 @@ class LedgerService(Service):
         run: str | None = None,
         project: str | None = None,
         only: Mapping[str, str | None] | None = None,
-        times: bool = True,
+        sums_only: bool = False,
     ) -> pandas.DataFrame:
-        return frame(self.spend_table(by=by, since=since, until=until, run=run, project=project, only=only, times=times))
+        return frame(self.spend_table(by=by, since=since, until=until, run=run, project=project, only=only, sums_only=sums_only))
 
     def spend_table(
         self,
@@ -77,10 +77,10 @@ class LedgerService(Service):
         run: str | None = None,
         project: str | None = None,
         only: Mapping[str, str | None] | None = None,
-        times: bool = True,
+        sums_only: bool = False,
     ) -> pyarrow.Table:
         choice = self._chosen(since, until, only, run=run, project=project)
-        return spending.spend(self.machinery.store, by, self._timezone(), choice, times=times)
+        return spending.spend(self.machinery.store, by, self._timezone(), choice, sums_only=sums_only)
 
     def _chosen(self, since: datetime | None, until: datetime | None, only: Mapping[str, str | None] | None, **named: str | None) -> spending.Chosen:
         values = {name: value for name, value in named.items() if value is not None} | dict(only or {})

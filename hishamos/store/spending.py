@@ -30,6 +30,8 @@ GROUPS = (*TIMES, *COLUMNS)
 """What spend can be grouped by, and attempts chosen by."""
 ALIASES = {"run": "run_id", "step": "step_id", "user": "user_name", "key": "key_prefix", "commit": "git_commit"}
 LONGEST_VALUE = 1000
+MOST_SPANS = 400
+"""Days, hours or months that are told by their ends; what comes after them is looked up in the calendar."""
 Only = Mapping[str, str | None]
 """The value that each group is to have; None where it has none."""
 
@@ -101,41 +103,36 @@ def spend(
     timezone: str,
     choice: Chosen | None = None,
     *,
-    times: bool = True,
+    sums_only: bool = False,
 ) -> pyarrow.Table:
     """Return the spend by groups, the dearest first; the schema's metadata holds in ``sql`` the SELECT over ``attempts`` that gives the same.
 
-    ``times``: whether latencies are in it. See ``ws.ledger.spend``.
+    ``sums_only``: calls and times, which take longest, are left out. See ``ws.ledger.spend``.
     """
     groups = _groups([by] if isinstance(by, str) else by)
     if len(set(groups)) != len(groups):
         raise InvalidInput(what=f"by names a group twice: {', '.join(groups)}", where="ws.ledger.spend", next="Name each group once.")
     choice = choice or chosen(timezone, since=None, until=None, only={})
-    measures = SQL["measures"] + (",\n" + SQL["times"] if times else "")
-    # Grouped as instants and written as text at the end; and of the calls only those that were sent again have to be told apart.
+    measures = SQL["measures"] if sums_only else f"{SQL['calls']},\n{SQL['measures']},\n{SQL['times']}"
     text = (
-        SQL["spend"]
-        .replace("{shown}", "".join(f"{_shown(name)}, " for name in groups))
-        .replace("{columns}", ", ".join(_names_of(measures)))
-        .replace("{groups}", "".join(f"{_instant(name)} as {name}, " for name in groups))
-        .replace("{measures}", measures.replace("{calls}", SQL["calls_counted_by_their_first_attempts"]))
+        _filled(SQL["spend"], groups, measures, {name: _by_bounds(store, name, timezone, choice) for name in groups if name in TIMES})
+        .replace("{calls}", SQL["calls_counted_by_their_first_attempts"])
+        .replace("{again}", "" if sums_only else SQL["sent_again"])
         .replace("{only}", choice.condition())
-        .replace("{grouping}", _grouping(groups))
-        .replace("{ordering}", "".join(f", {place}" for place in range(1, len(groups) + 1)))
     )
-    answer = store.arrow(text, choice.parameters() | {"timezone": timezone})
-    return answer.replace_schema_metadata({"sql": _by_hand(groups, measures, timezone, choice)})
+    by_hand = _filled(SQL["spend_by_hand"], groups, measures, {name: _written(name, timezone) for name in groups if name in TIMES})
+    by_hand = choice.literal(by_hand.replace("{calls}", "cast(count(distinct call_id) as bigint)"))
+    return store.arrow(text, choice.parameters()).replace_schema_metadata({"sql": by_hand})
 
 
-def _by_hand(groups: Sequence[str], measures: str, timezone: str, choice: Chosen) -> str:
-    text = (
-        SQL["spend_by_hand"]
-        .replace("{groups}", "".join(f"{_text(_local(_literal(timezone)), name) if name in TIMES else name} as {name}, " for name in groups))
-        .replace("{measures}", measures.replace("{calls}", "cast(count(distinct call_id) as bigint)"))
-        .replace("{grouping}", _grouping(groups))
-        .replace("{ordering}", "".join(f", {place}" for place in range(1, len(groups) + 1)))
+def _filled(sql: str, groups: Sequence[str], measures: str, times: Mapping[str, str]) -> str:
+    places = range(1, len(groups) + 1)
+    return (
+        sql.replace("{groups}", "".join(f"{times.get(name, name)} as {name}, " for name in groups))
+        .replace("{measures}", measures)
+        .replace("{grouping}", f"group by {', '.join(map(str, places))}" if groups else "")
+        .replace("{ordering}", "".join(f", {place}" for place in places))
     )
-    return choice.literal(text)
 
 
 def _groups(names: Sequence[str]) -> list[str]:
@@ -154,29 +151,33 @@ def group_of(name: str) -> str:
     return group
 
 
-def _grouping(groups: Sequence[str]) -> str:
-    return f"group by {', '.join(map(str, range(1, len(groups) + 1)))}" if groups else ""
-
-
-def _local(timezone: str) -> str:
-    return f"timezone({timezone}, started_at)"
-
-
-def _instant(name: str) -> str:
-    return f"date_trunc('{name}', {_local('$timezone')})" if name in TIMES else name
-
-
-def _shown(name: str) -> str:
-    return f"{_text(name, name)} as {name}" if name in TIMES else name
-
-
-def _text(instant: str, name: str) -> str:
+def _written(name: str, timezone: str) -> str:
+    """Return the SQL of the day, hour or month that an attempt began in."""
     length, rest, _ = TIMES[name]
-    return f"substr(cast({instant} as text), 1, {length})" + (f" || '{rest}'" if rest else "")
+    return f"substr(cast(timezone({_literal(timezone)}, started_at) as text), 1, {length})" + (f" || '{rest}'" if rest else "")
 
 
-def _names_of(measures: str) -> list[str]:
-    return [line.rstrip(",").rsplit(" as ", 1)[1] for line in measures.splitlines()]
+def _by_bounds(store: Connector, name: str, timezone: str, choice: Chosen) -> str:
+    """Return the same, told by when each of them ends: a tenth of what it takes to ask the calendar for every attempt."""
+    row = store.fetch_one(SQL["span"].replace("{only}", choice.condition()), choice.parameters())
+    if row is None or row["first"] is None:
+        return _written(name, timezone)
+    zone, form = ZoneInfo(timezone), TIMES[name][2]
+    moment: datetime = row["first"]
+    spans: list[tuple[str, datetime]] = []
+    while moment <= row["last"] and len(spans) < MOST_SPANS:
+        label = f"{moment.astimezone(zone):{form}}"
+        moment = _bounds(name, label, timezone)[1]
+        spans.append((_literal(label), moment))
+    return _tree([*spans, (_written(name, timezone), END)])
+
+
+def _tree(spans: Sequence[tuple[str, datetime]]) -> str:
+    """Return the SQL of the span that an attempt began in, halved as often as it takes; ``spans``: what each is called and when it ends, in order."""
+    if len(spans) == 1:
+        return spans[0][0]
+    half = len(spans) // 2
+    return f"case when started_at < timestamptz '{spans[half - 1][1].isoformat()}' then {_tree(spans[:half])} else {_tree(spans[half:])} end"
 
 
 def _literal(value: str) -> str:

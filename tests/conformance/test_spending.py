@@ -92,8 +92,8 @@ CHOICES = [
 def test_spend_is_what_its_select_gives(store, by):
     for facts in CHOICES:
         choice = chosen(ZONE, **({"since": None, "until": None, "only": {}} | facts))
-        for times in (True, False):
-            answer = spend(store, by, ZONE, choice, times=times)
+        for sums_only in (True, False):
+            answer = spend(store, by, ZONE, choice, sums_only=sums_only)
             by_hand = select(store, answer.schema.metadata[b"sql"].decode(), limit=10_000, timeout_s=30)
             assert answer.column_names == by_hand.column_names
             assert answer.to_pylist() == by_hand.to_pylist()

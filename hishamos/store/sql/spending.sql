@@ -18,8 +18,10 @@ select
     (select count(*) from ledger_attempts) as attempts, (select count(*) from ledger_corrections) as corrections,
     (select max(made_at) from ledger_corrections) as corrected, (select count(*) from ledger_calls where under_way is not null) as under_way;
 
+-- name: span
+select min(started_at) as first, max(started_at) as last from attempts where started_at >= $since and started_at < $until {only};
+
 -- name: measures
-    {calls} as calls,
     cast(count(*) as bigint) as attempts,
     cast(coalesce(sum(case when provider <> 'offline' and status = 'succeeded' then 1 else 0 end), 0) as bigint) as succeeded,
     cast(coalesce(sum(case when provider <> 'offline' and status in ('failed', 'incomplete', 'orphaned') then 1 else 0 end), 0) as bigint) as failed,
@@ -35,6 +37,9 @@ select
     cast(coalesce(sum(cost_nanos), 0) as bigint) as cost_nanos,
     cast(coalesce(sum(case when cost_nanos is null and status <> 'sent' then 1 else 0 end), 0) as bigint) as unpriced
 
+-- name: calls
+    {calls} as calls
+
 -- name: times
     cast(percentile_cont(0.5) within group (order by case when status = 'succeeded' then latency_ms end) as double precision) as p50_ms,
     cast(percentile_cont(0.95) within group (order by case when status = 'succeeded' then latency_ms end) as double precision) as p95_ms,
@@ -45,16 +50,15 @@ select
 cast(count(distinct again) + coalesce(sum(case when again is null then 1 else 0 end), 0) as bigint)
 
 -- name: spend
-select {shown} {columns}
-from (
-    select {groups}
+select {groups}
 {measures}
-    from attempts a
-    left join (select distinct call_id as again from attempts where number > 1 and started_at >= $since and started_at < $until {only}) r on again = call_id
-    where started_at >= $since and started_at < $until {only}
-    {grouping}
-) as summed
+from attempts a {again}
+where started_at >= $since and started_at < $until {only}
+{grouping}
 order by cost_nanos desc {ordering};
+
+-- name: sent_again
+left join (select distinct call_id as again from attempts where number > 1 and started_at >= $since and started_at < $until {only}) r on again = call_id
 
 -- name: spend_by_hand
 select {groups}
