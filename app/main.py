@@ -22,6 +22,8 @@ PAGES = {
     "Work": [
         st.Page("views/workflows.py", title="Workflows", icon=":material/account_tree:"),
         st.Page("views/commands.py", title="Commands", icon=":material/terminal:"),
+        st.Page("views/agents.py", title="Agents", icon=":material/badge:"),
+        st.Page("views/chat.py", title="Chat", icon=":material/forum:"),
         st.Page("views/results.py", title="Results", icon=":material/description:"),
     ],
     "Workspace": [
@@ -30,12 +32,23 @@ PAGES = {
 }
 
 st.set_page_config(page_title="HishamOS", page_icon=":material/menu_book:", layout="wide")
-st.html("<style>.block-container{padding-top:2.2rem;padding-bottom:3rem} [data-testid=stMetricValue]{font-variant-numeric:tabular-nums}</style>")
+STYLE = """<style>
+.block-container{padding-top:2.2rem;padding-bottom:3rem}
+[data-testid=stMetricValue]{font-variant-numeric:tabular-nums}
+/* A link on a page to the page itself, with another thing opened, is no tab that is active. */
+[data-testid=stMain] [data-testid=stPageLink-NavLink]{background:transparent;font-weight:400}
+[data-testid=stMain] [data-testid=stPageLink-NavLink]:hover{background:rgba(128,128,128,.14)}
+/* Figures stand in twos on a phone, not one below the other. */
+@media(max-width:640px){
+  [data-testid=stColumn]:has(>[data-testid=stVerticalBlock]>[data-testid=stElementContainer]>[data-testid=stMetric]){min-width:calc(50% - 1rem)}
+}
+</style>"""
+st.html(STYLE)
 
 if st.context.theme.type == "dark":  # white on the dark theme's bright teal can't be read
     st.html("<style>[data-testid=stBaseButton-primary],[data-testid=stBaseButton-primaryFormSubmit]{color:#08201C}</style>")
 
-page = st.navigation(PAGES)
+page = st.navigation(PAGES, expanded=True)
 with guarded():
     page.run()
 with st.sidebar:

@@ -13,6 +13,7 @@ import streamlit as st
 from hishamos.charts.formats import clock, count, duration, missing, money, state_label
 from hishamos.records.batches import BatchInfo, BatchRow
 from hishamos.records.calls import Attempt
+from hishamos.records.conversations import Conversation
 from hishamos.records.runs import Run, Step
 
 
@@ -96,6 +97,23 @@ def batches_table(batches: Sequence[BatchInfo], key: str) -> BatchInfo | None:
     ]
     chosen = _table(rows, key, right=["Time", "Rows", "Failed", "Spend"])
     return batches[chosen] if chosen is not None else None
+
+
+def conversations_table(conversations: Sequence[Conversation], key: str) -> Conversation | None:
+    """Draw conversations and return the one that was clicked."""
+    rows = [
+        {
+            "Title": one.title,
+            "With": one.agent,
+            "Id": one.id[:6],
+            "Messages": count(one.messages),
+            "Last": clock(one.changed_at),
+            "Spend": spend_words(one.cost_nanos, one.unpriced, offline=False) if one.cost_nanos or one.unpriced else missing(),
+        }
+        for one in conversations
+    ]
+    chosen = _table(rows, key, right=["Messages", "Spend"])
+    return conversations[chosen] if chosen is not None else None
 
 
 def rows_table(found: Sequence[BatchRow], key: str) -> BatchRow | None:

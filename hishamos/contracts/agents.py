@@ -49,6 +49,11 @@ class Agents(Protocol):
         """Return how an agent did in the last 90 days: calls, share answered, ratings, median cost and time."""
         ...
 
+    @verb("agents.read")
+    def records(self) -> List[TrackRecord]:
+        """Return how all agents did, as :meth:`record` tells it of one, by name."""
+        ...
+
     @verb("models.call", kind="wait")
     def ask(
         self,

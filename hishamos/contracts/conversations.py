@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from builtins import list as List  # noqa: N812 - every contract has a verb named list
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any, Protocol
 
 from hishamos.contracts.verbs import verb
+from hishamos.records.attachments import Attachment
 from hishamos.records.calls import CommandResult
 from hishamos.records.conversations import Conversation, Said
 from hishamos.records.turns import AgentEvent
@@ -40,12 +42,21 @@ class Conversations(Protocol):
 
     @verb("models.call", kind="wait")
     def say(
-        self, conversation: str, text: str, *, data: Any = None, model: str | None = None, message: str | None = None, agent: str | None = None
+        self,
+        conversation: str,
+        text: str,
+        *,
+        data: Any = None,
+        files: Sequence[str | Path] = (),
+        model: str | None = None,
+        message: str | None = None,
+        agent: str | None = None,
     ) -> CommandResult:
         """Say something and return the agent's answer, which is kept before it is returned.
 
         The agent is given the earlier messages as far as its ``memory`` goes; older ones are summed up or left out. ``data``: plain data, shown
-        as JSON, nothing in it is an instruction. ``message``: the message's own id (left out, the request's): the same message sent again finds
+        as JSON, nothing in it is an instruction. ``files``: paths of images, PDFs and texts that go with it, and with later messages again as long
+        as this one is remembered word by word. ``message``: the message's own id (left out, the request's): the same message sent again finds
         its answer and is not paid again. ``agent``: refuse unless the conversation is with this agent.
         Raises ``ConversationBusy`` while another message waits for its answer, ``KeyReused`` for another text under a known id, and what
         :meth:`hishamos.contracts.agents.Agents.ask` raises; a failed message stays, with its reason, and is no part of what is remembered.
@@ -54,9 +65,30 @@ class Conversations(Protocol):
 
     @verb("models.call", kind="stream")
     def stream(
-        self, conversation: str, text: str, *, data: Any = None, model: str | None = None, message: str | None = None, agent: str | None = None
+        self,
+        conversation: str,
+        text: str,
+        *,
+        data: Any = None,
+        files: Sequence[str | Path] = (),
+        model: str | None = None,
+        message: str | None = None,
+        agent: str | None = None,
     ) -> Iterator[AgentEvent]:
         """Say something and stream the answer: events as in :meth:`hishamos.contracts.agents.Agents.stream`. A lost reader loses nothing."""
+        ...
+
+    @verb("models.call", kind="change")
+    def attach(self, conversation: str, name: str, content: str) -> Attachment:
+        """Hand in a file that lies elsewhere than on the server's machine; its ``path`` is for a message's ``files``.
+
+        ``content``: its bytes in base64. It is kept until the conversation is deleted. Raises ``InvalidInput`` for what no model reads.
+        """
+        ...
+
+    @verb("conversations.write", kind="change")
+    def stop(self, conversation: str) -> Conversation:
+        """Stop the answer that is under way, if one is. Its message ends as failed; what had come of the answer stays with it."""
         ...
 
     @verb("conversations.write", kind="change")

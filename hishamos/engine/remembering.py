@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from hishamos.engine.conversation import DATA, failure_of
 from hishamos.engine.steptype import Answer, Waiting
+from hishamos.records.attachments import Attachment
 from hishamos.records.calls import CallStatus, Message, ModelRequest, Outcome
 from hishamos.records.record import canonical
 
@@ -14,6 +15,7 @@ BYTES_A_TOKEN = 4
 """A token of English has about four bytes; a window is a bound on what is sent again and again, no promise to a tokenizer."""
 FRAME = 4
 """Tokens that a message has beside its text."""
+PICTURE_TOKENS = 1_600
 PLACE = "summary"
 SUMMARY_TOKENS = 600
 SUM_UP = (
@@ -32,11 +34,13 @@ class Exchange:
     number: int
     said: str
     answered: str
+    files: tuple[Attachment, ...] = ()
+    """Files that went with the message."""
 
     @property
     def tokens(self) -> int:
         """About how many tokens both have."""
-        return tokens(self.said) + tokens(self.answered) + 2 * FRAME
+        return tokens(self.said) + tokens(self.answered) + 2 * FRAME + sum(map(_tokens_of, self.files))
 
 
 @dataclass
@@ -57,6 +61,11 @@ class Past:
 def tokens(text: str) -> int:
     """Return about how many tokens a text has."""
     return -(-len(text.encode()) // BYTES_A_TOKEN)
+
+
+def _tokens_of(file: Attachment) -> int:
+    """Return about how many tokens a file has; a picture, and a page of a PDF, what the dearer of the large providers bills at most."""
+    return -(-file.size // BYTES_A_TOKEN) if file.media == "text/plain" else PICTURE_TOKENS * (file.pages or 1)
 
 
 def recalled(past: Past, ask: Callable[[str, ModelRequest], Answer[Outcome]], target: str) -> tuple[Message, ...] | Waiting:
@@ -83,7 +92,10 @@ def recalled(past: Past, ask: Callable[[str, ModelRequest], Answer[Outcome]], ta
         head += LEFT_OUT.format(count=len(older)) + "\n\n"
     messages: list[Message] = []
     for place, exchange in enumerate(kept):
-        messages += [Message(role="user", content=(head if place == 0 else "") + exchange.said), Message(role="assistant", content=exchange.answered)]
+        messages += [
+            Message(role="user", content=(head if place == 0 else "") + exchange.said, files=exchange.files),
+            Message(role="assistant", content=exchange.answered),
+        ]
     return tuple(messages) if messages else ((Message(role="user", content=head.strip()), Message(role="assistant", content="Noted.")) if head else ())
 
 

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from pydantic import PrivateAttr
 
+from hishamos.records.attachments import Attachment
 from hishamos.records.calls import CommandResult
 from hishamos.records.record import Failure, Record, usd
 from hishamos.records.turns import AgentEvent
@@ -26,10 +27,12 @@ class Said(Record):
     """The message's own id: sent again under it, it is not paid again."""
     text: str
     data: Any = None
+    files: tuple[Attachment, ...] = ()
+    """Files that went with it."""
     state: MessageState
     answer: CommandResult | None = None
     error: Failure | None = None
-    """Why it has no answer."""
+    """Why it has no answer. Of one that was cancelled, its fact ``text`` is what had come till then."""
     cost_nanos: int | None = 0
     """Nano-dollars of all that was asked for it, a summary of earlier messages included; None when any of it is unpriced."""
     left_out: int = 0

@@ -58,6 +58,11 @@ class AgentsService(Service):
         agent = self.get(name).name
         return track_records(self.machinery.store, now() - RECORDED).get(agent, TrackRecord(agent=agent))
 
+    def records(self) -> List[TrackRecord]:
+        """See the contract."""
+        known = track_records(self.machinery.store, now() - RECORDED)
+        return [known.get(agent.name, TrackRecord(agent=agent.name)) for agent in self.list()]
+
     def ask(
         self,
         name: str,

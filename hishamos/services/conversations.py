@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
+import contextlib
+import hashlib
+import re
+import shutil
 from builtins import list as List  # noqa: N812 - every contract has a verb named list
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 from hishamos.contracts.conversations import Conversations
 from hishamos.contracts.feeds import Feed
 from hishamos.engine.agent_loop import Task
+from hishamos.engine.attaching import task_files
 from hishamos.engine.conversation import DATA
 from hishamos.engine.remembering import Exchange, Past
 from hishamos.errors import HishamosError, InvalidInput, ServerClosing, to_wire
-from hishamos.records.calls import CommandResult, Finished, TextPiece
+from hishamos.media.looking import MOST_BYTES, look
+from hishamos.records.attachments import Attachment
+from hishamos.records.calls import CommandResult, Finished, Restarted, TextPiece, ToolCalled
 from hishamos.records.conversations import Conversation, Said
 from hishamos.records.definitions import AgentDefinition
 from hishamos.records.record import Failure, canonical, derived_id, new_id, now
@@ -66,34 +77,95 @@ class ConversationsService(Service):
         return self.change("conversations.start", Conversation, lambda transaction: self._kept.insert(transaction, made))
 
     def say(
-        self, conversation: str, text: str, *, data: Any = None, model: str | None = None, message: str | None = None, agent: str | None = None
+        self,
+        conversation: str,
+        text: str,
+        *,
+        data: Any = None,
+        files: Sequence[str] = (),
+        model: str | None = None,
+        message: str | None = None,
+        agent: str | None = None,
     ) -> CommandResult:
         """See the contract."""
-        return self.say_later(conversation, text, data=data, model=model, message=message, agent=agent).result()
+        return self.say_later(conversation, text, data=data, files=files, model=model, message=message, agent=agent).result()
 
     def say_later(
-        self, conversation: str, text: str, *, data: Any = None, model: str | None = None, message: str | None = None, agent: str | None = None
+        self,
+        conversation: str,
+        text: str,
+        *,
+        data: Any = None,
+        files: Sequence[str] = (),
+        model: str | None = None,
+        message: str | None = None,
+        agent: str | None = None,
     ) -> Future[CommandResult]:
         """The answer of :meth:`say`, at once as a future; cancelling it cancels the work."""
-        return self._begin(conversation, text, data, model, message, agent)(None)
+        return self._begin(conversation, text, data, files, model, message, agent)(None)
 
     def stream(
-        self, conversation: str, text: str, *, data: Any = None, model: str | None = None, message: str | None = None, agent: str | None = None
+        self,
+        conversation: str,
+        text: str,
+        *,
+        data: Any = None,
+        files: Sequence[str] = (),
+        model: str | None = None,
+        message: str | None = None,
+        agent: str | None = None,
     ) -> Feed[AgentEvent]:
         """See the contract."""
-        return streamed(self._begin(conversation, text, data, model, message, agent))
+        return streamed(self._begin(conversation, text, data, files, model, message, agent))
 
     def delete(self, conversation: str) -> None:
         """See the contract."""
         identity = self._kept.identify(self.actor.name, conversation)
         self.change("conversations.delete", type(None), lambda transaction: self._kept.delete(transaction, identity))
+        shutil.rmtree(self._attached(identity), ignore_errors=True)
+
+    def attach(self, conversation: str, name: str, content: str) -> Attachment:
+        """See the contract."""
+        where = f"the file {name}"
+        try:
+            data = base64.b64decode(content, validate=True)
+        except binascii.Error:
+            raise InvalidInput(what="its content is no base64", where=where, next="Encode its bytes in base64.") from None
+        if len(data) > MOST_BYTES:
+            raise InvalidInput(what=f"it has {len(data):,} bytes", where=where, next=f"Give one of at most {MOST_BYTES:,}.")
+        folder = self._attached(self._kept.identify(self.actor.name, conversation))
+        folder.mkdir(parents=True, exist_ok=True)
+        # By its content, so that another file of this name is another one; its own name last, for that is what a model is told.
+        target = folder / hashlib.sha256(data).hexdigest()[:12] / _plain_name(name)
+        target.parent.mkdir(exist_ok=True)
+        part = target.with_name(f".{new_id()}.part")
+        part.write_bytes(data)
+        part.replace(target)
+        try:
+            return look(target, where)
+        except InvalidInput:
+            shutil.rmtree(target.parent, ignore_errors=True)
+            raise
+
+    def stop(self, conversation: str) -> Conversation:
+        """See the contract."""
+        identity = self._kept.identify(self.actor.name, conversation)
+        under_way = list(self.machinery.answering.get(identity, ()))
+        for answer in under_way:
+            answer.cancel()
+        if not under_way and self.machinery.journal.exclusive:  # whoever asked for it is gone
+            self.change("conversations.stop", type(None), lambda transaction: self._kept.give_up(transaction, identity))
+        return self.get(identity)
+
+    def _attached(self, identity: str) -> Path:
+        return self.root / "data" / "local" / "attached" / identity
 
     @property
     def _kept(self) -> StoreConversations:
         return StoreConversations(self.machinery.store)
 
     def _begin(
-        self, name: str, text: str, data: Any, model: str | None, message: str | None, wanted: str | None
+        self, name: str, text: str, data: Any, files: Sequence[str], model: str | None, message: str | None, wanted: str | None
     ) -> Callable[[Tell | None], Future[CommandResult]]:
         """Take the message in, and return what asks the agent."""
         conversation = self.get(name)
@@ -103,16 +175,18 @@ class ConversationsService(Service):
         if not text.strip():
             raise InvalidInput(what="there is nothing to say", where="conversations.say", next="Write some words.")
         agent = self.machinery.catalog.agent(conversation.agent)
+        attached = task_files(files, self.root, agent.name)
         past = self._past(conversation, agent, model)
         moment, runner = now(), self.machinery.runner
-        said = Said(conversation=conversation.id, number=1, id=message or request_id.get() or new_id(20), text=text, data=data, state="open", asked_at=moment)
+        identity = message or request_id.get() or new_id(20)
+        said = Said(conversation=conversation.id, number=1, id=identity, text=text, data=data, files=attached, state="open", asked_at=moment)
         before, alone = moment - timedelta(seconds=agent.limits.seconds) - GRACE, self.machinery.journal.exclusive
         said = self.machinery.store.transaction(lambda transaction: self._kept.begin(transaction, said, runner.owner, alone=alone, before=before))
         if said.answer is not None:
             return _Known(said.answer.model_copy(update={"reused": True}))
         # What others said meanwhile is not in it: what this message's agent was given is the same each time it is asked.
         past = replace(past, exchanges=tuple(exchange for exchange in past.exchanges if exchange.number < said.number))
-        task = Task(agent, text, data, None, model or conversation.model, past=past)
+        task = Task(agent, text, data, None, model or conversation.model, attached, past=past)
         return _Saying(self, said, task, past, conversation.project)
 
     def _past(self, conversation: Conversation, agent: AgentDefinition, model: str | None) -> Past:
@@ -120,7 +194,7 @@ class ConversationsService(Service):
         room = self.machinery.gateway.room(asked)
         window = agent.memory.window if room is None else min(agent.memory.window, room // 2)
         before = self._kept.messages(conversation.id, after=conversation.summed_up, limit=MOST)
-        exchanges = tuple(Exchange(one.number, _asked(one), one.answer.text) for one in before if one.answer is not None)
+        exchanges = tuple(Exchange(one.number, _asked(one), one.answer.text, _there(one.files)) for one in before if one.answer is not None)
         return Past(exchanges, window, agent.memory.summary, conversation.summary, conversation.summed_up)
 
 
@@ -148,17 +222,29 @@ class _Saying:
     task: Task
     past: Past
     project: str | None
+    heard: list[str] = field(default_factory=list)
+    """What of the answer has come, where somebody listens."""
 
     def __call__(self, tell: Tell | None) -> Future[CommandResult]:
         answer: Future[CommandResult] = Future()
         try:
-            given = give(self.service, self.task, key=self._key, project=self.project, tell=tell)
+            given = give(self.service, self.task, key=self._key, project=self.project, tell=None if tell is None else partial(self._heard, tell))
         except BaseException as error:
             self._keep(None, error)
             raise
+        under_way = self.service.machinery.answering
+        under_way.setdefault(self.said.conversation, []).append(answer)
+        answer.add_done_callback(lambda _: _removed(under_way, self.said.conversation, answer))
         answer.add_done_callback(lambda future: _cancel(given) if future.cancelled() else None)
         given.add_done_callback(lambda done: self.service.machinery.runner.soon(lambda: self._end(done, answer)))
         return answer
+
+    def _heard(self, tell: Tell, event: AgentEvent) -> None:
+        if isinstance(event, TextPiece):
+            self.heard.append(event.text)
+        elif isinstance(event, Restarted | ToolCalled):
+            self.heard.clear()
+        tell(event)
 
     def _end(self, done: Future[CommandResult], answer: Future[CommandResult]) -> None:
         error = None if done.cancelled() else done.exception()
@@ -179,7 +265,7 @@ class _Saying:
         if result is not None:
             ended |= {"state": "answered", "answer": result, "cost_nanos": result.cost_nanos}
         else:
-            ended |= {"state": "failed", "error": _failure(error), "cost_nanos": self._spent()}
+            ended |= {"state": "failed", "error": _failure(error, "".join(self.heard)), "cost_nanos": self._spent()}
         said = self.said.model_copy(update=ended)
         store = self.service.machinery.store
         store.transaction(lambda transaction: StoreConversations(store).end(transaction, said, self.past.renewed))
@@ -200,9 +286,33 @@ def _cancel(given: Future[CommandResult]) -> None:
     given.cancel()
 
 
-def _failure(error: BaseException | None) -> Failure:
+def _there(files: Sequence[Attachment]) -> tuple[Attachment, ...]:
+    """Return the files that are still what they were, as far as their size tells."""
+    found = []
+    for file in files:
+        with contextlib.suppress(OSError):
+            if Path(file.path).stat().st_size == file.size:
+                found.append(file)
+    return tuple(found)
+
+
+def _plain_name(name: str) -> str:
+    """Return a file's name that is nothing else: no folder, nothing hidden, nothing that a path means something by."""
+    kept = re.sub(r"[^\w .()+-]", "_", name.replace("\\", "/").rpartition("/")[2]).strip(" .")
+    return kept[-100:] or "file"
+
+
+def _removed(under_way: dict[str, list[Future[CommandResult]]], conversation: str, answer: Future[CommandResult]) -> None:
+    left = [one for one in under_way.get(conversation, ()) if one is not answer]
+    if left:
+        under_way[conversation] = left
+    else:
+        under_way.pop(conversation, None)
+
+
+def _failure(error: BaseException | None, heard: str) -> Failure:
     if error is None:
-        return Failure(type="Cancelled", message="It was cancelled.")
+        return Failure(type="Cancelled", message="It was cancelled.", facts={"text": heard} if heard else {})
     if isinstance(error, HishamosError):
         wire = to_wire(error)
         return Failure(type=wire["type"], message=str(error), facts=wire["facts"])

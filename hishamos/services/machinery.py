@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from concurrent.futures import Future
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from hishamos.gateway.gateway import Gateway
     from hishamos.kernels.desks import Desks
     from hishamos.records.actors import Actor
+    from hishamos.records.calls import CommandResult
     from hishamos.services.catalog import Catalog
     from hishamos.services.service import ActingRun
     from hishamos.store.connectors import Connector
@@ -61,5 +63,7 @@ class Machinery:
     """What is wrong with hishamos.toml since its last good version; None when nothing is."""
     secrets: Callable[[], list[str]] = list
     """The keys that this process knows."""
+    answering: dict[str, list[Future[CommandResult]]] = field(default_factory=dict)
+    """The answers that are under way in this process, by conversation."""
     schedules_changed: Callable[[], None] = lambda: None
     """Have what starts scheduled runs look at the schedules again."""

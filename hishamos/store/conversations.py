@@ -7,9 +7,10 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from hishamos.errors import ConversationBusy, InvalidInput, KeyReused, UnknownName
+from hishamos.records.attachments import Attachment
 from hishamos.records.calls import CommandResult
 from hishamos.records.conversations import Conversation, Said
-from hishamos.records.record import Failure, canonical
+from hishamos.records.record import Failure, canonical, now
 from hishamos.store.statements import statements
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ class StoreConversations:
         """
         transaction.lock(f"conversation:{said.conversation}")
         known = transaction.fetch_one(SQL["message_by_id"], {"conversation": said.conversation, "id": said.id})
-        if known is not None and (known["said"] != said.text or _parsed(known["data"]) != said.data):
+        if known is not None and (known["said"], _parsed(known["data"]), _identities(_files(known))) != (said.text, said.data, _identities(said.files)):
             raise KeyReused(key=said.id)
         if known is not None and known["state"] == "answered":
             return _said(known)
@@ -85,7 +86,8 @@ class StoreConversations:
         made = said.model_copy(update={"number": int(last["number"]) + 1})
         values = made.model_dump(include={"conversation", "number", "id", "asked_at"})
         data = None if made.data is None else canonical(made.data)
-        transaction.execute(SQL["insert_message"], values | {"said": made.text, "data": data, "holder": holder})
+        files = canonical([file.model_dump(mode="json") for file in made.files]) if made.files else None
+        transaction.execute(SQL["insert_message"], values | {"said": made.text, "data": data, "files": files, "holder": holder})
         return made
 
     def end(self, transaction: Transaction, said: Said, summary: tuple[str, int] | None = None) -> None:
@@ -96,6 +98,13 @@ class StoreConversations:
         transaction.execute(SQL["end_message"], values)
         if summary is not None:
             transaction.execute(SQL["sum_up"], {"id": said.conversation, "summary": summary[0], "summed_up": summary[1]})
+
+    def give_up(self, transaction: Transaction, conversation: str) -> None:
+        """End the message that waits for its answer, if one does: nobody is at work on it any more."""
+        transaction.lock(f"conversation:{conversation}")
+        found = transaction.fetch_one(SQL["open_message"], {"conversation": conversation})
+        if found is not None:
+            self.end(transaction, _said(found).model_copy(update={"state": "failed", "error": GONE, "cost_nanos": 0, "ended_at": now()}))
 
     def spent(self, key: str) -> int | None:
         """Return the nano-dollars of the calls under an idempotency key; None where one is unpriced."""
@@ -126,9 +135,18 @@ def _said(row: Row) -> Said:
         **{name: row[name] for name in ("conversation", "number", "id", "state", "cost_nanos", "left_out", "asked_at", "ended_at")},
         text=row["said"],
         data=_parsed(row["data"]),
+        files=_files(row),
         answer=None if row["answer"] is None else CommandResult.model_validate_json(row["answer"]),
         error=None if row["error"] is None else Failure.model_validate_json(row["error"]),
     )
+
+
+def _files(row: Row) -> tuple[Attachment, ...]:
+    return tuple(Attachment.model_validate(file) for file in _parsed(row["files"]) or ())
+
+
+def _identities(files: tuple[Attachment, ...]) -> list[list[str]]:
+    return [file.identity() for file in files]
 
 
 def _parsed(text: str | None) -> Any:

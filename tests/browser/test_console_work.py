@@ -12,18 +12,30 @@ import pytest
 import hishamos
 from tests.conftest import stop_server
 from tests.rigs.consoles import SWITCHES, serve
+from tests.rigs.simulator import Simulator
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 pytestmark = pytest.mark.browser
+MODEL = "gpt-4.1-mini"
 DRAWN = 30_000
 """Milliseconds in which a page is drawn, or something ends that was begun there."""
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def provider() -> Iterator[Simulator]:
+    with Simulator() as simulator:
+        yield simulator
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory, provider: Simulator) -> Iterator[Path]:
     path = tmp_path_factory.mktemp("work")
+    (path / "key").write_text("sk-talking-0123456789abcdef")
+    (path / "hishamos.toml").write_text(
+        f'[providers.openai]\napi_key = "file:{path}/key"\napi_base = "{provider.url}/v1"\n[routes.default]\nmodels = ["openai/{MODEL}"]\nattempts = 1\n'
+    )
     cells = [
         {"cell_type": "code", "metadata": {"tags": ["parameters"]}, "source": "number: int = 0", "id": "one", "outputs": [], "execution_count": None},
         {
@@ -83,3 +95,51 @@ def test_a_batch_is_started_from_a_csv_file_watched_to_its_end_and_its_rows_are_
     page.get_by_text("1 batch").wait_for()
     page.get_by_test_id("stDataFrame").first.click(position={"x": 20, "y": 50})
     page.get_by_role("heading", name="halves.ipynb").wait_for()
+
+
+def test_an_agent_is_tried_in_chat_as_it_comes_and_a_refresh_keeps_it(console: str, page: Page, folder: Path, provider: Simulator) -> None:
+    seen: list[str] = []
+    page.on("request", lambda request: seen.append(request.url))
+    words = f"## Findings\n\n![beacon]({provider.url}/seen) [press]({provider.url}/pressed) <b>bold</b> one two three four five six seven eight nine ten"
+    provider.script(MODEL, {"text": words, "chunk_s": 0.7})
+    page.goto(f"{console}/agents?task=find%20sources%20for%20a%20comparison")
+    page.get_by_text("best fit").wait_for()
+    page.goto(f"{console}/agents?agent=research")
+    page.get_by_role("button", name="Try in Chat").click()
+    field = page.get_by_placeholder("Message to research")
+    field.fill("Compare them")
+    field.press("Enter")
+    page.get_by_role("heading", name="Findings").wait_for()  # the answer is under way, and shown
+    assert "ten" not in page.get_by_test_id("stChatMessage").nth(1).inner_text()
+    assert "conversation=" in page.url
+    page.reload()
+    page.get_by_role("heading", name="Findings").wait_for()
+    page.get_by_text("eight nine ten").wait_for()
+    page.get_by_text("USD in all").wait_for()
+    answer = page.get_by_test_id("stChatMessage").nth(1)
+    assert answer.locator("img, a:not([href^='#']), b").count() == 0
+    assert [url for url in seen if url.startswith(provider.url)] == []
+
+
+def test_a_file_goes_with_a_message_and_an_answer_is_stopped(console: str, page: Page, folder: Path, provider: Simulator) -> None:
+    provider.script(MODEL, {"text": "It says salt and flour."}, {"text": "one two three four five six seven eight nine ten", "chunk_s": 1.5})
+    page.goto(f"{console}/chat?agent=assistant")
+    field = page.get_by_placeholder("Message to assistant")
+    field.wait_for()
+    page.locator("[data-testid=stChatInput] input[type=file]").set_input_files(
+        files=[{"name": "notes.txt", "mimeType": "text/plain", "buffer": b"Salt and flour"}]
+    )
+    page.get_by_text("notes.txt").wait_for()
+    field.fill("What does it say?")
+    field.press("Enter")
+    page.get_by_text("It says salt and flour.").wait_for()
+    page.get_by_text("notes.txt, text, 1 kB").wait_for()
+    assert "Salt and flour" in provider.book()[-1]["said"] or "Salt and flour" in str(provider.book()[-1]["messages"])
+    field.fill("Count")
+    field.press("Enter")
+    page.get_by_text("one two").wait_for()
+    page.get_by_role("button", name="Stop").click()
+    page.get_by_text("stopped").wait_for()
+    assert page.get_by_text("nine ten").count() == 0
+    with hishamos.open(folder) as ws:
+        assert [one.state for one in ws.conversations.messages(ws.conversations.list(agent="assistant")[0].id)] == ["answered", "failed"]

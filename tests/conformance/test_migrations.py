@@ -33,6 +33,8 @@ ONE_ROW = {
     13: "insert into journal_runs (id, kind, name, version, state, definition, inputs, files, place, steps_total, steps_done, decisions, lease_number,"
     " created_at, origin) values ('kept', 'workflow', 'n', 'v', 'succeeded', '{}', '{}', '{}', 'server', 0, 0, 0, 0, current_timestamp, '{}')",
     14: "insert into map_uploads (id, made_at) values ('kept', current_timestamp)",
+    15: "insert into conversation_messages (conversation, number, id, said, state, left_out, holder, asked_at, files)"
+    " values ('kept', 1, 'm', 's', 'failed', 0, 'h', current_timestamp, '[]')",
 }
 KEPT = {
     1: "ledger_owners where owner",
@@ -49,6 +51,7 @@ KEPT = {
     12: "ledger_batches where id",
     13: "journal_runs where id",
     14: "map_uploads where id",
+    15: "conversation_messages where conversation",
 }
 
 

@@ -23,23 +23,23 @@ order by coalesce(max(m.asked_at), c.created_at) desc, c.id
 limit $limit;
 
 -- name: messages_of_conversation
-select conversation, number, id, said, data, state, answer, error, cost_nanos, left_out, holder, asked_at, ended_at
+select conversation, number, id, said, data, files, state, answer, error, cost_nanos, left_out, holder, asked_at, ended_at
 from conversation_messages where conversation = $conversation and number > $after order by number limit $limit;
 
 -- name: message_by_id
-select conversation, number, id, said, data, state, answer, error, cost_nanos, left_out, holder, asked_at, ended_at
+select conversation, number, id, said, data, files, state, answer, error, cost_nanos, left_out, holder, asked_at, ended_at
 from conversation_messages where conversation = $conversation and id = $id;
 
 -- name: open_message
-select conversation, number, id, said, data, state, answer, error, cost_nanos, left_out, holder, asked_at, ended_at
+select conversation, number, id, said, data, files, state, answer, error, cost_nanos, left_out, holder, asked_at, ended_at
 from conversation_messages where conversation = $conversation and state = 'open';
 
 -- name: last_message
 select coalesce(max(number), 0) as number from conversation_messages where conversation = $conversation;
 
 -- name: insert_message
-insert into conversation_messages (conversation, number, id, said, data, state, left_out, holder, asked_at)
-values ($conversation, $number, $id, $said, $data, 'open', 0, $holder, $asked_at);
+insert into conversation_messages (conversation, number, id, said, data, files, state, left_out, holder, asked_at)
+values ($conversation, $number, $id, $said, $data, $files, 'open', 0, $holder, $asked_at);
 
 -- name: reopen_message
 update conversation_messages set state = 'open', error = null, ended_at = null, holder = $holder, asked_at = $asked_at

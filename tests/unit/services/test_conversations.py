@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import threading
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 
+import hishamos
 from hishamos.composition import Composed, compose
 from hishamos.errors import CallFailed, ConversationBusy, InvalidInput, KeyReused, UnknownName
 from hishamos.notebook.cards import conversation_card, plain
@@ -259,3 +261,85 @@ def test_offline_it_works_and_is_labelled(here: House):
     answer = talk.say("The import works. What is broken?")
     assert (answer.offline, answer.cost_nanos, bool(answer.text)) == (True, 0, True)
     assert here.asked() == []
+
+
+def attached(house: House, talk: str, name: str, data: bytes) -> str:
+    return house.ws.conversations.attach(talk, name, base64.b64encode(data).decode()).path
+
+
+def test_files_go_with_a_message_and_again_as_long_as_it_is_remembered(house: House):
+    picture = Path(hishamos.sample("receipt.png")).read_bytes()
+    talk = house.ws.conversations.start("keeper")
+    path = attached(house, talk.id, "../../receipt of Amal.png", picture)
+    assert Path(path).is_relative_to(house.folder / "data" / "local" / "attached" / talk.id)
+    assert Path(path).name == "receipt of Amal.png"
+    assert attached(house, talk.id, "receipt of Amal.png", picture) == path
+    house.says("A receipt.", "Of a shop.", "What receipt?")
+    talk.say("What is this?", files=[path], message="one")
+    assert talk.say("What is this?", files=[path], message="one").reused
+    with pytest.raises(KeyReused):
+        talk.say("What is this?", message="one")
+    talk.say("Whose?")
+    hashes = [[file["sha256"] for file in entry["files"]] for entry in house.simulator.book()]
+    assert [len(found) for found in hashes] == [1, 1]
+    assert hashes[0] == hashes[1]
+    first, second = house.ws.conversations.messages(talk.id)
+    assert ([file.name for file in first.files], [file.word for file in first.files], second.files) == (["receipt of Amal.png"], ["PNG"], ())
+    Path(path).unlink()
+    talk.say("Which one?")
+    assert house.simulator.book()[2]["files"] == []  # it is gone, and the talk goes on
+    house.ws.conversations.delete(talk.id)
+    assert not (house.folder / "data" / "local" / "attached" / talk.id).exists()
+
+
+def test_a_long_file_leaves_the_window_with_its_message(here: House):
+    talk = here.ws.conversations.start("forgetful")
+    path = attached(here, talk.id, "long.txt", b"word " * 200)
+    here.says("Read.", "Which text?")
+    talk.say("Read it", files=[path])
+    talk.say("And now?")
+    assert "left out" in str(here.asked()[1])
+    assert "word word" not in str(here.asked()[1])
+
+
+@pytest.mark.parametrize(("name", "content"), [("a.bin", base64.b64encode(bytes(range(256))).decode()), ("a.txt", "!"), ("a.txt", "")])
+def test_what_no_model_reads_is_not_kept(here: House, name: str, content: str):
+    talk = here.ws.conversations.start("keeper")
+    with pytest.raises(InvalidInput, match=name):
+        here.ws.conversations.attach(talk.id, name, content)
+    assert not [path for path in (here.folder / "data").rglob("*") if path.is_file() and path.name == name]
+
+
+def test_an_answer_is_stopped_and_what_had_come_stays_with_its_message(house: House):
+    house.simulator.script(MODEL, {"text": "one two three four five six seven eight nine ten", "chunk_s": 0.3}, {"text": "Hello again."})
+    talk = house.ws.conversations.start("keeper")
+    events = talk.stream("Count")
+    heard = ""
+    for event in events:
+        heard += event.text if event.kind == "text" else ""
+        if heard:
+            house.ws.conversations.stop(talk.id)
+            break
+    deadline = now() + timedelta(seconds=10)
+    while house.ws.conversations.messages(talk.id)[0].state == "open" and now() < deadline:
+        pass
+    (said,) = house.ws.conversations.messages(talk.id)
+    assert (said.state, said.error.type, said.error.message) == ("failed", "Cancelled", "It was cancelled.")
+    assert said.error.facts["text"].startswith(heard)
+    assert "ten" not in said.error.facts["text"]
+    assert house.ws.conversations.stop(talk.id).messages == 1  # nothing is under way: nothing happens
+    assert talk.say("Hello").output == "Hello again."
+    assert "Count" not in str(house.asked()[1])
+
+
+def test_a_message_whose_server_died_is_given_up_by_stop(here: House):
+    talk = here.ws.conversations.start("keeper")
+    here.composed.machinery.store.transaction(
+        lambda transaction: transaction.execute(
+            "insert into conversation_messages (conversation, number, id, said, state, left_out, holder, asked_at) "
+            "values ($conversation, 1, 'm', 'Hello', 'open', 0, 'a dead server', $asked_at)",
+            {"conversation": talk.id, "asked_at": now()},
+        )
+    )
+    here.ws.conversations.stop(talk.id)
+    assert [(one.state, one.error.type) for one in here.ws.conversations.messages(talk.id)] == [("failed", "ServerError")]

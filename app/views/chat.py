@@ -1,0 +1,210 @@
+"""Chat: a conversation with an agent or a model, as it comes, with what it costs."""
+
+from __future__ import annotations
+
+import base64
+import json
+
+import streamlit as st
+
+from hishamos.charts.formats import clock, count, duration, money, some, state_label
+from hishamos.errors import HishamosError
+from hishamos.records.calls import CommandResult
+from hishamos.records.conversations import Conversation, Said
+from parts.connection import guarded, workspace
+from parts.fields import OFFLINE
+from parts.heads import head, lost
+from parts.listings import conversations_table, spend_words
+from parts.plain import plain, readable
+from parts.talks import say, talk_of
+
+HELP = """A conversation with an agent, which remembers what was said; **assistant** is the model without a role. Each message is kept before it is answered: a
+page that is closed loses nothing, and finds the answer when it is opened again. **Stop** ends an answer; what was asked till then is paid. In what a model
+writes nothing is executed, loaded or linked. Files: images, PDFs and texts.
+
+Same in a notebook: `talk = ws.conversations.start("assistant")`, `talk.say("…")`. In a terminal: `hishamos chat assistant`, `hishamos chats`."""
+FIRST, MODEL = "assistant", "offline/extractive"
+SHOWN, LISTED, MOST_FILE_MB = 50, 30, 20
+KINDS = ["png", "jpg", "jpeg", "gif", "webp", "pdf", "txt", "md", "csv", "json", "yaml", "toml", "py", "sql", "log", "xml", "html"]
+LIVE = "0.4s"
+
+
+def page() -> None:
+    """Draw the page: the conversation that the address names, else a new one."""
+    identity = st.query_params.get("conversation", "")
+    if identity:
+        _one(identity)
+    else:
+        _new()
+
+
+def _new() -> None:
+    ws = workspace()
+    head("Chat", help_text=HELP)
+    agents = {agent.name: agent for agent in ws.agents.list()}
+    models = [MODEL, *(name for name in ws.providers.models() if name != MODEL)]
+    alone = all(provider.kind == "offline" or provider.state == "no key" for provider in ws.providers.list())
+    left, right = st.columns(2)
+    first = list(agents).index(FIRST) if FIRST in agents else 0
+    agent = left.selectbox("With", list(agents), index=first, key="agent", bind="query-params")
+    model = right.selectbox(
+        "Model",
+        models,
+        index=0 if alone else None,
+        placeholder="as the agent says",
+        accept_new_options=True,
+        key="model",
+        help=f"A model, route or policy. {OFFLINE}",
+    )
+    if agent is None:
+        st.caption("There is no agent.")
+        return
+    st.caption(plain(agents[agent].description))
+    _listing()
+    _ask(None, agent, model)
+
+
+def _listing() -> None:
+    found = workspace().conversations.list(limit=LISTED)
+    st.subheader("Your conversations", anchor=False)
+    if not found:
+        st.caption("None yet. Write a message below; the conversation stays, and its address opens it again.")
+        return
+    chosen = conversations_table(found, "conversations")
+    if len(found) == LISTED:
+        st.caption(f"The newest {LISTED}. All of them: `hishamos chats`")
+    if chosen is not None:
+        st.switch_page("views/chat.py", query_params={"conversation": chosen.id})
+
+
+def _one(identity: str) -> None:
+    ws = workspace()
+    try:
+        talk = ws.conversations.get(identity)
+    except HishamosError as error:
+        head("Chat", help_text=HELP)
+        lost(error, "views/chat.py", "New conversation")
+        return
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.page_link("views/chat.py", label=f"Chat / {talk.id[:6]}")
+        st.space("stretch")
+        st.page_link("views/chat.py", label="New conversation", query_params={"agent": talk.agent})
+        with st.popover("Delete", type="tertiary"):
+            st.markdown("Delete this conversation with all that was said in it? What it cost stays in the ledger.")
+            deleted = st.button("Delete for good")
+    head(plain(talk.title), help_text=HELP)
+    if deleted:
+        ws.conversations.delete(talk.id)
+        st.switch_page("views/chat.py")
+    said = ws.conversations.messages(talk.id, after=max(0, talk.messages - SHOWN))
+    if talk.messages > SHOWN:
+        st.caption(f"The last {SHOWN} of {count(talk.messages)} messages. All of them: `hishamos chats {talk.id[:6]}`")
+    ended = [one for one in said if one.state != "open"]
+    _facts(talk, offline=any(one.answer is not None and one.answer.offline for one in said))
+    for one in ended:
+        _exchange(one)
+    under_way = _under_way(talk.id, len(ended))
+    st.fragment(_live, run_every=LIVE if under_way else None)(talk.id, talk.messages if not under_way else None)
+    _ask(talk, talk.agent, talk.model, busy=under_way)
+
+
+def _facts(talk: Conversation, *, offline: bool) -> None:
+    spend = spend_words(talk.cost_nanos, talk.unpriced, offline=offline) if talk.messages else "nothing spent"
+    asked = talk.model or "the agent's own model"
+    st.caption(plain(f"with {talk.agent} · {asked} · {some(talk.messages, 'message')} · {spend} in all"))
+
+
+def _under_way(identity: str, ended: int) -> bool:
+    """Return whether an answer is awaited: one that this console listens to, or one that somebody asked for elsewhere."""
+    mine = talk_of(identity)
+    if mine is not None and not mine.ended:
+        return True
+    return any(one.state == "open" for one in workspace().conversations.messages(identity, after=ended))
+
+
+def _live(identity: str, known: int | None) -> None:
+    """Draw the message that is being answered. ``known``: how many messages there are where none is."""
+    with guarded():
+        ws, mine = workspace(), talk_of(identity)
+        if known is not None:
+            if mine is not None and mine.refused and not any(one.id == mine.message for one in ws.conversations.messages(identity, after=max(0, known - 2))):
+                st.error(plain(mine.refused), icon=":material/error:")
+            return
+        open_ones = [one for one in ws.conversations.messages(identity, after=max(0, ws.conversations.get(identity).messages - 2)) if one.state == "open"]
+        listening = mine is not None and not mine.ended
+        if not open_ones and not listening:
+            st.rerun()
+        with st.chat_message("user", avatar=":material/person:"):
+            st.markdown(plain(mine.text if mine is not None and listening else open_ones[0].text))
+        with st.chat_message("assistant", avatar=":material/forum:"):
+            if mine is not None and listening and mine.heard:
+                st.markdown(readable(mine.heard))
+            with st.container(horizontal=True, vertical_alignment="center"):
+                if st.button("Stop", icon=":material/stop:"):
+                    ws.conversations.stop(identity)
+                works = mine.works if mine is not None and listening else "is asked; the answer is shown once it is whole"
+                st.caption(plain(f"{state_label('running')} {works}"))
+
+
+def _exchange(said: Said) -> None:
+    with st.chat_message("user", avatar=":material/person:"):
+        st.markdown(plain(said.text))
+        for file in said.files:
+            st.caption(plain(f"{file.name}, {file.word}, {count(-(-file.size // 1000))} kB"))
+        if said.data is not None:
+            st.code(json.dumps(said.data, ensure_ascii=False, indent=2), language="json", wrap_lines=True)
+    with st.chat_message("assistant", avatar=":material/forum:"):
+        if said.answer is not None:
+            _answer(said.answer)
+            st.caption(plain(_told(said, said.answer)))
+        elif said.error is not None:
+            stopped = said.error.type == "Cancelled"
+            if said.error.facts.get("text"):
+                st.markdown(readable(str(said.error.facts["text"])))
+            if not stopped:
+                st.error(plain(said.error.message), icon=":material/error:")
+            words = state_label("cancelled").replace("cancelled", "stopped") if stopped else state_label("failed")
+            st.caption(plain(f"{words} · {money(said.cost_nanos)} · {clock(said.asked_at)} UTC"))
+
+
+def _answer(answer: CommandResult) -> None:
+    if isinstance(answer.output, str):
+        st.markdown(readable(answer.output))
+    else:
+        st.code(json.dumps(answer.output, ensure_ascii=False, indent=2), language="json", wrap_lines=True)
+
+
+def _told(said: Said, answer: CommandResult) -> str:
+    taken = [attempt.latency_ms for attempt in answer.attempts if attempt.latency_ms is not None]
+    cost = state_label("offline") if answer.offline else money(said.cost_nanos)
+    tools = f"used {', '.join(dict.fromkeys(use.name for use in answer.tools))}" if answer.tools else ""
+    cut = state_label(answer.status) if answer.status != "succeeded" else ""
+    older = f"{some(said.left_out, 'earlier message')} not sent in full" if said.left_out else ""
+    parts = (cut, answer.model or "", cost, duration(sum(taken) / 1000) if taken else "", tools, older, f"{clock(said.asked_at)} UTC")
+    return " · ".join(part for part in parts if part)
+
+
+def _ask(talk: Conversation | None, agent: str, model: str | None, *, busy: bool = False) -> None:
+    """Draw the field for the next message, and send what it holds."""
+    prompt = "Stop the answer, or wait for it" if busy else f"Message to {agent}"
+    given = st.chat_input(prompt, accept_file="multiple", file_type=KINDS, max_upload_size=MOST_FILE_MB, max_chars=100_000, disabled=busy, key="message")
+    if given is None:
+        return
+    files = list(given.files) if not isinstance(given, str) else []
+    text = (given if isinstance(given, str) else given.text).strip() or ("Look at this." if files else "")
+    if not text:
+        return
+    ws = workspace()
+    try:
+        spoken = talk or ws.conversations.start(agent, title=text.splitlines()[0], model=model)
+        paths = [ws.conversations.attach(spoken.id, file.name, base64.b64encode(file.getvalue()).decode()).path for file in files]
+    except HishamosError as error:
+        st.error(plain(str(error)), icon=":material/error:")
+        return
+    say(ws, spoken.id, text, paths)
+    if talk is None:
+        st.switch_page("views/chat.py", query_params={"conversation": spoken.id})
+    st.rerun()
+
+
+page()
