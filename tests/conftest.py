@@ -12,10 +12,10 @@ The whole suite has a time budget: the README's second line ends in under ten mi
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.rigs import compiling, nursery
+from tests.rigs import compiling, crashes, nursery
 
 if TYPE_CHECKING:
     from tests.rigs.schemas import Schemas
@@ -57,10 +57,11 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Start the nursery, once for all processes of the test run; ``HISHAMOS_TEST_REAL_PROCESSES`` does without it.
+    """Compile, and start the nursery, once for all processes of the test run; ``HISHAMOS_TEST_REAL_PROCESSES`` does without it.
 
     On Linux only: elsewhere a process that has loaded so much can't be forked safely. Long chaos runs and benchmarks have real processes.
     """
+    crashes.pytest_configure(config)
     if sys.platform == "linux" and config.getoption("numprocesses", None) and not hasattr(config, "workerinput"):
         compiling.ahead(config)
     real = sys.platform != "linux" or os.environ.get("HISHAMOS_TEST_REAL_PROCESSES") or config.option.markexpr != USUAL_TESTS
@@ -80,6 +81,12 @@ def pytest_configure(config: pytest.Config) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
     config.add_cleanup(leave)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish() -> None:
+    """Spare pytest's last collections of garbage, five of them, what is going to end with the process anyhow."""
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -215,14 +222,21 @@ def workspace_dir() -> Iterator[Path]:
 
 def stop_server(folder: Path) -> None:
     """End the folder's workspace server, if one runs, and wait until it has gone."""
+    import psutil
+
     file = folder / "data" / "local" / "server.json"
-    with contextlib.suppress(OSError, ValueError, KeyError):
-        pid = int(json.loads(file.read_text())["pid"])
-        os.kill(pid, signal.SIGTERM)
+    with contextlib.suppress(OSError, ValueError, KeyError, psutil.NoSuchProcess):
+        # A server that was killed has left its number behind, and that may be another's by now.
+        facts = file.stat()
+        process = psutil.Process(int(json.loads(file.read_text())["pid"]))
+        if process.create_time() > facts.st_mtime + 1:
+            return
+        process.terminate()
         for _ in range(1000):
-            os.kill(pid, 0)
+            if not process.is_running():
+                return
             time.sleep(0.01)
-        os.kill(pid, signal.SIGKILL)
+        process.kill()
 
 
 def free_port() -> int:

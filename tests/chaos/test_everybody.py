@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import os
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -14,6 +11,8 @@ import pytest
 import hishamos
 from hishamos.opening import shipped
 from tests.conftest import free_port, wait_for
+from tests.faces.conftest import Terminal
+from tests.rigs.nursery import Client, python
 
 SWITCHES = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update"]
 NOTEBOOK = """
@@ -32,17 +31,17 @@ print(turns)
 """
 
 
-@pytest.mark.parametrize("seconds", [8, pytest.param(300, marks=pytest.mark.chaos)])
+@pytest.mark.parametrize("seconds", [3, pytest.param(300, marks=pytest.mark.chaos)])
 @pytest.mark.timeout(500)
 def test_everybody_at_once(workspace_dir: Path, chromium_path: str, seconds: int) -> None:
     from playwright.sync_api import sync_playwright
 
     ws = hishamos.open(workspace_dir)
     port = free_port()
-    environment = {**os.environ, "HISHAMOS_WORKSPACE": str(workspace_dir)}
-    terminal = [sys.executable, "-m", "hishamos", "--workspace", str(workspace_dir)]
-    console = subprocess.Popen([*terminal, "console", "--port", str(port), "--no-browser"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    notebooks = []
+    terminal = Terminal(workspace_dir)
+    window = [*terminal.command("--workspace", str(workspace_dir)), "console", "--port", str(port), "--no-browser"]
+    console = subprocess.Popen(window, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    notebooks: list[Client] = []
     try:
         wait_for(f"http://127.0.0.1:{port}/_stcore/health")
         with sync_playwright() as play:
@@ -50,17 +49,13 @@ def test_everybody_at_once(workspace_dir: Path, chromium_path: str, seconds: int
             page = browser.new_page()
             page.goto(f"http://127.0.0.1:{port}/runs")
             page.get_by_text("No run yet").wait_for(timeout=30_000)
-            for _ in range(2):
-                command = [sys.executable, "-c", NOTEBOOK, str(workspace_dir), str(seconds)]
-                notebooks.append(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment))
+            notebooks += [python(NOTEBOOK, workspace_dir, seconds) for _ in range(2)]
             rows = [{"row_id": number, "text": f"The export fails for file {number}"} for number in range(20 if seconds > 60 else 4)]
             batch = ws.batch.start(str(shipped("notebooks") / "batch_report.ipynb"), rows, jobs=4)
             page.get_by_text("batch_report").first.wait_for(state="attached", timeout=20_000)
             listed, end = 0, time.monotonic() + seconds
             while time.monotonic() < end or any(one.poll() is None for one in notebooks):
-                polled = subprocess.run([*terminal, "runs", "--json"], capture_output=True, text=True, env=environment, check=False)
-                assert polled.returncode == 0, polled.stderr
-                listed = max(listed, len(json.loads(polled.stdout)))
+                listed = max(listed, len(terminal.json("runs")))
                 assert page.get_by_text("lock").count() == 0
             assert ws.runs.wait(batch.id, timeout_s=300).state == "succeeded"
             browser.close()

@@ -86,7 +86,8 @@ def workspace(tmp_path):
 
 
 def child(workspace, workflow="", model="offline/extractive"):
-    return python(CHILD, workspace, workflow, model or "", folder=ROOT)
+    asks = "[providers." in (workspace / "hishamos.toml").read_text()
+    return python(CHILD, workspace, workflow, model or "", folder=ROOT, asks=asks)
 
 
 def kill(process):

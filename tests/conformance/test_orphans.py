@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +10,7 @@ import pytest
 
 from hishamos.records.calls import AttemptStatus, CallStatus
 from tests.rigs.gateways import House, build, provider, settings_for
+from tests.rigs.nursery import python
 from tests.rigs.simulator import Simulator
 
 CHILD = """
@@ -38,13 +36,13 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 def killed_while_a_call_is_under_way(simulator: Simulator, store: str) -> None:
     simulator.script("gpt-4.1-mini", {}, {"delay_s": 30})
-    child = subprocess.Popen([sys.executable, "-c", CHILD, simulator.url, store], cwd=Path(__file__).parents[2])
+    child = python(CHILD, simulator.url, store, folder=Path(__file__).parents[2], asks=True)
     until = time.monotonic() + 60
     while len(simulator.book()) < 2:
         assert child.poll() is None
         assert time.monotonic() < until
         time.sleep(0.05)
-    child.send_signal(signal.SIGKILL)
+    child.kill()
     child.wait(10)
 
 

@@ -39,8 +39,6 @@ NOTEBOOKS = "hishamos.kernels.notebook_parent"
 SIMULATOR = Path(__file__).with_name("simulator.py")
 TEXT = "-c"
 """The program that is a text of Python: its first argument."""
-IN_PROCESS = "open_in_process"
-"""A text with this in it composes what a server does in its own process."""
 CLIENT = ("hishamos.cli.entry", "hishamos.remote", "rich.console", "rich.table", "pandas", "pyarrow", "hishamos.frames.mapping")
 SERVER = ("hishamos.server.__main__", "duckdb", "psycopg_pool", "pyarrow", "tiktoken")
 WORKER = ("hishamos.server.worker", "hishamos.dispatch.celery", "celery.apps.worker", "celery.concurrency.thread", "kombu.transport.redis")
@@ -61,6 +59,7 @@ class Child:
         self._connection = connection
         self.pid = int(self._told.readline())
         self.returncode: int | None = None
+        self._reading = threading.Lock()
 
     def poll(self) -> int | None:
         """Return the exit code, None while it runs."""
@@ -75,9 +74,9 @@ class Child:
                 selector.register(self._connection, selectors.EVENT_READ)
                 if not selector.select(timeout):
                     raise subprocess.TimeoutExpired([str(self.pid)], timeout or 0)
-            self.returncode = int(self._told.readline() or -signal.SIGKILL)
-            self._told.close()
-            self._connection.close()
+            with self._reading:  # several threads may wait; the connection is closed with the last of them
+                if self.returncode is None:
+                    self.returncode = int(self._told.readline() or -signal.SIGKILL)
         return self.returncode
 
     def terminate(self) -> None:
@@ -95,12 +94,15 @@ class Child:
                 os.kill(self.pid, number)
 
 
-def start(program: str, arguments: Sequence[str], files: Sequence[int], *, folder: Path, environment: Mapping[str, str], session: bool = False) -> Child:
-    """Have a program of :data:`PRELOADED` started in ``folder``.
+def start(
+    program: str, arguments: Sequence[str], files: Sequence[int], *, folder: Path, environment: Mapping[str, str], session: bool = False, asks: bool = False
+) -> Child:
+    """Have a program of :data:`PRELOADED`, or a text of Python, started in ``folder``.
 
-    ``files``: its standard streams, then what else it inherits; ``session``: whether it begins one of its own.
+    ``files``: its standard streams, then what else it inherits; ``session``: whether it begins one of its own; ``asks``: whether a text asks
+    providers itself, and needs what a server needs for that.
     """
-    facts = {"program": program, "arguments": list(arguments), "folder": str(folder), "environment": dict(environment), "session": session}
+    facts = {"program": program, "arguments": list(arguments), "folder": str(folder), "environment": dict(environment), "session": session, "asks": asks}
     connection = _connected(os.environ[ADDRESS] + (".notebooks" if program == NOTEBOOKS else ""))
     request = json.dumps(facts).encode() + b"\n"
     socket.send_fds(connection, [request[:1]], list(files))
@@ -169,8 +171,8 @@ class Text(Child):
 Client = Text | subprocess.Popen[str]
 
 
-def python(text: str, *arguments: object, folder: Path | None = None, session: bool = False) -> Client:
-    """Start ``python -c text arguments`` with pipes for its stdout and stderr, forked from the nursery where there is one."""
+def python(text: str, *arguments: object, folder: Path | None = None, session: bool = False, asks: bool = False) -> Client:
+    """Start ``python -c text arguments`` with pipes for its stdout and stderr, forked from the nursery where there is one; see :func:`start`."""
     words = [text, *map(str, arguments)]
     if not available():
         return subprocess.Popen(
@@ -181,7 +183,7 @@ def python(text: str, *arguments: object, folder: Path | None = None, session: b
     try:
         with open(os.devnull, "rb") as nothing:
             files = [nothing.fileno(), written, errors.fileno()]
-            child = start(TEXT, words, files, folder=folder or Path.cwd(), environment=os.environ, session=session)
+            child = start(TEXT, words, files, folder=folder or Path.cwd(), environment=os.environ, session=session, asks=asks)
     finally:
         os.close(written)
     return Text(child, stdout, errors)
@@ -280,7 +282,7 @@ class Nursery:
 
     def _preload(self, request: Mapping[str, Any]) -> None:
         """Import what the program needs; litellm only once there is a workspace with a provider."""
-        for name in _needs(request["program"], request["arguments"]):
+        for name in _needs(request["program"], request["arguments"], asks=request["asks"]):
             if name not in self._loaded:
                 self._loaded.add(name)
                 self._load(name)
@@ -351,18 +353,14 @@ class Nursery:
         return 0
 
 
-def _needs(program: str, arguments: Sequence[str]) -> list[str]:
+def _needs(program: str, arguments: Sequence[str], *, asks: bool) -> list[str]:
     """Return what is loaded for a process; litellm, three seconds of a processor, only for one that is going to ask providers."""
-    folder: str | None = None
     if program == TEXT:
-        found = ["hishamos"]
-        if IN_PROCESS in arguments[0]:
-            found, folder = [*found, "hishamos.server"], arguments[1]
-    elif program.startswith("hishamos.server"):
-        found, folder = list(dict.fromkeys(("hishamos.server", program))), arguments[arguments.index("--workspace") + 1]
-    else:
-        found = [program]
-    return [*found, "litellm"] if folder is not None and _names_providers(Path(folder) / "hishamos.toml") else found
+        return ["hishamos", "hishamos.server", "litellm"] if asks else ["hishamos"]
+    if not program.startswith("hishamos.server"):
+        return [program]
+    configured = Path(arguments[arguments.index("--workspace") + 1]) / "hishamos.toml"
+    return [*dict.fromkeys(("hishamos.server", program)), *(["litellm"] if _names_providers(configured) else [])]
 
 
 def _names_providers(configured: Path) -> bool:
