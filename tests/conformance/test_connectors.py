@@ -73,6 +73,73 @@ def test_an_inserted_row_is_seen_by_whatever_the_transaction_reads(store):
     assert store.fetch_one("select text from notes where id = 3") == {"text": "z"}
 
 
+LATER = "update notes set text = 'z' from (select unnest(cast($id as integer[])) as id) as late where notes.id = late.id"
+
+
+def put_off(*numbers, then=None):
+    def work(t):
+        for number in numbers:
+            t.put_off(LATER, {"id": number})
+        if then is not None:
+            raise then
+
+    return work
+
+
+@pytest.mark.parametrize(
+    "look",
+    [
+        lambda store: [row["text"] for row in store.fetch("select text from notes order by id")],
+        lambda store: [store.fetch_one("select text from notes where id = $id", {"id": number})["text"] for number in (1, 2, 3)],
+        lambda store: [row["text"] for row in store.fetch("select text from kept order by id")],
+        lambda store: [store.fetch_one("select text from kept where id = $id", {"id": number})["text"] for number in (1, 2, 3)],
+        lambda store: store.arrow("select text from notes order by id")["text"].to_pylist(),
+        lambda store: store.transaction(lambda t: [t.fetch_one("select text from notes where id = $id", {"id": number})["text"] for number in (1, 2, 3)]),
+        lambda store: store.transaction(lambda t: [row["text"] for row in t.fetch("select text from kept order by id")]),
+    ],
+    ids=["rows", "one row", "a view", "one row of a view", "arrow", "in a transaction", "a view in a transaction"],
+)
+def test_what_is_put_off_is_seen_by_whoever_reads(store, look):
+    store.transaction(lambda t: t.execute("create view kept as select id, text from notes"))
+    for number in (1, 2, 3):
+        store.transaction(put(number))
+    with pytest.raises(LookupError):
+        store.transaction(put_off(2, then=LookupError()))
+    assert look(store) == ["x", "x", "x"]
+    store.transaction(put_off(1))
+    store.transaction(put_off(3))
+    assert look(store) == ["z", "x", "z"]
+
+
+def test_what_is_put_off_is_written_when_nobody_asks(tmp_path, monkeypatch):
+    monkeypatch.setattr("hishamos.store.connectors.duckdb_file.LATE_S", 0.05)
+    monkeypatch.setattr("hishamos.store.connectors.duckdb_file.LATE", 3)
+    store = open_connector(str(tmp_path / "store.duckdb"))
+    store.transaction(lambda t: t.execute("create table notes (id integer primary key, text text)"))
+
+    def waiting():
+        return len(store._late)
+
+    for number in range(6):
+        store.transaction(put(number))
+    store.transaction(put_off(0))
+    until = time.monotonic() + 10
+    while waiting():
+        assert time.monotonic() < until, "after a moment of rest"
+        time.sleep(0.01)
+    monkeypatch.setattr("hishamos.store.connectors.duckdb_file.LATE_S", 60)
+    for number in (1, 2, 3):
+        store.transaction(put_off(number))
+    store.transaction(put(6))
+    assert waiting() == 0, "with others, when they are many"
+    store.transaction(put_off(4, 5))
+    assert waiting() == 2
+    store.close()
+    again = open_connector(str(tmp_path / "store.duckdb"))
+    assert [row["text"] for row in again.fetch("select text from notes order by id")] == ["z"] * 6 + ["x"], "and at the end"
+    again.close()
+
+
 def test_one_insert_that_fails_does_not_hurt_those_written_with_it(store):
     gate = threading.Event()
     first = store.submit(lambda t: gate.wait(10))

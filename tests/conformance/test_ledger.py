@@ -201,6 +201,38 @@ def test_a_bill_above_its_reservation_is_recorded_whole_and_closes_the_budget(le
     assert balances_equal(store)
 
 
+def test_a_call_is_settled_once(ledger: StoreLedger, store: Connector):
+    limit(ledger, 10_000)
+    mine = call()
+    _, draft = intend(ledger, mine)
+    assert settle(ledger, mine, draft, 400)
+    assert settle(ledger, mine, draft, 400), "the answer to the first commit was lost on its way"
+    [budget] = spend.budgets(store, "UTC")
+    assert (budget.committed_nanos, budget.reserved_nanos) == (400, 0)
+    assert [row["status"] for row in store.fetch("select status from ledger_all")] == ["succeeded"]
+
+
+def test_a_settled_call_whose_process_died_at_once_is_no_orphan(tmp_path):
+    folder = str(tmp_path / "store.duckdb")
+    store = open_connector(folder)
+    migrate(store)
+    ledger = StoreLedger(store)
+    limit(ledger, 10_000)
+    mine, other = call(), call()
+    _, draft = intend(ledger, mine)
+    intend(ledger, other)
+    assert settle(ledger, mine, draft, 400)
+    store._late.clear()  # type: ignore[attr-defined]  # what a killed process did not come to write
+    store.close()
+    store = open_connector(folder)
+    ledger = StoreLedger(store)
+    assert ledger.recover("another").result(10) == 1
+    rows = store.fetch("select call_id, status, cost_nanos from ledger_all order by cost_nanos")
+    assert [(row["call_id"], row["status"], row["cost_nanos"]) for row in rows] == [(mine.id, "succeeded", 400), (other.id, "orphaned", 1000)]
+    assert (ledger.open_calls(), balances_equal(store)) == (0, True)
+    store.close()
+
+
 def test_a_later_budget_begins_with_the_ledgers_sum(ledger: StoreLedger, store: Connector):
     for cost in (100, 200, None):
         mine = call()
