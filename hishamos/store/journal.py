@@ -50,6 +50,10 @@ INPUTS_AT_ONCE = 5_000
 PLAIN = {"id", "name", "version", "model", "project", "user_name", "key_prefix", "steps_total", "budget_nanos", "created_at", "priority", "repeats"}
 FEW = 3
 """Up to so many rows are written one by one: DuckDB takes longer to unpack a list than to insert a row or two."""
+RARE = ("parent", "item", "error", "waiting_for", "model", "not_judged")
+"""Columns that most steps of a workflow leave empty."""
+GAP = 100_000
+"""More than the events that a process can have told and not written."""
 _EVENT_NUMBERS: WeakKeyDictionary[Connector, Iterator[int]] = WeakKeyDictionary()
 """The events' next numbers in a store that this process alone writes."""
 RENEWED = timedelta(seconds=1)
@@ -102,7 +106,8 @@ class StoreJournal(WaitingRuns, Line):
             values = {"id": run, "owner": owner, "until": moment + timedelta(seconds=seconds), "moment": moment}
             values |= {"deaths": deaths, "deaths_done": ended}
             claimed = transaction.fetch(SQL["claim_run"], values)[0]
-            self._record(transaction, run, [EventDraft("run", "running", moment)])
+            lost = self._lost_events(transaction, run) if found["state"] == RunState.RUNNING else []
+            self._record(transaction, run, [*lost, EventDraft("run", "running", moment)])
             pinned = Pinned.model_validate_json(claimed["definition"])
             jumping = any(isinstance(step.on_error, Goto) for step in pinned.workflow.steps)
             jumps = transaction.fetch(SQL["jumps"], {"run": run, "state": WENT_BACK}) if jumping else []
@@ -147,7 +152,8 @@ class StoreJournal(WaitingRuns, Line):
                     "release": change.release,
                 }
                 transaction.execute(SQL["change_run"], values)
-            self._record(transaction, lease.run, events)
+                transaction.catch_up()  # when a run rests, all that is told of it is written
+            self._record(transaction, lease.run, events, late=not signals.changed)
             return signals
 
         def again() -> Work[Signals]:
@@ -426,8 +432,10 @@ class StoreJournal(WaitingRuns, Line):
     def _write_steps(self, transaction: Transaction, run: str, steps: list[StepRow]) -> None:
         columns = step_columns([step for step in steps if not step.known])
         rows = [{"run": run, **dict(zip(columns, values, strict=True))} for values in zip(*columns.values(), strict=True)]
-        if rows:
-            transaction.executemany(SQL["insert_step"], rows)
+        for row in rows:
+            # A statement takes time for each of its columns: most steps of a workflow have none of the rare ones.
+            plain = all(row[name] is None for name in RARE)
+            transaction.insert(SQL["insert_plain_step" if plain else "insert_step"], row)
         columns = step_columns([step for step in steps if step.known])
         if len(columns["path"]) > FEW:
             transaction.execute(SQL["update_steps"], {"run": run, **columns})
@@ -438,11 +446,18 @@ class StoreJournal(WaitingRuns, Line):
         if retried:
             transaction.execute(SQL["outdate_steps"], {"run": run, "path": retried})
 
-    def _record(self, transaction: Transaction, run: str, events: Sequence[EventDraft]) -> None:
+    def _lost_events(self, transaction: Transaction, run: str) -> list[EventDraft]:
+        """Return what was put off about steps when their process died: their rows say it again."""
+        rows = transaction.fetch(SQL["steps_not_told"], {"run": run}) if self.exclusive else []
+        words = [parsed(row["error"])["message"] if row["error"] else row["waiting_for"] or "" for row in rows]
+        return [EventDraft("step", row["state"], row["moment"], row["path"], text[:1000]) for row, text in zip(rows, words, strict=True)]
+
+    def _record(self, transaction: Transaction, run: str, events: Sequence[EventDraft], *, late: bool = False) -> None:
+        """Number and keep events; ``late``: a step's may be written later, for its row says the same."""
         if not events:
             return
         if self._store.dialect == "duckdb":
-            made = [self._numbered(transaction, run, event) for event in events]
+            made = [self._numbered(transaction, run, event, late=late and event.kind == "step") for event in events]
             transaction.after_commit(lambda: self._watchers.publish(run, made))
             return
         columns = {
@@ -458,15 +473,18 @@ class StoreJournal(WaitingRuns, Line):
         made = sorted((event_of(row) for row in transaction.fetch(SQL["insert_events"], columns)), key=lambda event: event.seq)
         transaction.after_commit(lambda: self._watchers.publish(run, made))
 
-    def _numbered(self, transaction: Transaction, run: str, event: EventDraft) -> RunEvent:
-        """Insert an event under the next number; this process alone gives numbers, and a commit that fails leaves a gap."""
+    def _numbered(self, transaction: Transaction, run: str, event: EventDraft, *, late: bool) -> RunEvent:
+        """Add an event under the next number; this process alone gives numbers, and a commit that fails leaves a gap.
+
+        So does a process that died: numbers that it had told somebody and not written are given to nothing else.
+        """
         numbers = _EVENT_NUMBERS.get(self._store)
         if numbers is None:
             newest = transaction.fetch_one(SQL["newest_event"])
-            numbers = _EVENT_NUMBERS[self._store] = itertools.count(int(newest["seq"]) + 1 if newest else 1)
+            numbers = _EVENT_NUMBERS[self._store] = itertools.count(int(newest["seq"]) + GAP if newest and newest["seq"] else 1)
         values = {"run_id": run, "seq": next(numbers), "kind": event.kind, "path": event.path, "state": event.state, "message": event.message}
         row = {**values, "data": canonical(event.data), "happened_at": event.happened_at}
-        transaction.insert(SQL["insert_event"], row)
+        (transaction.put_off if late else transaction.insert)(SQL["insert_event"], row)
         return event_of(row)
 
 

@@ -38,6 +38,11 @@ def written(store: DuckDBConnector, megabytes: int) -> None:
         store.transaction(lambda transaction, rows=rows: transaction.executemany("insert into noise (id, said) values ($id, $said)", rows))
 
 
+@pytest.fixture(autouse=True)
+def looked_at_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(duckdb_memory, "LOOK_S", 0.0)
+
+
 def test_what_was_written_is_not_kept_for_good(store: DuckDBConnector, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(duckdb_memory, "KEPT", 10**6)
     before = store.fetch_one(LIMIT)

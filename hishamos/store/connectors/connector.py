@@ -31,11 +31,15 @@ class Transaction(Protocol):
         ...
 
     def put_off(self, sql: str, values: Parameters) -> None:
-        """Run an ``update`` that takes each parameter as a list, with one value each, at the latest before anybody reads what it changes.
+        """Run a plain insert of one row, or an ``update`` that takes each parameter as a list with one value, before anybody could see that it is missing.
 
-        An engine may write it long after this commit, together with many others; if the process dies before, it is never written: whoever puts
+        An engine may write it long after this commit, together with many others. If the process dies before, it is never written: whoever puts
         something off knows how to find it again.
         """
+        ...
+
+    def catch_up(self) -> None:
+        """Have what this and earlier commits have put off written with this one."""
         ...
 
     def executemany(self, sql: str, rows: Sequence[Parameters]) -> None:

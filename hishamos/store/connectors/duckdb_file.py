@@ -11,7 +11,7 @@ import threading
 import time
 import warnings
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
@@ -21,8 +21,8 @@ import duckdb
 from hishamos.errors import DuplicateKey, HishamosError, StoreBusy, StoreClosed, StoreError
 from hishamos.store.connectors.connector import Parameters, Row, Transaction, Work, call_back
 from hishamos.store.connectors.duckdb_memory import Trimming, opening_statements
-from hishamos.store.connectors.parameters import chosen, plain_row
-from hishamos.store.connectors.waiting import PutOff, WaitingInserts, together
+from hishamos.store.connectors.duckdb_transaction import DuckDBTransaction, Session
+from hishamos.store.connectors.waiting import PutOff
 
 if TYPE_CHECKING:
     import pyarrow
@@ -36,8 +36,6 @@ LATE = 256
 """Most rows that are put off to a later commit."""
 LATE_S = 1.0
 """So long they wait where nothing else is written, seconds."""
-PARSED = 512
-"""Most parsed statements that one connection keeps."""
 _HOLDER = re.compile(r"lock is held in (?P<program>.+?) \(PID (?P<pid>\d+)\)")
 _Member = tuple[Work[Any], "Future[Any]"]
 _Alone = tuple[Callable[[], Any], "Future[Any]", Literal["alone"]]
@@ -51,7 +49,7 @@ class DuckDBConnector:
 
     def __init__(self, path: Path | None) -> None:
         self.path = path
-        self._readers: weakref.WeakSet[_Session] = weakref.WeakSet()
+        self._readers: weakref.WeakSet[Session] = weakref.WeakSet()
         self._mine = threading.local()
         self._generation = 0
         self._given_up = False
@@ -60,7 +58,7 @@ class DuckDBConnector:
         self._closed = False
         self._late = PutOff()
         self._trimming = Trimming(path)
-        self._session = _Session(self._connect())
+        self._session = Session(self._connect())
         self._writer = threading.Thread(target=self._write, name="store-writer", daemon=True)
         self._writer.start()
 
@@ -169,22 +167,22 @@ class DuckDBConnector:
         """Have written what was put off, before somebody reads; on a full disk he reads what is there."""
         if self._late and threading.current_thread() is not self._writer:
             with contextlib.suppress(StoreError):
-                self.submit(write_put_off).result()
+                self.submit(_catch_up).result()
 
     def _not_in_a_work(self) -> None:
         if threading.current_thread() is self._writer:
             raise RuntimeError("a unit of work can't wait for another one: it would wait for itself")
 
-    def _new_session(self) -> _Session:
+    def _new_session(self) -> Session:
         with self._gate:
             if self._closed:
                 raise StoreClosed
-            session = _Session(self._session.connection.cursor())
+            session = Session(self._session.connection.cursor())
             self._readers.add(session)
             return session
 
     @contextlib.contextmanager
-    def _reading(self) -> Iterator[_Session]:
+    def _reading(self) -> Iterator[Session]:
         """Lend this thread's own session; a closed or outdated one is replaced."""
         if self._closed:
             raise StoreClosed
@@ -226,7 +224,7 @@ class DuckDBConnector:
                     self._trim()
             if then is None:
                 if self._late:
-                    self._commit([(write_put_off, Future())])
+                    self._commit([(_catch_up, Future())])
                 return
             if then != "more":
                 work, future, _ = then
@@ -243,11 +241,11 @@ class DuckDBConnector:
         """Return what to commit together, and what comes then: more, something alone, or nothing any more."""
         group: list[_Member] = []
         if len(self._late) >= LATE:
-            group.append((write_put_off, Future()))
+            group.append((_catch_up, Future()))
         try:
             item = self._works.get(timeout=LATE_S if self._late else None)
         except queue.Empty:
-            return [(write_put_off, Future())], "more"
+            return [(_catch_up, Future())], "more"
         while item is not None:
             if len(item) == 3:
                 return group, item
@@ -282,25 +280,21 @@ class DuckDBConnector:
     def _together(self, group: list[_Member]) -> tuple[list[Any], list[Callable[[], None]]]:
         if self._given_up:
             self._reopen(self._generation)
-        transaction = _DuckDBTransaction(self._session, self._late)
+        transaction = DuckDBTransaction(self._session, self._late)
         try:
-            self._session.execute("begin transaction")
             answers = [work(transaction) for work, _ in group]
-            transaction.complete(self.address)
-            self._session.execute("commit")
+            transaction.commit(self.address)
         except BaseException as error:
-            self._roll_back(error)
+            self._roll_back(transaction, error)
             raise
         if transaction.caught_up:
             self._late.clear()
         self._late.take(transaction.late)
         return answers, transaction.callbacks
 
-    def _roll_back(self, cause: BaseException) -> None:
+    def _roll_back(self, transaction: DuckDBTransaction, cause: BaseException) -> None:
         try:
-            # A failed commit has already ended the transaction; then there is nothing to roll back.
-            with contextlib.suppress(duckdb.TransactionException):
-                self._session.execute("rollback")
+            transaction.roll_back()
         except duckdb.Error as error:
             cause = error
         self._given_up = _invalidated(cause)
@@ -316,7 +310,7 @@ class DuckDBConnector:
         self._close_sessions()
         if not self.path.exists():
             raise StoreError(problem="the file has gone", where=self.address, next="Put it back, or restore a backup; nothing was written anew.")
-        fresh = _Session(self._connect())
+        fresh = Session(self._connect())
         with self._gate:
             self._session = fresh
             self._generation += 1
@@ -329,132 +323,9 @@ class DuckDBConnector:
             session.close()
 
 
-class _Session:
-    """One connection with the statements that it has parsed: parsing again is a quarter of what a short statement takes."""
-
-    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
-        self.connection = connection
-        self.lock = threading.Lock()
-        self._parsed: dict[str, duckdb.Statement] = {}
-        self._tables: dict[str, bool] = {}
-
-    def execute(self, sql: str, parameters: Parameters | None = None) -> duckdb.DuckDBPyConnection:
-        statement = self._parsed.get(sql)
-        if statement is None:
-            found = self.connection.extract_statements(sql)
-            if len(found) != 1:
-                raise ValueError(f"one statement at a time, not {len(found)}: {' '.join(sql.split())[:120]}")
-            if len(self._parsed) >= PARSED:
-                self._parsed.clear()
-            statement = self._parsed[sql] = found[0]
-        return self.connection.execute(statement, chosen(sql, parameters))
-
-    def is_table(self, name: str) -> bool:
-        """Whether a name is a table and no view; asked once, for migrations never turn one into the other."""
-        if name not in self._tables:
-            sql = "select count(*) from duckdb_tables() where table_name = $name"
-            self._tables[name] = bool(self.execute(sql, {"name": name}).fetchall()[0][0])
-        return self._tables[name]
-
-    def rows(self, sql: str, parameters: Parameters | None) -> list[Row]:
-        answer = self.execute(sql, parameters)
-        columns = [column[0] for column in answer.description or ()]
-        return [plain_row(columns, values) for values in answer.fetchall()]
-
-    def close(self) -> None:
-        """End what runs, then close: an open connection keeps the file locked."""
-        with contextlib.suppress(duckdb.Error):
-            self.connection.interrupt()
-        with self.lock, contextlib.suppress(duckdb.Error):
-            self._parsed.clear()
-            self.connection.close()
-
-
-def write_put_off(transaction: Transaction) -> None:
+def _catch_up(transaction: Transaction) -> None:
     """Write what earlier commits have put off: the work of a commit that does nothing else."""
-    if isinstance(transaction, _DuckDBTransaction):
-        transaction.catch_up()
-
-
-class _DuckDBTransaction:
-    def __init__(self, session: _Session, earlier: PutOff) -> None:
-        self._session = session
-        self._earlier = earlier
-        """What earlier commits have put off."""
-        self.caught_up = False
-        """Whether that has been written here."""
-        self.late = PutOff()
-        """What this one puts off."""
-        self._failed = False
-        self._waiting = WaitingInserts(session.is_table)
-        self.callbacks: list[Callable[[], None]] = []
-
-    def execute(self, sql: str, parameters: Parameters | None = None) -> int:
-        self._write_waiting(sql, parameters)
-        with self._noting_failure():
-            changed: int = self._session.execute(sql, parameters).rowcount
-        return max(0, changed)
-
-    def insert(self, sql: str, values: Parameters) -> None:
-        if not self._waiting.add(sql, values):
-            self.execute(sql, values)
-
-    def put_off(self, sql: str, values: Parameters) -> None:
-        self.late.add(sql, values)
-
-    def catch_up(self) -> None:
-        """Write what this and earlier commits have put off."""
-        self._write_waiting()
-        for late in (self.late,) if self.caught_up else (self._earlier, self.late):
-            for sql, values in late.together():
-                with self._noting_failure():
-                    self._session.execute(sql, values)
-        self.caught_up = True
-        self.late.clear()
-
-    def executemany(self, sql: str, rows: Sequence[Parameters]) -> None:
-        for text, values in together(sql, rows) if rows else ():
-            self.execute(text, values)
-
-    def fetch(self, sql: str, parameters: Parameters | None = None) -> list[Row]:
-        self._write_waiting(sql, parameters)
-        with self._noting_failure():
-            return self._session.rows(sql, parameters)
-
-    def fetch_one(self, sql: str, parameters: Parameters | None = None) -> Row | None:
-        rows = self.fetch(sql, parameters)
-        return rows[0] if rows else None
-
-    def complete(self, address: str) -> None:
-        """Write what waits; refuse to commit after a failure that a work swallowed: some errors end DuckDB's transaction, PostgreSQL's all do."""
-        if not self._failed:
-            self._write_waiting()
-        if self._failed:
-            raise StoreError(problem="a statement failed, so nothing was committed", where=address, next="See: hishamos server logs")
-
-    def _write_waiting(self, sql: str | None = None, parameters: Parameters | None = None) -> None:
-        for insert, rows in self._waiting.due(sql, parameters):
-            for text, values in together(insert, rows):
-                with self._noting_failure():
-                    self._session.execute(text, values)
-        if sql is None:
-            return
-        if self.late.seen_by(sql, self._session.is_table) or (not self.caught_up and self._earlier.seen_by(sql, self._session.is_table)):
-            self.catch_up()
-
-    @contextlib.contextmanager
-    def _noting_failure(self) -> Iterator[None]:
-        try:
-            yield
-        except duckdb.Error:
-            self._failed = True
-            raise
-
-    def lock(self, scope: str) -> None:
-        """Nothing to do: one thread writes."""
-
-    def after_commit(self, callback: Callable[[], None]) -> None:
-        self.callbacks.append(callback)
+    transaction.catch_up()
 
 
 def copy_file(source: Path, target: Path) -> None:
@@ -482,11 +353,6 @@ def arrow_of(answer: duckdb.DuckDBPyConnection) -> pyarrow.Table:
     # DuckDB calls the same zone Etc/UTC.
     fields = [field.with_type(pyarrow.timestamp("us", "UTC")) if str(field.type) == "timestamp[us, tz=Etc/UTC]" else field for field in table.schema]
     return table.cast(pyarrow.schema(fields))
-
-
-def _plug(session: _Session) -> Transaction:
-    """Hold the class against the plug when types are checked."""
-    return _DuckDBTransaction(session, PutOff())
 
 
 def _invalidated(error: BaseException) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import shutil
 import threading
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -15,6 +16,8 @@ LOG = 4 * 10**6
 """How long the log may be, bytes, until DuckDB writes it into the file: about 2,500 calls, which stay in memory twice until then."""
 SPILL = 8 * 10**9
 """Most bytes that queries may put aside on the disk."""
+LOOK_S = 0.1
+"""How often the file's time is looked at, seconds; each look lets other threads in."""
 KEPT = 8 * 10**6
 """How much of the file DuckDB may still hold after a checkpoint, bytes."""
 
@@ -59,10 +62,15 @@ class Trimming:
     def __init__(self, path: Path | None) -> None:
         self._path = path
         self._written = self._look()
+        self._looked = time.monotonic()
 
     def due(self) -> bool:
-        """Return whether the file was written since something was last given back."""
-        return self._path is not None and self._look() != self._written
+        """Return whether the file was written since something was last given back; looked at now and then."""
+        moment = time.monotonic()
+        if self._path is None or moment - self._looked < LOOK_S:
+            return False
+        self._looked = moment
+        return self._look() != self._written
 
     def run(self, execute: Callable[[str], object], readers: Sequence[threading.Lock]) -> None:
         """Give back what is above ``KEPT`` unless somebody reads: with so little memory for a moment, a query would fail. Then the next time.

@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 from hishamos.errors import CommitUnknown, DuplicateKey, StoreClosed, StoreError
 from hishamos.store.connectors.connector import Parameters, Row, Transaction, Work, call_back
 from hishamos.store.connectors.parameters import chosen, many_values, percent_style, plain_row
+from hishamos.store.connectors.waiting import shape
 
 if TYPE_CHECKING:
     import psycopg
@@ -185,7 +186,10 @@ class _PostgresTransaction:
         self.execute(sql, values)
 
     def put_off(self, sql: str, values: Parameters) -> None:
-        self.execute(sql, {name: [value] for name, value in values.items()})
+        self.execute(sql, values if shape(sql) else {name: [value] for name, value in values.items()})
+
+    def catch_up(self) -> None:
+        """Nothing waits."""
 
     def executemany(self, sql: str, rows: Sequence[Parameters]) -> None:
         for text, values in many_values(sql, rows):

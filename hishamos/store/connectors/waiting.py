@@ -24,7 +24,7 @@ _LOOKUP = re.compile(
     r"\s+where\s+(?P<column>\w+)\s*=\s*\$(?P<parameter>\w+)(?P<rest>\s.*)?",
     re.IGNORECASE | re.DOTALL,
 )
-_UPDATE = re.compile(r"\s*update\s+(\w+)\s+set\s", re.IGNORECASE)
+_CHANGE = re.compile(r"\s*(?:update|insert\s+into)\s+(\w+)\s", re.IGNORECASE)
 _MORE = re.compile(r"\b(?:from|join|or|union|intersect|except|select)\b", re.IGNORECASE)
 
 
@@ -144,7 +144,7 @@ class PutOff:
         return sum(len(rows) for rows in self._rows.values())
 
     def add(self, sql: str, values: Parameters) -> None:
-        """Keep one row of a statement that takes each parameter as a list."""
+        """Keep a row of a plain insert, or of an update that takes each parameter as a list."""
         self._rows.setdefault(sql, []).append(values)
 
     def take(self, others: PutOff) -> None:
@@ -165,15 +165,19 @@ class PutOff:
             return True
         return reads.column is not None and any(reads.table == table_of(late) for late in self._rows)
 
-    def together(self) -> list[tuple[str, Parameters]]:
-        """Return what has been put off, each statement once."""
-        return [(sql, {name: [row[name] for row in rows] for name in rows[0]}) for sql, rows in self._rows.items()]
+    def together(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        """Give what has been put off, as few statements as possible."""
+        for sql, rows in self._rows.items():
+            if shape(sql) is not None:
+                yield from together(sql, rows)
+            else:
+                yield sql, {name: [row[name] for row in rows] for name in rows[0]}
 
 
 @lru_cache(maxsize=128)
-def table_of(update: str) -> str:
-    """Return the table that an ``update`` changes."""
-    found = _UPDATE.match(update)
+def table_of(change: str) -> str:
+    """Return the table that an insert or update changes."""
+    found = _CHANGE.match(change)
     if found is None:
-        raise ValueError(f"only an update can be put off: {' '.join(update.split())[:120]}")
+        raise ValueError(f"only an insert or update can be put off: {' '.join(change.split())[:120]}")
     return found[1].lower()
