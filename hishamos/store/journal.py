@@ -161,7 +161,7 @@ class StoreJournal(WaitingRuns, Line):
             careful = True
             return work
 
-        return unless_known(self._store, work, again)
+        return unless_known(self._store, work, again, here=True)
 
     def decisions(self, run: str) -> Mapping[str, Decided]:
         """See the port."""

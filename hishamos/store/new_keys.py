@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-def unless_known(store: Connector, work: Work[T], careful: Callable[[], Work[T]]) -> Future[T]:
-    """Submit ``work``; if a key that it took for new is known, submit what ``careful`` returns instead, once."""
+def unless_known(store: Connector, work: Work[T], careful: Callable[[], Work[T]], *, here: bool = False) -> Future[T]:
+    """Submit ``work``; if a key that it took for new is known, submit what ``careful`` returns instead, once. ``here``: see :meth:`Connector.submit`."""
     answer: Future[T] = Future()
 
     def pass_on(done: Future[T], *, last: bool) -> None:
@@ -27,5 +27,5 @@ def unless_known(store: Connector, work: Work[T], careful: Callable[[], Work[T]]
         else:
             answer.set_result(done.result())
 
-    store.submit(work).add_done_callback(lambda first: pass_on(first, last=False))
+    store.submit(work, here=here).add_done_callback(lambda first: pass_on(first, last=False))
     return answer

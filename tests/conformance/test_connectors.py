@@ -140,6 +140,38 @@ def test_what_is_put_off_is_written_when_nobody_asks(tmp_path, monkeypatch):
     again.close()
 
 
+def test_who_waits_for_a_commit_and_who_does_not_write_in_turn(store):
+    """Many threads, each waiting for its own commits, among works that nobody waits for: nothing is lost, and each thread sees its own."""
+
+    def count(thread):
+        behind = []
+        for number in range(30):
+            store.submit(put(1000 * thread + number), here=number % 3 == 0).result(10)
+            behind.append(store.submit(put(1000 * thread + 500 + number)))
+        total = store.transaction(
+            lambda t: t.fetch("select count(*) as n from notes where id between $low and $high", {"low": thread * 1000, "high": thread * 1000 + 499})
+        )
+        assert all(future.result(10) == 1 for future in behind)
+        return total[0]["n"]
+
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(count, range(8))) == [30] * 8
+    assert len(ids(store)) == 8 * 60
+
+
+def test_a_work_that_waits_for_another_one_is_refused(tmp_path):
+    store = open_connector(str(tmp_path / "store.duckdb"))
+    store.transaction(lambda t: t.execute("create table notes (id integer primary key, text text)"))
+    for submit in (store.transaction, lambda work: store.submit(work).result(10), lambda work: store.submit(work, here=True).result(10)):
+        with pytest.raises(RuntimeError, match="wait for itself"):
+            submit(lambda t: store.transaction(put(1)))
+    store.transaction(put(1))
+    assert ids(store) == [1]
+    store.close()
+    with pytest.raises(StoreClosed):
+        store.submit(put(2), here=True)
+
+
 def test_one_insert_that_fails_does_not_hurt_those_written_with_it(store):
     gate = threading.Event()
     first = store.submit(lambda t: gate.wait(10))

@@ -269,6 +269,35 @@ def test_events_are_numbered_and_followed(bench):
     assert [one["seq"] for one in bench.store.fetch("select seq from events order by seq")] == [event.seq for event in seen]
 
 
+def test_what_was_told_of_steps_is_told_again_after_a_kill(tmp_path):
+    bench = Bench(str(tmp_path / "journal.duckdb"))
+    identity = bench.insert(STEPS)
+    feed = iter(bench.journal.subscribe(identity))
+    lease = bench.journal.claim(identity, "one", 15).lease
+    begun = now()
+    failure = Failure(type="StepFailed", message="no such file")
+    rows = [
+        row("a", "failed", error=failure, started_at=begun, finished_at=begun),
+        row("b", "waiting", waiting_for="you", started_at=begun),
+        row("c", "cancelled", started_at=begun, finished_at=begun),
+    ]
+    events = [EventDraft("step", "failed", now(), "a", "no such file"), EventDraft("step", "waiting", now(), "b", "you")]
+    bench.journal.write(lease, batch(*rows, events=events)).result(10)
+    told = [next(feed) for _ in range(4)]
+    assert [event.state for event in told] == ["queued", "running", "failed", "waiting"]
+    bench.store._late.clear()  # what a killed process did not come to write
+    bench.close()
+    bench = Bench(str(tmp_path / "journal.duckdb"))
+    lease = bench.journal.claim(identity, "two", 15).lease
+    bench.journal.claim(identity, "three", 15)
+    found = bench.store.fetch("select seq, kind, path, state, message from events order by seq")
+    assert [(one["path"], one["state"], one["message"]) for one in found if one["kind"] == "step"] == [("a", "failed", "no such file"), ("b", "waiting", "you")]
+    assert [one["state"] for one in found if one["kind"] == "run"] == ["queued", "running", "running", "running"]
+    assert min(one["seq"] for one in found if one["seq"] > told[1].seq) > told[-1].seq, "a number that somebody has seen means nothing else"
+    assert lease.number == 2
+    bench.close()
+
+
 def test_another_process_s_events_are_seen(bench):
     identity = bench.insert(STEPS)
     other = SharedJournal(bench.store)

@@ -79,8 +79,11 @@ class Connector(Protocol):
         """Where it is, without secrets."""
         ...
 
-    def submit(self, work: Work[T]) -> Future[T]:
-        """Run ``work`` in a transaction; the future is resolved only after the commit that holds it."""
+    def submit(self, work: Work[T], *, here: bool = False) -> Future[T]:
+        """Run ``work`` in a transaction; the future is resolved only after the commit that holds it.
+
+        ``here``: this thread has time for it, so that no other need wake up; an event loop's has not.
+        """
         ...
 
     def transaction(self, work: Work[T]) -> T:

@@ -13,6 +13,7 @@ import warnings
 import weakref
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
@@ -42,6 +43,16 @@ _Alone = tuple[Callable[[], Any], "Future[Any]", Literal["alone"]]
 """Something to do between two commits, while nothing writes."""
 
 
+@dataclass(slots=True)
+class _Round:
+    """What is done in one turn: a commit, then something alone, then perhaps nothing any more. ``taken``: how much of the queue that is."""
+
+    group: list[_Member]
+    alone: _Alone | None = None
+    last: bool = False
+    taken: int = 0
+
+
 class DuckDBConnector:
     """A DuckDB file, or a database in memory."""
 
@@ -55,6 +66,11 @@ class DuckDBConnector:
         self._given_up = False
         self._works: queue.SimpleQueue[_Member | _Alone | None] = queue.SimpleQueue()
         self._gate = threading.Lock()
+        self._turn = threading.Lock()
+        """Of the thread that commits: the writer, or one that found nothing waiting."""
+        self._committing: int | None = None
+        self._pending = 0
+        """How much of the queue is not done."""
         self._closed = False
         self._late = PutOff()
         self._trimming = Trimming(path)
@@ -67,16 +83,19 @@ class DuckDBConnector:
         """The file's path, or ``:memory:``."""
         return str(self.path) if self.path else ":memory:"
 
-    def submit(self, work: Work[T]) -> Future[T]:
-        """Queue the work for the next group commit."""
+    def submit(self, work: Work[T], *, here: bool = False) -> Future[T]:
+        """Queue the work for the next group commit; ``here``: where nothing else waits it is this thread's own."""
         future: Future[T] = Future()
-        self._put((work, future))
+        if here and self._takes_turn():
+            self._commit_here((work, future))
+        else:
+            self._put((work, future))
         return future
 
     def transaction(self, work: Work[T]) -> T:
         """Run the work and wait for the commit that holds it."""
         self._not_in_a_work()
-        return self.submit(work).result()
+        return self.submit(work, here=True).result()
 
     def fetch(self, sql: str, parameters: Parameters | None = None) -> list[Row]:
         """Return the rows of a query."""
@@ -138,6 +157,7 @@ class DuckDBConnector:
             if self._closed:
                 return
             self._closed = True
+            self._pending += 1
             self._works.put(None)
         self._writer.join()
         self._close_sessions()
@@ -161,16 +181,52 @@ class DuckDBConnector:
         with self._gate:
             if self._closed:
                 raise StoreClosed
+            self._pending += 1
             self._works.put(item)
+
+    def _takes_turn(self) -> bool:
+        """Take the turn if nobody else wants it: two threads less have to wake up."""
+        with self._gate:
+            if self._closed:
+                raise StoreClosed
+            return not self._pending and self._turn.acquire(blocking=False)
+
+    def _commit_here(self, member: _Member) -> None:
+        behind = bool(self._late)
+        try:
+            self._work_off(_Round([*self._long_put_off(), member]))
+        finally:
+            self._turn.release()
+        if self._late and not behind:  # the writer looks after it
+            with contextlib.suppress(StoreClosed):
+                self._put((lambda: None, Future(), "alone"))
+
+    def _work_off(self, found: _Round) -> None:
+        """Do a round; its thread has the turn."""
+        self._committing = threading.get_ident()
+        try:
+            if found.group:
+                self._commit(found.group)
+                if self._trimming.due():
+                    self._trim()
+            if found.alone is not None:
+                _do_alone(*found.alone)
+            if found.last and self._late:
+                self._commit([(_catch_up, Future())])
+        finally:
+            self._committing = None
+
+    def _long_put_off(self) -> list[_Member]:
+        return [(_catch_up, Future())] if len(self._late) >= LATE else []
 
     def _catch_up(self) -> None:
         """Have written what was put off, before somebody reads; on a full disk he reads what is there."""
-        if self._late and threading.current_thread() is not self._writer:
+        if self._late and self._committing != threading.get_ident():
             with contextlib.suppress(StoreError):
-                self.submit(_catch_up).result()
+                self.submit(_catch_up, here=True).result()
 
     def _not_in_a_work(self) -> None:
-        if threading.current_thread() is self._writer:
+        if self._committing == threading.get_ident():
             raise RuntimeError("a unit of work can't wait for another one: it would wait for itself")
 
     def _new_session(self) -> Session:
@@ -216,48 +272,39 @@ class DuckDBConnector:
         copy_file(source, target)
 
     def _write(self) -> None:
-        while True:
-            group, then = self._next_group()
-            if group:
-                self._commit(group)
-                if self._trimming.due():
-                    self._trim()
-            if then is None:
-                if self._late:
-                    self._commit([(_catch_up, Future())])
-                return
-            if then != "more":
-                work, future, _ = then
-                try:
-                    future.set_result(work())
-                except BaseException as error:  # noqa: BLE001 - it is handed to the caller
-                    future.set_exception(error)
+        last = False
+        while not last:
+            found = self._next_round()
+            last = found.last
+            with self._turn:
+                self._work_off(found)
+            with self._gate:
+                self._pending -= found.taken
 
     def _trim(self) -> None:
         with self._gate:  # nobody begins to read meanwhile
             self._trimming.run(self._session.connection.execute, [session.lock for session in self._readers])
 
-    def _next_group(self) -> tuple[list[_Member], _Alone | Literal["more"] | None]:
-        """Return what to commit together, and what comes then: more, something alone, or nothing any more."""
-        group: list[_Member] = []
-        if len(self._late) >= LATE:
-            group.append((_catch_up, Future()))
+    def _next_round(self) -> _Round:
+        """Wait for works, and return those that are committed together."""
+        found = _Round(self._long_put_off())
         try:
             item = self._works.get(timeout=LATE_S if self._late else None)
-        except queue.Empty:
-            return [(_catch_up, Future())], "more"
-        while item is not None:
-            if len(item) == 3:
-                return group, item
-            if item[1].set_running_or_notify_cancel():
-                group.append(item)
-            if len(group) >= GROUP:
-                return group, "more"
-            try:
+            while True:
+                found.taken += 1
+                if item is None:
+                    found.last = True
+                    return found
+                if len(item) == 3:
+                    found.alone = item
+                    return found
+                if item[1].set_running_or_notify_cancel():
+                    found.group.append(item)
+                if len(found.group) >= GROUP:
+                    return found
                 item = self._works.get_nowait()
-            except queue.Empty:
-                return group, "more"
-        return group, None
+        except queue.Empty:
+            return found if found.taken else _Round([(_catch_up, Future())])
 
     def _commit(self, group: list[_Member]) -> None:
         """Commit the group at once; if any member fails, roll back and run them one by one. Nobody is answered before his commit."""
@@ -321,6 +368,13 @@ class DuckDBConnector:
             sessions = [*self._readers, self._session]
         for session in sessions:
             session.close()
+
+
+def _do_alone(work: Callable[[], Any], future: Future[Any], _: str) -> None:
+    try:
+        future.set_result(work())
+    except BaseException as error:  # noqa: BLE001 - it is handed to the caller
+        future.set_exception(error)
 
 
 def _catch_up(transaction: Transaction) -> None:

@@ -50,7 +50,7 @@ class PostgresConnector:
         self._workers = ThreadPoolExecutor(CONNECTIONS, thread_name_prefix="store-worker")
         self._closed = False
 
-    def submit(self, work: Work[T]) -> Future[T]:
+    def submit(self, work: Work[T], *, here: bool = False) -> Future[T]:  # noqa: ARG002 - the server's answer takes too long to wait for
         """Run the work in one of the pool's threads."""
         if self._closed:
             raise StoreClosed

@@ -121,7 +121,7 @@ where s.run_id = $run and s.state in ('succeeded', 'failed', 'timed_out', 'skipp
         select 1 from journal_events e
         where e.run_id = $run and e.kind = 'step' and e.path = s.path and e.state = s.state and e.happened_at >= coalesce(s.started_at, s.finished_at)
     )
-order by moment, s.position;
+order by moment, s.position, s.path;
 
 -- name: insert_events
 insert into journal_events (run_id, seq, kind, path, state, message, data, happened_at)

@@ -57,6 +57,19 @@ def test_a_job_given_up_gives_its_place_away():
     background.give_up(following)
 
 
+def test_a_thread_serves_one_job_after_another_and_leaves_when_there_is_none(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("hishamos.engine.background.IDLE_S", 0.05)
+    background, served, usual = Background(2), [], threading.active_count()
+    for _ in range(50):
+        background.start(lambda: served.append(threading.get_ident()), lambda: None).future.result(5)
+    assert len(set(served)) < 50
+    end = time.monotonic() + 5
+    while threading.active_count() > usual:
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    assert background.start(lambda: 5, lambda: None).future.result(5) == 5
+
+
 def test_timers_keep_order_and_survive_a_broken_action():
     timers, seen = Timers(), []
 
