@@ -349,10 +349,11 @@ def test_a_model_has_places_of_its_own_and_its_queue_holds_up_no_other_model(lim
 def test_a_models_requests_a_minute_are_kept_within_the_deadline(limited, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("hishamos.gateway.standing.MINUTE_S", 0.4)
     house, seen = limited(0.0, rpm=2)
+    began = time.monotonic()
     calls = [house.gateway.submit(request(target="toy/slow"), key=f"k{number}", tags=Tags()) for number in range(5)]
     assert {call.outcome.result(10).status for call in calls} == {CallStatus.SUCCEEDED}
-    moments = [moment for _, moment in seen["slow"]]
-    assert all(later - earlier > 0.3 for earlier, later in zip(moments, moments[2:], strict=False))
+    moments = sorted(moment - began for _, moment in seen["slow"])
+    assert (moments[2] >= 0.4, moments[4] >= 0.8) == (True, True), moments
     assert house.ask(target="toy/other").status is CallStatus.SUCCEEDED
 
 
@@ -435,7 +436,7 @@ def test_an_ordinary_call_takes_two_commits(opened: Make):
     house.ask()  # the price row is written once
     works: list[object] = []
     submit = house.store.submit
-    house.store.submit = lambda work: works.append(work) or submit(work)  # type: ignore[method-assign, func-returns-value]
+    house.store.submit = lambda work, **how: works.append(work) or submit(work, **how)  # type: ignore[method-assign, func-returns-value]
     house.ask()
     assert len(works) == 2
 
