@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import streamlit as st
 
-from hishamos.charts.attempts import waterfall_figure
 from hishamos.charts.formats import clock, count, outlook
 from hishamos.charts.ranges import compared_words
+from hishamos.charts.trace import trace_bars, trace_figure, trace_words
 from hishamos.errors import HishamosError
 from hishamos.records.calls import Attempt
+from hishamos.records.record import now
 from hishamos.records.runs import RUN_ENDED, Run, RunKind, RunState, Step
+from parts.again import again
+from parts.beside import choose_other, compared
 from parts.connection import guarded, workspace
 from parts.decisions import decide
 from parts.facts import record, value
@@ -20,8 +23,14 @@ from parts.plain import plain
 
 HELP = """One run: its steps as the journal holds them, every attempt at a provider, what it cost.
 
-Same in a notebook: `ws.runs.get(id)`, `ws.runs.steps(id)`, `ws.runs.calls(id)`. In a terminal: `hishamos show RUN`, `hishamos follow RUN`."""
+**Trace** has one line for each step and attempt on one axis of time: hatched is waiting, ↻ asks the same model again, ⤷ goes on to the next one of its route.
+A click on a bar shows the attempt. What stands in the address (run, step, attempt, the other run) is what a copied address shows.
+
+Same in a notebook: `ws.runs.get(id)`, `ws.runs.steps(id)`, `ws.runs.calls(id)`, `ws.runs.fork(id, step)`, `ws.runs.repeat(id)`, `ws.runs.compare(id, other)`.
+In a terminal: `hishamos show RUN`, `hishamos follow RUN`, `hishamos fork RUN`, `hishamos repeat RUN`."""
 PAGE = 200
+LINES = 80  # of the trace, drawn at first
+STEPS, TRACE, VALUES, EVENTS, COMPARED = "Steps", "Trace", "Inputs and outputs", "Events", "Compared"
 
 
 def page() -> None:
@@ -61,17 +70,34 @@ def _live(identity: str, drawn: RunState) -> None:
             st.error(plain(run.error.message), icon=":material/error:")
         if run.kind is RunKind.WORKFLOW:
             drawn_graph(ws.runs.picture(run.id, ground="dark" if st.context.theme.type == "dark" else "light"))
-        calls = ws.runs.calls(run.id, limit=PAGE)
-        tabs = st.tabs(["Steps", "Attempts", "Inputs and outputs", "Events"], default="Attempts" if "attempt" in st.query_params else "Steps")
-        with tabs[0]:
-            _steps(ws.runs.steps(run.id, limit=PAGE), run)
-        with tabs[1]:
-            _attempts(calls, run)
-        with tabs[2]:
+        steps = ws.runs.steps(run.id, limit=PAGE)
+        if run.ended:
+            _afterwards(run, steps)
+        asked = st.query_params
+        other = asked.get("with", "")
+        open_at = COMPARED if other else TRACE if "attempt" in asked or "step" in asked else STEPS
+        names = [STEPS, TRACE, VALUES, EVENTS, *([COMPARED] if other else [])]
+        tabs = dict(zip(names, st.tabs(names, default=open_at, key=f"tabs {open_at} {asked.get('step')} {other}"), strict=True))
+        with tabs[STEPS]:
+            _steps(steps, run)
+        with tabs[TRACE]:
+            _trace(run, steps, asked.get("step", ""))
+        with tabs[VALUES]:
             _values(run)
-        with tabs[3]:
+        with tabs[EVENTS]:
             for event in ws.runs.events(run.id, limit=PAGE):
                 st.text(f"{clock(event.happened_at)}  {event.path or 'run'}  {event.state or event.kind}  {event.message}")
+        if other:
+            with tabs[COMPARED]:
+                compared(run, other)
+
+
+def _afterwards(run: Run, steps: list[Step]) -> None:
+    """Draw what can be done with a run that has ended."""
+    with st.container(horizontal=True):
+        again(run, steps)
+        with st.popover("Compare with"):
+            choose_other(run)
 
 
 def _state(run: Run) -> None:
@@ -125,6 +151,8 @@ def _steps(steps: list[Step], run: Run) -> None:
         st.error(plain(chosen.error.message))
     if chosen.not_judged:
         st.caption("Not judged by the offline model: " + ", ".join(chosen.not_judged))
+    if chosen.attempts:
+        st.page_link("views/run.py", label="Its attempts in the trace", icon=":material/timeline:", query_params={"run": run.id, "step": chosen.path})
     left, right = st.columns(2)
     with left:
         value("Inputs", chosen.inputs)
@@ -132,20 +160,53 @@ def _steps(steps: list[Step], run: Run) -> None:
         value("Output", chosen.output)
 
 
-def _attempts(calls: list[Attempt], run: Run) -> None:
+def _trace(run: Run, steps: list[Step], step: str) -> None:
+    ws = workspace()
+    calls = ws.runs.calls(run.id, step=step or None, limit=PAGE)
+    if step:
+        steps = [one for one in steps if one.path == step]
+        st.page_link(
+            "views/run.py", label=plain(f"step: {step[:80]}"), icon=":material/close:", query_params={"run": run.id, "attempt": ""}, help="The whole run"
+        )
+    bars = trace_bars(steps, calls, now())
+    if not bars:
+        st.caption("No step has begun." if not step else "This step has not begun, or there is none of this name.")
+        return
+    lines = list(dict.fromkeys(bar.line for bar in bars))
+    shown = st.session_state.setdefault(f"lines of {run.id}", LINES)
+    kept = set(lines[:shown])
+    named = st.query_params.get("attempt") or None
+    with st.container(horizontal=True):
+        for state in dict.fromkeys(bar.state for bar in bars if bar.kind != "wait"):
+            badge(state)
+        if any(bar.kind == "wait" for bar in bars):
+            st.caption("hatched: waits to be sent again", width="content")
+    figure = trace_figure([bar for bar in bars if bar.line in kept], chosen=named)
+    event = st.plotly_chart(
+        figure, config={"displayModeBar": False}, key=f"trace-{run.id}-{step}", alt=trace_words(bars), on_select="rerun", selection_mode="points"
+    )
+    if len(lines) > shown and st.button(f"Show more of {count(len(lines))} lines", type="tertiary", key=f"more-{run.id}"):
+        st.session_state[f"lines of {run.id}"] = shown + LINES
+        st.rerun(scope="fragment")
     if not calls:
         st.caption("No model was called.")
         return
-    figure = waterfall_figure(calls[:60])
-    st.plotly_chart(figure, config={"displayModeBar": False}, key="waterfall", alt="Attempts over time, one line an attempt")
-    chosen = attempts_table(calls, "attempts")
+    picked = [str(point["customdata"][0]) for point in event.selection.points if point.get("customdata")]
+    chosen = attempts_table(calls, f"attempts of {run.id} {step}")
     if len(calls) == PAGE:
-        st.caption(f"The first {PAGE} of {count(run.attempts)} attempts.")
-    named = next((call for call in calls if call.id == st.query_params.get("attempt")), None)
-    shown = chosen or named
-    if shown is not None:
-        st.subheader(f"Attempt {shown.id[:6]}", anchor=False)
-        record(shown)
+        st.caption(f"The first {PAGE} of {count(run.attempts)} attempts. A step's own: choose it under Steps.")
+    identity = chosen.id if chosen else picked[0] if picked and picked[0] else named
+    found = next((call for call in calls if call.id == identity), None) or _elsewhere(run, identity)
+    if found is not None:
+        st.subheader(f"Attempt {found.id[:6]}", anchor=False)
+        record(found)
+
+
+def _elsewhere(run: Run, attempt: str | None) -> Attempt | None:
+    """Return an attempt of the run that is not among those shown."""
+    if not attempt or run.attempts <= PAGE:
+        return None
+    return next((call for call in workspace().runs.calls(run.id, limit=run.attempts) if call.id == attempt), None)
 
 
 def _values(run: Run) -> None:

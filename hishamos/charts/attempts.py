@@ -1,51 +1,18 @@
-"""Attempts over time: one line an attempt, its colour its state, as an interactive figure and as a PNG of the same rows."""
+"""Attempts over time: one line an attempt, its colour its state, as a PNG."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from hishamos.charts.formats import duration, money, state_colour, state_label
+from hishamos.charts.formats import state_colour, state_label
 from hishamos.charts.palette import ACCENTS
 from hishamos.records.calls import Attempt
-
-if TYPE_CHECKING:
-    import plotly.graph_objects
 
 MOST = 60
 """Attempts that a picture shows, the first ones."""
 LABELLED = 30
 SHORTEST_S = 0.001
-
-
-def waterfall_figure(attempts: Sequence[Attempt]) -> plotly.graph_objects.Figure:
-    """Return a bar for each attempt from its start over its latency, in seconds since the first one's start."""
-    import plotly.graph_objects as go
-
-    rows = _rows(attempts)
-    figure = go.Figure()
-    for state in dict.fromkeys(row["state"] for row in rows):
-        part = [row for row in rows if row["state"] == state]
-        figure.add_bar(
-            orientation="h",
-            y=[row["name"] for row in part],
-            x=[row["seconds"] for row in part],
-            base=[row["start"] for row in part],
-            name=state,
-            marker_color=part[0]["colour"],
-            hovertext=[row["words"] for row in part],
-            hoverinfo="text",
-        )
-    figure.update_layout(
-        barmode="overlay",
-        showlegend=True,
-        legend={"orientation": "h", "y": 1.05},
-        xaxis_title="seconds since the first attempt",
-        yaxis={"autorange": "reversed", "showticklabels": len(rows) <= LABELLED},
-        margin={"l": 0, "r": 0, "t": 24, "b": 0},
-        height=max(180, min(640, 16 * len(rows) + 80)),
-    )
-    return figure
 
 
 def waterfall_png(attempts: Sequence[Attempt]) -> bytes:
@@ -84,13 +51,10 @@ def _rows(attempts: Sequence[Attempt]) -> list[dict[str, Any]]:
         rows.append(
             {
                 "name": f"{number}  {attempt.step_id or attempt.model}",
-                "state": state_label(attempt.status.value),
                 "word": state_label(attempt.status.value).partition(" ")[2],
                 "colour": ACCENTS[state_colour(attempt.status.value)],
                 "start": start,
-                "seconds": seconds,
                 "end": start + seconds,
-                "words": f"{attempt.model}<br>{duration((attempt.latency_ms or 0) / 1000)} · {money(attempt.cost_nanos)}",
             }
         )
     return rows

@@ -81,7 +81,7 @@ def test_run_page_shows_steps_attempts_and_costs(console: str, page: Page, folde
     graph.wait_for(timeout=10_000)
     assert "classify succeeded" in (graph.get_attribute("alt") or "")
     assert graph.evaluate("image => image.naturalWidth") > 100
-    page.get_by_role("tab", name="Attempts").click()
+    page.get_by_role("tab", name="Trace").click()
     # The table is drawn on a canvas; its cells are there for assistive technology.
     page.locator("[role=gridcell]", has_text="offline/extractive").first.wait_for(state="attached", timeout=10_000)
     page.locator(".js-plotly-plot").first.wait_for(timeout=10_000)
@@ -147,7 +147,7 @@ def test_run_page_says_who_was_passed_over(console: str, page: Page, folder: Pat
     with hishamos.open(folder) as ws:
         run = ws.workflows.start("triage_bugs", {"file": hishamos.sample("bugs.csv"), "publish": "no"}, model="thrifty").wait(60)
     page.goto(f"{console}/run?run={run.id}")
-    page.get_by_role("tab", name="Attempts").click(timeout=20_000)
+    page.get_by_role("tab", name="Trace").click(timeout=20_000)
     page.locator("[role=gridcell]", has_text="passed over: work/gpt-4.1 has no key").first.wait_for(state="attached", timeout=20_000)
 
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pandas as pd
 
-from hishamos.charts.attempts import waterfall_figure, waterfall_png
+from hishamos.charts.attempts import waterfall_png
 from hishamos.charts.spend import bars_figure, bars_png, spend_figure, spend_png
 from hishamos.records.calls import Attempt, AttemptStatus
 
@@ -30,7 +30,7 @@ def test_pictures_are_png() -> None:
         assert len(picture) > 2000
 
 
-def test_a_waterfall_has_a_bar_for_each_attempt() -> None:
+def test_a_waterfall_is_a_png_of_few_or_many_attempts() -> None:
     begun = datetime(2026, 11, 23, tzinfo=UTC)
     attempts = [
         Attempt(
@@ -39,9 +39,6 @@ def test_a_waterfall_has_a_bar_for_each_attempt() -> None:
         )
         for number, status in enumerate([AttemptStatus.FAILED, AttemptStatus.SUCCEEDED, AttemptStatus.SUCCEEDED])
     ]  # fmt: skip
-    figure = waterfall_figure(attempts)
-    assert sum(len(trace.x) for trace in figure.data) == 3
-    assert {trace.name for trace in figure.data} == {"✕ failed", "✓ succeeded"}
     for picture in (waterfall_png(attempts), waterfall_png(attempts * 40)):
         assert picture.startswith(b"\x89PNG")
 

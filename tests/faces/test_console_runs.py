@@ -1,0 +1,114 @@
+"""The page of one run, drawn without a browser: its trace, what is done with it again and what that costs, another run beside it."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+import hishamos
+from hishamos.records.runs import Run
+from tests.conftest import stop_server
+from tests.faces.test_console_pages import press, words
+from tests.rigs.pages import drawn
+
+if TYPE_CHECKING:
+    from streamlit.testing.v1 import AppTest
+
+Draw = Callable[..., "AppTest"]
+OFFLINE = "offline/extractive"
+COMMAND = "name: say\ndescription: Say it.\nparameters: {text: {type: text}}\ntemplate: 'What does this say? {{ text }}'\n"
+WORKFLOW = """name: said
+description: Say it twice.
+inputs: {text: {type: text}, ask: {type: string, default: "no"}}
+steps:
+  - {id: first, type: command, with: {command: say, inputs: {text: "{{ inputs.text }}"}}}
+  - {id: second, type: command, after: [first], with: {command: say, inputs: {text: "{{ steps.first.output }}"}}}
+  - {id: gate, type: approval, after: [second], when: "inputs.ask == 'yes'", with: {message: "Go on?"}}
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    path = tmp_path_factory.mktemp("runs")
+    for part, name, text in (("commands", "say", COMMAND), ("workflows", "said", WORKFLOW)):
+        (path / part).mkdir()
+        (path / part / f"{name}.yaml").write_text(text)
+    yield path
+    stop_server(path)
+
+
+@pytest.fixture(scope="module")
+def run(folder: Path) -> Run:
+    with hishamos.open(folder) as ws:
+        return ws.workflows.start("said", {"text": "The cat sat on the mat."}, model=OFFLINE).wait(60)
+
+
+@pytest.fixture
+def draw(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Draw:
+    return functools.partial(drawn, monkeypatch, folder)
+
+
+def test_the_trace_is_drawn_and_an_attempt_named_in_the_address_is_shown(draw: Draw, folder: Path, run: Run):
+    with hishamos.open(folder) as ws:
+        calls = ws.runs.calls(run.id)
+    page = draw("run", run=run.id, attempt=calls[1].id)
+    assert f"Attempt {calls[1].id[:6]}" in [str(one.value) for one in page.subheader]
+    assert f'"id": "{calls[1].id}"' in words(page)
+    page = draw("run", run=run.id, step="second")
+    trace = next(table.value for table in page.dataframe if "Latency" in table.value.columns)
+    assert trace["Step"].tolist() == ["second"]
+    assert "none of this name" in words(draw("run", run=run.id, step="<script>"))
+
+
+def test_a_run_is_repeated_and_the_new_one_stands_beside_it(draw: Draw, folder: Path, run: Run):
+    page = draw("run", run=run.id)
+    assert "This run cost nothing: offline model" in words(page)
+    press(page, "Repeat run")
+    with hishamos.open(folder) as ws:
+        newest = ws.runs.list(limit=1)[0]
+        assert newest.repeats == run.id
+        assert ws.runs.wait(newest.id, timeout_s=60).state == "succeeded"
+    page = draw("run", run=newest.id, **{"with": run.id})
+    assert "the same outputs" in words(page)
+    assert [run.id, newest.id] in [row for table in page.dataframe for row in table.value.to_numpy()[:, -2:].tolist()]
+    assert draw("run", run=newest.id, **{"with": "nobody"}).warning
+
+
+def test_a_run_is_forked_from_a_step_whose_cost_is_said_first(draw: Draw, folder: Path, run: Run):
+    page = draw("run", run=run.id)
+    choice = next(box for box in page.selectbox if box.label == "From step")
+    assert choice.options == ["first", "second", "gate"]
+    choice.select("second").run()
+    assert "In this run that cost at most nothing: offline model" in words(page)
+    press(page, "Fork run")
+    with hishamos.open(folder) as ws:
+        forked = ws.runs.wait(ws.runs.list(limit=1)[0].id, timeout_s=60)
+        assert {step.path: step.reused for step in ws.runs.steps(forked.id) if step.path != "gate"} == {"first": True, "second": False}
+    page = draw("run", run=run.id)
+    next(field for field in page.text_input if field.label == "model (optional)").set_value("nobody/nothing")
+    press(page, "Fork run")
+    assert page.error
+
+
+def test_a_cancelled_run_is_tried_again_from_a_step(draw: Draw, folder: Path):
+    with hishamos.open(folder) as ws:
+        waiting = ws.workflows.start("said", {"text": "The dog ran.", "ask": "yes"}, model=OFFLINE).wait(60)
+        assert waiting.state == "waiting"
+        assert not [box for box in draw("run", run=waiting.id).selectbox if box.label == "From step"], "it goes on"
+        ws.runs.cancel(waiting.id)
+        ws.runs.wait(waiting.id, timeout_s=60)
+        page = draw("run", run=waiting.id)
+        next(box for box in page.selectbox if box.key == f"retry-step-{waiting.id}").select("second").run()
+        press(page, "Retry from here")
+        assert ws.runs.wait(waiting.id, timeout_s=60).state == "waiting"
+        assert [step.attempt for step in ws.runs.steps(waiting.id)] == [1, 2, 2]
+
+
+@pytest.mark.parametrize("query", [{"run": "ZZZZ"}, {"run": "<script>"}, {}, {"run": "one", "with": "<b>"}, {"run": "one", "attempt": "'", "step": "x" * 3000}])
+def test_nonsense_in_the_address_is_a_sentence(draw: Draw, run: Run, query: dict[str, str]):
+    page = draw("run", **{name: run.id if value == "one" else value for name, value in query.items()})
+    assert page.warning or page.code or "none of this name" in words(page)
