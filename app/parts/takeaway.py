@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pandas as pd
 import streamlit as st
 
 from hishamos.charts.exports import csv_bytes, parquet_bytes
 
 
-def downloads(frame: pd.DataFrame, name: str) -> None:
+def downloads(frame: pd.DataFrame | Callable[[], pd.DataFrame], name: str) -> None:
     """Draw the buttons that hand a frame over, each file made when its button is clicked; ``name``: the file's, without its ending."""
+    whole = frame if callable(frame) else lambda: frame
     with st.container(horizontal=True):
-        st.download_button("CSV", lambda: csv_bytes(frame), f"{name}.csv", "text/csv", key=f"csv-{name}", on_click="ignore")
+        st.download_button("CSV", lambda: csv_bytes(whole()), f"{name}.csv", "text/csv", key=f"csv-{name}", on_click="ignore")
         mime = "application/vnd.apache.parquet"
-        st.download_button("Parquet", lambda: parquet_bytes(frame), f"{name}.parquet", mime, key=f"parquet-{name}", on_click="ignore")
+        st.download_button("Parquet", lambda: parquet_bytes(whole()), f"{name}.parquet", mime, key=f"parquet-{name}", on_click="ignore")
 
 
 def behind(frame: pd.DataFrame, name: str) -> None:

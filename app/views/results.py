@@ -87,10 +87,14 @@ def _rating(result: Result) -> None:
 
 def _beside(result: Result) -> None:
     """Draw how it compares with another result of the same workflow."""
-    others = {one.id: one for one in workspace().results.list(limit=PAGE) if one.id != result.id and one.workflow == result.workflow}
-    if not others:
+    compare = st.expander("Compare", key="compare", on_change="rerun")
+    if not compare.open:
         return
-    with st.expander("Compare"):
+    with compare:
+        others = {one.id: one for one in workspace().results.list(limit=PAGE) if one.id != result.id and one.workflow == result.workflow}
+        if not others:
+            st.caption("There is no other result of this workflow.")
+            return
         chosen = st.selectbox("with", list(others), index=None, format_func=lambda name: f"{others[name].title} · {_facts(others[name])}", key="other")
         if chosen is None:
             st.caption("Choose the result to compare with.")

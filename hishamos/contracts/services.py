@@ -22,6 +22,7 @@ from hishamos.records.calls import CommandResult
 from hishamos.records.definitions import CommandDefinition, WorkflowDefinition
 from hishamos.records.forecasts import Forecast
 from hishamos.records.pictures import Ground, Picture, PictureFormat
+from hishamos.records.queries import SavedQuery
 from hishamos.records.results import Issue, IssueDraft, Project
 from hishamos.records.runs import Run
 from hishamos.records.workers import Workforce
@@ -328,6 +329,21 @@ class Sql(Protocol):
     @verb("sql", kind="table")
     def query(self, statement: str, *, limit: int = 100_000, timeout_s: float = 30, parameters: Mapping[str, Any] | None = None) -> pandas.DataFrame:
         """Run one SELECT; at most ``limit`` rows, at most ``timeout_s`` seconds. ``parameters``: the values of ``$name``, texts, numbers, booleans, None."""
+        ...
+
+    @verb("sql")
+    def saved(self) -> List[SavedQuery]:
+        """Return the SELECTs that are kept in the workspace, the files of its folder ``queries/``, by name."""
+        ...
+
+    @verb("sql.write", kind="change")
+    def save(self, name: str, statement: str) -> SavedQuery:
+        """Keep a SELECT as ``queries/NAME.sql``, in the place of one of that name. It is not run, and may be one that is not finished."""
+        ...
+
+    @verb("sql.write", kind="change")
+    def forget(self, name: str) -> None:
+        """Remove a kept SELECT, if there is one of that name."""
         ...
 
 

@@ -64,7 +64,7 @@ def _save(service: Service, kind: DefinitionKind, definition: D, text: str, vers
     if version != current:
         raise StaleWrite(kind=kind, name=definition.name, yours=version or "none", current=current or "none")
     path = inside(service.root, file, f"save of {kind} {definition.name}")
-    _write(path, text)
+    put_text(path, text)
     who, identity = service.actor.name, service.change_id()
 
     def note(transaction: Transaction) -> None:
@@ -100,7 +100,7 @@ def code_in(workflow: WorkflowDefinition) -> set[str]:
     return found
 
 
-def _write(path: Path, text: str) -> None:
+def put_text(path: Path, text: str) -> None:
     """Put a text in a file's place, all of it or nothing."""
     made: Any = None
     try:

@@ -116,3 +116,11 @@ def test_costs_and_calls_fit_a_narrow_screen(console: str, page: Page) -> None:
         page.get_by_text(words).first.wait_for(timeout=20_000)
         settled(page)
         assert page.evaluate("document.scrollingElement.scrollWidth <= window.innerWidth + 1")
+
+
+def test_an_answer_that_is_cut_on_the_sql_page_is_whole_in_its_file(console: str, page: Page) -> None:
+    page.goto(f"{console}/sql?statement=select+id,+cost_nanos+from+attempts")
+    page.get_by_role("button", name="Run statement").click(timeout=20_000)
+    page.get_by_text("1,000 rows in").wait_for(timeout=20_000)
+    settled(page)
+    assert len(pandas.read_csv(io.BytesIO(taken(page, "CSV")))) == 2_102

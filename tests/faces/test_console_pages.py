@@ -131,7 +131,9 @@ def test_results_are_found_read_rated_and_compared_and_their_words_mean_nothing(
         page.get("feedback")[0].set_value(3).run()
         assert ws.results.get(first.id).rating == 4
         page = draw("results", result=first.id)
-        page.selectbox[0].select(second.id).run()
+        assert not page.selectbox, "nobody is asked who it may be compared with until somebody wants to"
+        page.session_state["compare"] = True
+        page.run().selectbox[0].select(second.id).run()
         assert any("calm" in str(one.value) for one in page.text)
     assert draw("results", result="<script>").warning
 
@@ -140,11 +142,42 @@ def test_a_select_is_shown_and_what_is_none_is_a_sentence(draw: Draw):
     page = draw("sql", statement="select kind, count(*) as n from runs group by 1")
     press(page, "Run statement")
     assert not page.error
-    assert list(page.dataframe[0].value.columns) == ["kind", "n"]
+    assert list(page.dataframe[-1].value.columns) == ["kind", "n"]
     page.text_area[0].set_value("delete from runs")
     press(page, "Run statement")
     assert len(page.error) == 1
-    assert "run_id" in words(page)  # the views with their columns
+    assert "run_id" in page.dataframe[0].value["Column"].tolist()  # of the view attempts
+    next(box for box in page.selectbox if box.label == "View").select("budgets").run()
+    assert "limit_nanos" in page.dataframe[0].value["Column"].tolist()
+    press(page, "Write a SELECT of all of it")
+    assert page.text_area[0].value == "select *\nfrom budgets\nlimit 100"
+
+
+def test_an_answer_is_not_asked_for_again_when_only_its_chart_changes(draw: Draw):
+    page = draw("sql", statement="select 'a' as name, random() as r, random() as q")
+    press(page, "Run statement")
+    before = page.dataframe[-1].value
+    next(box for box in page.selectbox if box.label == "Up").select("r").run()
+    assert page.dataframe[-1].value.equals(before)
+    press(page, "Run statement")
+    assert not page.dataframe[-1].value.equals(before)
+
+
+def test_a_query_is_saved_as_a_file_written_into_the_field_and_forgotten(draw: Draw, folder: Path):
+    statement = "select count(*) as n\nfrom runs"
+    page = draw("sql", statement=statement)
+    name = next(field for field in page.text_input if field.label == "Name")
+    name.set_value("../away")
+    press(page, "Save query")
+    assert "is no name for a query" in words(page)
+    next(field for field in page.text_input if field.label == "Name").set_value("how many")
+    press(page, "Save query")
+    assert (folder / "queries" / "how many.sql").read_text() == statement
+    page = draw("sql")
+    press(page, "how many")
+    assert page.text_area[0].value == statement
+    next(button for button in page.button if button.key == "forget how many").click().run()
+    assert not list((folder / "queries").iterdir())
 
 
 def test_what_is_exported_is_no_formula_in_a_spreadsheet_and_whole_in_parquet(tmp_path: Path):
