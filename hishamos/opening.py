@@ -10,16 +10,15 @@ from typing import TYPE_CHECKING
 
 from hishamos.errors import InvalidInput, UnknownName
 from hishamos.frames.accessor import offer
-from hishamos.records.runs import Run, RunKind, RunState
 
 if TYPE_CHECKING:
+    from hishamos.records.runs import Run
     from hishamos.workspace import Workspace
 
 QUICK_S = 0.3
 """What ends sooner than this shows no progress."""
 REDRAW_S = 0.5
 LINE_S = 60.0
-UNDER_WAY = frozenset({RunState.QUEUED, RunState.RUNNING})
 run_workspace: Workspace | None = None
 """In a process that runs a cell for a step: the run's workspace. Who opens the same one gets this, so that his calls count for the run."""
 on_open: list[Callable[[Workspace], None]] = []
@@ -61,6 +60,8 @@ def watch_in_script(workspace: Workspace, run: str, timeout_s: float | None) -> 
 
     On a terminal the pace is one line that is written over, elsewhere a line a minute.
     """
+    from hishamos.records.runs import RunKind, RunState
+
     current = workspace.runs.wait(run, timeout_s=QUICK_S if timeout_s is None else min(QUICK_S, timeout_s))
     if current.kind is not RunKind.MAP:
         return current if current.ended else workspace.runs.wait(run, timeout_s=None if timeout_s is None else max(0.0, timeout_s - QUICK_S))
@@ -69,7 +70,7 @@ def watch_in_script(workspace: Workspace, run: str, timeout_s: float | None) -> 
     began, live = time.monotonic(), sys.stderr.isatty()
     step_s = REDRAW_S if live else LINE_S
     try:
-        while current.state in UNDER_WAY and (timeout_s is None or time.monotonic() - began < timeout_s):
+        while current.state in {RunState.QUEUED, RunState.RUNNING} and (timeout_s is None or time.monotonic() - began < timeout_s):
             told = f"{current.name}  {pace(current, time.monotonic() - began)}"
             if live:
                 print(f"\r\x1b[K{told}", end="", file=sys.stderr, flush=True)

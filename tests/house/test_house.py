@@ -77,7 +77,7 @@ def test_the_repository_stays_small() -> None:
 
 
 def test_import_is_light() -> None:
-    code = "import hishamos, sys; print(*{m.split('.')[0] for m in sys.modules})"
+    code = "import hishamos, sys; hishamos.open; print(*{m.split('.')[0] for m in sys.modules})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
     assert not set(done.stdout.split()) & HEAVY
 
