@@ -32,7 +32,7 @@ def listing() -> None:
 def _card(budget: Budget) -> None:
     with st.container(border=True):
         with st.container(horizontal=True, vertical_alignment="center"):
-            st.markdown(f"**{budget.name}** · {budget.scope} · {budget.period}", width="content")
+            st.markdown(f"**{plain(budget.name)}** · {plain(budget.scope)} · {budget.period}", width="content")
             st.badge("hard" if budget.hard else "warns only", color="gray")
             if budget.closed:
                 st.badge("closed: a bill was above its reservation", color="red", icon=":material/lock:")
@@ -41,7 +41,7 @@ def _card(budget: Budget) -> None:
         held = budget.committed_nanos + budget.reserved_nanos
         st.progress(min(1.0, held / budget.limit_nanos) if budget.limit_nanos else 1.0, text=_words(budget))
         for warning in budget.warnings:
-            st.caption(f"⚠ {warning.message} {clock(warning.passed_at)} UTC")
+            st.caption(plain(f"⚠ {warning.message} {clock(warning.passed_at)} UTC"))
         if removed:
             workspace().budgets.remove(budget.name)
             st.rerun()

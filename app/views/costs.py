@@ -18,6 +18,7 @@ from hishamos.records.record import now
 from hishamos.records.spans import span_of
 from parts.connection import workspace
 from parts.heads import empty, head, series
+from parts.plain import plain
 from parts.sums import COLUMNS, GROUPS, NO_NAME, span, spend
 from parts.takeaway import behind
 
@@ -185,9 +186,9 @@ def _budgets() -> None:
         part = min(1.0, budget.committed_nanos / budget.limit_nanos) if budget.limit_nanos else 1.0
         kind = "hard" if budget.hard else "soft"
         words = f"{budget.name}: {money(budget.committed_nanos)} of {money(budget.limit_nanos)} · {kind}, {budget.scope}, {budget.period}"
-        st.progress(part, text=words + (" · closed" if budget.closed else ""))
+        st.progress(part, text=plain(words + (" · closed" if budget.closed else "")))
         if budget.warnings:
-            st.caption(f"{budget.warnings[-1].message} {clock(budget.warnings[-1].passed_at)} UTC")
+            st.caption(plain(f"{budget.warnings[-1].message} {clock(budget.warnings[-1].passed_at)} UTC"))
     if not budgets:
         st.caption("No budget limits this workspace. Set one: `hishamos budget set month --limit 50`")
 

@@ -80,7 +80,7 @@ def _progress(run: Run) -> None:
     with st.container(border=True):
         spend = spend_words(run.cost_nanos, run.unpriced, offline=run.offline)
         text = f"{run.steps_done} of {run.steps_total} steps · {spend} · {seconds_between(run.started_at, run.finished_at)}"
-        st.page_link("views/run.py", label=f"**{run.name}** · {run.id[:6]} · {run.state}", query_params={"run": run.id})
+        st.page_link("views/run.py", label=f"**{plain(run.name)}** · {run.id[:6]} · {run.state}", query_params={"run": run.id})
         st.progress(min(1.0, run.steps_done / run.steps_total) if run.steps_total else 0.0, text=text)
 
 

@@ -38,7 +38,7 @@ def listing() -> None:
 def _card(provider: ProviderStatus) -> None:
     with st.container(border=True):
         with st.container(horizontal=True, vertical_alignment="center"):
-            st.markdown(f"**{provider.name}**", width="content")
+            st.markdown(f"**{plain(provider.name)}**", width="content")
             badge(provider.state)
             st.space("stretch")
             pressed = st.button("Test", key=f"test-{provider.name}", disabled=not provider.models, help="Makes one tiny call")

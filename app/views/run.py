@@ -49,7 +49,7 @@ def page() -> None:
         st.page_link("views/runs.py", label="All runs")
         return
     st.page_link("views/runs.py", label=f"Runs / {run.id[:6]}")
-    head(run.name, help_text=HELP)
+    head(plain(run.name), help_text=HELP)
     every = None if run.state in RUN_ENDED else "1.5s"
     st.fragment(_live, run_every=every)(run.id, run.state)
 
@@ -65,7 +65,7 @@ def _live(identity: str, drawn: RunState) -> None:
         _numbers(run)
         forecast = ws.runs.forecast(run.id)
         if forecast is not None:
-            st.caption(f"Forecast: {compared_words(forecast, run.cost_nanos, run.unpriced)}")
+            st.caption(plain(f"Forecast: {compared_words(forecast, run.cost_nanos, run.unpriced)}"))
         if run.error:
             st.error(plain(run.error.message), icon=":material/error:")
         if run.kind is RunKind.WORKFLOW:
@@ -146,11 +146,11 @@ def _steps(steps: list[Step], run: Run) -> None:
     if chosen is None:
         st.caption("Choose a row to see the step's inputs, output and error.")
         return
-    st.subheader(chosen.path, anchor=False)
+    st.subheader(plain(chosen.path), anchor=False)
     if chosen.error:
         st.error(plain(chosen.error.message))
     if chosen.not_judged:
-        st.caption("Not judged by the offline model: " + ", ".join(chosen.not_judged))
+        st.caption("Not judged by the offline model: " + plain(", ".join(chosen.not_judged)))
     if chosen.attempts:
         st.page_link("views/run.py", label="Its attempts in the trace", icon=":material/timeline:", query_params={"run": run.id, "step": chosen.path})
     left, right = st.columns(2)
@@ -215,7 +215,7 @@ def _values(run: Run) -> None:
         value("Inputs", run.inputs)
     with right:
         value("Outputs", run.outputs)
-    st.caption(f"Definition {run.name}@{run.version[:12]} · model asked for: {run.model or 'as defined'} · runs in the {run.where}")
+    st.caption(plain(f"Definition {run.name}@{run.version[:12]} · model asked for: {run.model or 'as defined'} · runs in the {run.where}"))
 
 
 page()

@@ -34,10 +34,13 @@ PAGES: list[tuple[str, dict[str, str]]] = [
     ("costs", {"span": "12 months"}),
     ("calls", {"model": "openai/gpt-4.1"}),
     ("calls", {"status": "failed", "project": "DEMO"}),
+    ("batches", {}),
     ("budgets", {}),
     ("providers", {}),
     ("workflows", {}),
     ("commands", {}),
+    ("agents", {}),
+    ("chat", {}),
     ("results", {}),
     ("sql", {}),
 ]

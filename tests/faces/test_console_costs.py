@@ -14,6 +14,7 @@ import pytest
 import hishamos
 from hishamos.charts.formats import exact_usd, money
 from tests.conftest import stop_server
+from tests.faces.conftest import Terminal
 from tests.rigs.large_store import make
 from tests.rigs.pages import drawn
 
@@ -59,6 +60,14 @@ def test_the_page_says_what_the_ledger_sums_and_what_its_select_gives(draw: Draw
     shown = page.dataframe[0].value
     assert shown[by].tolist() == spent[COLUMNS.get(by, by)].fillna("–").tolist()
     assert len(shown) > 1
+
+
+def test_the_terminal_sums_the_same_part_of_the_ledger(folder: Path):
+    rows = Terminal(folder).json("spend", "--by", "model", "--only", "project=DEMO", "--only", "key=")
+    with hishamos.open(folder) as ws:
+        spent = ws.ledger.spend(by="model", only={"project": "DEMO", "key": None})
+        assert [(row["model"], row["cost_nanos"]) for row in rows] == list(zip(spent["model"], spent["cost_nanos"], strict=True))
+        assert 0 < spent["cost_nanos"].sum() < ws.ledger.spend(by=[], only={"project": "DEMO"})["cost_nanos"].sum()
 
 
 @pytest.mark.parametrize("chart", ["Tokens", "Times", "Rates"])
