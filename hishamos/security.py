@@ -24,7 +24,7 @@ _PATTERNS = re.compile(
     | \bxox[abprs]-[A-Za-z0-9-]{10,}    # Slack
     | (?<=[Bb]earer\s)[A-Za-z0-9._~+/-]{12,}=*
     | (?<=api[-_]key["'\s:=]{1})[A-Za-z0-9._-]{16,}
-    | (?<=://)[^\s:/@]+:[^\s/@]+(?=@)   # user:password in an address
+    | (?<=://)[^\s:/@]*:[^\s/@]+(?=@)   # user:password in an address, or a password alone
     """,
     re.VERBOSE,
 )

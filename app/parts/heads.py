@@ -57,4 +57,4 @@ def empty(what: str, line: str) -> None:
     """Say what would be here, and give the one act that fills it."""
     with st.container(border=True):
         st.markdown(what)
-        st.code(line, language="bash")
+        st.code(line, language="bash", wrap_lines=True)  # what scrolls sideways can't be reached by keyboard

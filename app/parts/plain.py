@@ -17,9 +17,9 @@ JOINER = "\N{WORD JOINER}"
 def plain(text: str) -> str:
     """Return a text that Markdown shows as it is: no image is fetched, nothing is a link, bold or a formula.
 
-    Any ASCII punctuation may be escaped (CommonMark 0.31, section 2.4).
+    Any ASCII punctuation may be escaped (CommonMark 0.31, section 2.4); addresses are made links of whatever is escaped in them.
     """
-    return text.translate(ALL).replace("\n", "  \n")
+    return ADDRESS.sub(JOINER, text).translate(ALL).replace("\n", "  \n")
 
 
 def readable(markdown: str) -> str:

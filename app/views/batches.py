@@ -205,7 +205,7 @@ def _new() -> None:
     known = {one.path: one for one in workspace().batch.notebooks()}
     if not known:
         st.caption("A notebook in which a cell is tagged `parameters` can be executed for each row of a table. The workspace has none; these lines bring one:")
-        st.code("hishamos lab", language="bash")
+        st.code("hishamos lab", language="bash", wrap_lines=True)
         return
     with st.container(border=True):
         path = st.selectbox("Notebook", list(known), key="notebook", bind="query-params")

@@ -26,7 +26,7 @@ from hishamos.records.queries import SavedQuery
 from hishamos.records.results import Issue, IssueDraft, Project
 from hishamos.records.runs import Run
 from hishamos.records.workers import Workforce
-from hishamos.records.workspaces import Finding, Health, MapRow, Pong, ProviderStatus
+from hishamos.records.workspaces import Finding, Health, MapRow, Pong, ProviderStatus, StoredPart
 
 if TYPE_CHECKING:
     import pandas
@@ -317,9 +317,24 @@ class HealthService(Protocol):
         """Return who does the work, what waits for it and since when, what is tried again, and the runs given up because their processes died."""
         ...
 
+    @verb("health.read")
+    def settings(self) -> dict[str, Any]:
+        """Return the settings in force, defaults included, as the server has them. Keys are named by where they come from; none is shown."""
+        ...
+
+    @verb("health.read")
+    def storage(self) -> List[StoredPart]:
+        """Return what lies in ``data/local/``, the largest first."""
+        ...
+
+    @verb("health.read")
+    def logs(self, *, lines: int = 200, containing: str = "") -> List[str]:
+        """Return the end of the server's log; ``containing``: only lines with these words, whatever their case. Nothing where there is no server."""
+        ...
+
     @verb("health.write", kind="change")
     def backup(self, file: str) -> str:
-        """Write a consistent copy of the store while it runs; returns the copy's absolute path."""
+        """Write a consistent copy of the store while it runs; returns the copy's absolute path. Folders that are missing are made."""
         ...
 
 

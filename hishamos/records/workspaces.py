@@ -61,6 +61,16 @@ class Health(Record):
     """Whose days, months and budget periods the workspace has."""
 
 
+class StoredPart(Record):
+    """A file or folder in ``data/local/``, where a workspace keeps what is its own."""
+
+    name: str
+    what: str
+    """What it holds, in words; empty where HishamOS did not make it."""
+    files: int
+    size_bytes: int
+
+
 class CircuitStatus(Record):
     """Whether a model is asked: a circuit opens after failures in a row, and after a pause one call tries it."""
 

@@ -4,21 +4,39 @@ from __future__ import annotations
 
 import os
 import time
+from builtins import list as List  # noqa: N812 - one import style for all services
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import hishamos
 from hishamos.contracts.services import HealthService as Contract
+from hishamos.contracts.wire import Places
 from hishamos.errors import InvalidInput, StoreError
 from hishamos.records.record import now
 from hishamos.records.runs import RunState
 from hishamos.records.spans import span_of
 from hishamos.records.workers import Workforce
-from hishamos.records.workspaces import Health, Pong
+from hishamos.records.workspaces import Health, Pong, StoredPart
+from hishamos.security import redact
 from hishamos.services.service import Service, implements
 from hishamos.services.workforce import workforce
 from hishamos.store.vitals import runs_by_state, spend_since
 
 _BEGUN = time.monotonic()
+TAIL_BYTES = 2_000_000
+"""So much of the log's end is looked at."""
+KEPT = {
+    "hishamos.duckdb": "the store: runs, ledger, results, conversations",
+    "batches": "executed notebooks of batches",
+    "attached": "files of conversations, as long as these are kept",
+    "backups": "copies of the store",
+    "server.log": "the server's log; an old one makes room at 5 MB",
+    "server": "who the server is, and its locks",
+    "archive": "what was moved out of the store",
+    "exports": "what was exported",
+}
+"""What stands in ``data/local/``, by the beginning of its name."""
 
 
 @implements(Contract)
@@ -56,6 +74,23 @@ class HealthService(Service):
         """See the contract."""
         return workforce(self.machinery)
 
+    def settings(self) -> dict[str, Any]:
+        """See the contract."""
+        told: dict[str, Any] = _shown(self.machinery.settings().model_dump(mode="json"), self.machinery.secrets())
+        return told
+
+    def storage(self) -> List[StoredPart]:
+        """See the contract."""
+        return stored_parts(Places(self.root).local)
+
+    def logs(self, *, lines: int = 200, containing: str = "") -> List[str]:
+        """See the contract."""
+        if self.machinery.server() is None:
+            return []
+        wanted, secrets = containing.casefold(), self.machinery.secrets()
+        found = [line for line in _tail(Places(self.root).log) if wanted in line.casefold()]
+        return [redact(line, secrets) for line in found[-lines:]] if lines > 0 else []
+
     def backup(self, file: str) -> str:
         """See the contract."""
         target = Path(file).expanduser()
@@ -68,8 +103,50 @@ class HealthService(Service):
                 problem="PostgreSQL is backed up by its own tools", where=address, next=f"Run: pg_dump --format=custom --file={target} '{address}'"
             )
         try:
+            target.parent.mkdir(parents=True, exist_ok=True)
             self.machinery.store.copy_to(target)  # type: ignore[attr-defined]  # a DuckDB file, as the dialect says
         except OSError as error:
             problem = f"the copy can't be written: {error.strerror}"
             raise StoreError(problem=problem, where=str(target), next="Choose a folder with room that you may write to.") from None
         return str(target)
+
+
+def stored_parts(local: Path) -> list[StoredPart]:
+    """Return what lies in a workspace's own folder, the largest first."""
+    found = []
+    for path in local.iterdir() if local.is_dir() else ():
+        sizes = [size for file in (path.rglob("*") if path.is_dir() else [path]) if (size := _size(file)) is not None]
+        found.append(StoredPart(name=path.name, what=_what(path.name), files=len(sizes), size_bytes=sum(sizes)))
+    return sorted(found, key=lambda part: (-part.size_bytes, part.name))
+
+
+def _what(name: str) -> str:
+    return next((words for begin, words in KEPT.items() if name.startswith(begin)), "")
+
+
+def _size(file: Path) -> int | None:
+    try:
+        return file.stat().st_size if file.is_file() else None
+    except OSError:  # it went while it was looked at
+        return None
+
+
+def _tail(log: Path) -> list[str]:
+    """Return the last lines of a log, as far as they stand in its last part; the first of them is whole."""
+    try:
+        with log.open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - TAIL_BYTES))
+            lines = file.read().decode(errors="replace").splitlines()
+    except FileNotFoundError:
+        return []
+    return lines[1:] if size > TAIL_BYTES else lines
+
+
+def _shown(value: Any, secrets: Sequence[str]) -> Any:
+    """Return settings without keys, and without passwords in addresses."""
+    if isinstance(value, dict):
+        return {name: _shown(one, secrets) for name, one in value.items()}
+    if isinstance(value, list):
+        return [_shown(one, secrets) for one in value]
+    return redact(value, secrets) if isinstance(value, str) else value

@@ -12,6 +12,7 @@ from hishamos.errors import InvalidInput, UnknownName
 from hishamos.records.calls import CommandResult, Message, ModelRequest
 from hishamos.records.record import now
 from hishamos.records.workspaces import Finding, ProviderStatus
+from hishamos.security import redact
 from hishamos.services.approved_tools import server_findings
 from hishamos.services.questions import ask
 from hishamos.services.service import Service, implements
@@ -33,7 +34,7 @@ class ProvidersService(Service):
         since = now() - OF_LATE
         figures = questions.providers_of_late(self.machinery.store, since)
         found = []
-        for status in self.machinery.gateway.providers():
+        for status in self._statuses():
             row = figures.get(status.name, {})
             facts = {name: row[name] for name in ("attempts", "failed", "cost_nanos", "p50_ms", "p95_ms", "ttft_ms") if row.get(name) is not None}
             found.append(status.model_copy(update={**facts, "last_error": questions.last_error(self.machinery.store, status.name, since)}))
@@ -74,7 +75,7 @@ class ProvidersService(Service):
             else Finding(subject="hishamos.toml", state="ok" if settings.file else "note", found=settings.file or "none; defaults are in use"),
         ]
         findings += work_findings(self.machinery) + server_findings(settings.mcp)
-        statuses = self.machinery.gateway.providers()
+        statuses = self._statuses()
         reached = {finding.subject: finding for finding in (self.machinery.gateway.reach() if network else ())}
         known = [_finding(status) for status in statuses]
         findings += [reached.pop(finding.subject, finding) if finding.state == "ok" else finding for finding in known]
@@ -93,6 +94,13 @@ class ProvidersService(Service):
         broken_files = self.machinery.catalog.problems()
         findings += [Finding(subject=f"definition {error.where}", state="problem", found=str(error.problem), advice=str(error.next)) for error in broken_files]
         return [*findings, *self._schedules()]
+
+    def _statuses(self) -> List[ProviderStatus]:
+        """Return the providers as they are told: an address may hold a password."""
+        return [
+            status.model_copy(update={"api_base": status.api_base and redact(status.api_base), "advice": redact(status.advice)})
+            for status in self.machinery.gateway.providers()
+        ]
 
     def _schedules(self) -> List[Finding]:
         """Schedules are kept only while a server runs: say whether one is kept up, and what went wrong last."""

@@ -135,8 +135,9 @@ def test_imports_keep_to_the_floors() -> None:
     assert done.returncode == 0, done.stdout[-3000:]
 
 
-def test_lock_file_names_no_host() -> None:
-    lock = json.loads((ROOT / "tests/rigs/aimock/package-lock.json").read_text(encoding="utf-8"))
+@pytest.mark.parametrize("rig", ["aimock", "axe"])
+def test_lock_file_names_no_host(rig: str) -> None:
+    lock = json.loads((ROOT / f"tests/rigs/{rig}/package-lock.json").read_text(encoding="utf-8"))
     assert [name for name, package in lock["packages"].items() if "resolved" in package] == []
 
 

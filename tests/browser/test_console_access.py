@@ -1,0 +1,137 @@
+"""Every page of the console for everybody: nothing serious for axe, light and dark; by keyboard; on a phone no page scrolls sideways."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import hishamos
+from hishamos.opening import shipped
+from hishamos.records.results import ResultDraft
+from tests.conftest import RIGS, missing, stop_server
+from tests.rigs.consoles import SWITCHES, serve
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+pytestmark = pytest.mark.browser
+OFFLINE = "offline/extractive"
+LOOKS = {"light": 1400, "dark": 390}
+"""Theme to the window's width in pixels: both themes and both widths, without each with each."""
+STREAMLITS_OWN = [["[data-testid=stSidebarNav]"], ["[data-testid=stDataFrame]"]]
+"""What Streamlit draws by itself and no page can change: its navigation's list has ``div`` between ``ul`` and ``li``, its tables are a canvas."""
+PAGES = (
+    "home", "runs", "run?run={run}", "approvals", "batches", "batches?batch={batch}&row=1", "costs", "budgets", "providers", "workflows?workflow=triage_bugs",
+    "commands?command=classify_bug", "agents?task=check+a+contract", "agents?agent=legal", "chat", "chat?conversation={talk}", "results",
+    "results?result={result}", "sql", "admin", "admin?show=Settings", "admin?show=Storage", "admin?show=Log", "admin?show=Schedules",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def axe() -> str:
+    """The program that finds what keeps people from using a page."""
+    file = Path(RIGS / "axe" / "node_modules" / "axe-core" / "axe.min.js")
+    if not file.exists():
+        missing("axe", f"{file} (run: npm ci --prefix tests/rigs/axe)")
+    return file.read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    path = tmp_path_factory.mktemp("access")
+    yield path
+    stop_server(path)
+
+
+@pytest.fixture(scope="module")
+def things(folder: Path) -> dict[str, str]:
+    """One thing of each kind, by the name that its page's address has it under."""
+    with hishamos.open(folder) as ws, Path(hishamos.sample("batch_rows.csv")).open(encoding="utf-8") as file:
+        run = ws.workflows.start("triage_bugs", {"file": hishamos.sample("bugs.csv"), "publish": "ask"}, model=OFFLINE).wait(60)
+        batch = ws.batch.run(str(shipped("notebooks") / "batch_report.ipynb"), list(csv.DictReader(file))[:1], cells=True)
+        talk = ws.conversations.start("research", model=OFFLINE)
+        talk.say("What is known? Caches are fast. Caches may be stale.")
+        result = ws.results.save(ResultDraft(title="A result", summary="Short.", body="# Body\n\n| a | b |\n|---|---|\n| 1 | 2 |"))
+        ws.budgets.set("month", limit_usd="50")
+        ws.schedules.create("nightly", "triage_bugs", "0 2 * * *", inputs={"file": hishamos.sample("bugs.csv")}, model=OFFLINE)
+        return {"run": run.id, "batch": batch.id, "talk": talk.id, "result": result.id}
+
+
+@pytest.fixture(scope="module")
+def console(folder: Path, things: dict[str, str]) -> Iterator[str]:
+    yield from serve(folder)
+
+
+@pytest.fixture(scope="module")
+def browser(chromium_path: str) -> Iterator[Browser]:
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as play:
+        started = play.chromium.launch(executable_path=chromium_path, args=SWITCHES)
+        yield started
+        started.close()
+
+
+@pytest.fixture(scope="module")
+def sheets(browser: Browser) -> dict[str, Page]:
+    """A window of each look, kept from page to page."""
+    return {theme: browser.new_page(viewport={"width": width, "height": 900}, color_scheme=theme) for theme, width in LOOKS.items()}  # type: ignore[arg-type]
+
+
+def drawn(page: Page, url: str) -> None:
+    """Open a page and wait until all of it is there, and what comes last is laid out."""
+    page.goto(url)
+    page.get_by_role("heading").first.wait_for(timeout=30_000)
+    page.get_by_text("This month").first.wait_for(state="attached", timeout=30_000)  # the sidebar's foot, which the router draws last
+    page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for(timeout=30_000)
+    page.locator("[data-testid=stSkeleton]").first.wait_for(state="detached", timeout=30_000)
+
+
+@pytest.mark.parametrize("address", PAGES)
+def test_nothing_serious_keeps_anybody_from_a_page(console: str, things: dict[str, str], sheets: dict[str, Page], axe: str, address: str) -> None:
+    path = address.format(**things).removeprefix("home")
+    for theme, page in sheets.items():
+        drawn(page, f"{console}/{path}")
+        assert page.get_by_text("Traceback").count() == 0
+        page.evaluate(axe)
+        found = page.evaluate("skipped => axe.run({exclude: skipped}, {resultTypes: ['violations']})", STREAMLITS_OWN)
+        assert [_told(one) for one in found["violations"] if one["impact"] in {"serious", "critical"}] == [], theme
+        assert page.evaluate("document.scrollingElement.scrollWidth <= window.innerWidth + 1"), theme
+        inner = "[...document.querySelectorAll('[data-testid=stMainBlockContainer]')].every(one => one.scrollWidth <= window.innerWidth + 1)"
+        assert page.evaluate(inner), theme
+
+
+def test_a_run_is_approved_and_a_message_sent_by_keyboard_alone(console: str, sheets: dict[str, Page], folder: Path, things: dict[str, str]) -> None:
+    page = sheets["light"]
+    drawn(page, f"{console}/approvals")
+    _tab_to(page, "Comment")
+    page.keyboard.type("looks right")
+    _tab_to(page, "Approve")
+    page.keyboard.press("Enter")
+    page.get_by_text("Nothing waits for you").wait_for(timeout=30_000)
+    with hishamos.open(folder) as ws:
+        assert ws.runs.wait(things["run"], timeout_s=60).state == "succeeded"
+    drawn(page, f"{console}/chat?conversation={things['talk']}")
+    _tab_to(page, "Message to research")
+    page.keyboard.type("And what else?")
+    page.keyboard.press("Enter")
+    page.get_by_text("2 messages").wait_for(timeout=30_000)
+
+
+def _tab_to(page: Page, name: str) -> None:
+    """Press Tab until what has the focus bears a name, as somebody without a mouse does."""
+    said = "(one => one.getAttribute('aria-label') || one.placeholder || one.innerText || '')(document.activeElement)"
+    for _ in range(120):
+        page.keyboard.press("Tab")
+        if name in str(page.evaluate(said)).split("\n")[0]:
+            return
+    pytest.fail(f"the keyboard does not get to {name}")
+
+
+def _told(violation: dict[str, Any]) -> str:
+    nodes = [f"{node['html'][:160]} ({node['failureSummary'][:200]})" for node in violation["nodes"][:3]]
+    return f"{violation['id']}: {'; '.join(nodes)}"
