@@ -12,7 +12,7 @@ import pytest
 from hishamos.gateway import lengths
 from hishamos.gateway.lengths import Length, count, counted_exactly, measure, vocabulary
 
-README = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
+PROSE = Path(__file__).with_name("measured_prose.md").read_text(encoding="utf-8")
 
 
 def never(_: Length) -> bool:
@@ -58,7 +58,7 @@ def test_only_the_families_of_that_vocabulary_are_counted_exactly(kind: str, mod
 
 
 MEASURED = [
-    (README, 3510, 3750),
+    (PROSE, 3510, 3750),
     (
         "Bonke abantu bazalwa bekhululekile belingana ngesithunzi nangamalungelo. Bahlanganiswe wumcabango nangunembeza futhi kufanele baphathane ngomoya wobunye.",
         40,
@@ -82,7 +82,7 @@ MEASURED = [
     ("a" * 5000, 625, 313),
     ("0123456789" * 300, 1000, 300),
 ]
-"""Texts with their tokens in o200k (GPT-4o and later) and in Claude 2's tokenizer, as measured once; the README at that time."""
+"""Texts with their tokens in o200k (GPT-4o and later) and in Claude 2's tokenizer, as measured once."""
 
 
 @pytest.mark.parametrize(("text", "o200k", "claude"), MEASURED)
@@ -93,7 +93,7 @@ def test_no_family_has_fewer_tokens_than_what_is_certain(text: str, o200k: int, 
 
 
 def test_in_pieces_no_more_is_certain_than_in_one_go():
-    text = README * 40
+    text = PROSE * 40
     whole, parts = count(text), asyncio.run(measure([text], never))
     assert whole.exact * 0.999 <= parts.exact <= whole.exact
     assert parts.least <= whole.least

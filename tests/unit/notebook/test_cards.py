@@ -192,7 +192,13 @@ def test_many_definitions_are_a_table() -> None:
 
 def test_a_batch_shows_what_failed_first() -> None:
     rows = [
-        BatchRow(index=number, status="failed" if number == 60 else "succeeded", parameters={"n": number}, error=EVIL if number == 60 else None)
+        BatchRow(
+            index=number,
+            step=f"rows[{number}]",
+            status="failed" if number == 60 else "succeeded",
+            parameters={"n": number},
+            error=EVIL if number == 60 else None,
+        )
         for number in range(70)
     ]
     shown = run_card(RunFacts(run(kind="batch", steps_total=70, steps_done=70), notebooks=rows))
