@@ -159,17 +159,25 @@ def test_who_waits_for_a_commit_and_who_does_not_write_in_turn(store):
     assert len(ids(store)) == 8 * 60
 
 
+def in_a_thread(store):
+    def submit(work):
+        with ThreadPoolExecutor(1) as pool:  # a main thread never commits itself
+            return pool.submit(lambda: store.submit(work, here=True).result(10)).result(10)
+
+    return submit
+
+
 def test_a_work_that_waits_for_another_one_is_refused(tmp_path):
     store = open_connector(str(tmp_path / "store.duckdb"))
     store.transaction(lambda t: t.execute("create table notes (id integer primary key, text text)"))
-    for submit in (store.transaction, lambda work: store.submit(work).result(10), lambda work: store.submit(work, here=True).result(10)):
+    for submit in (store.transaction, lambda work: store.submit(work).result(10), in_a_thread(store)):
         with pytest.raises(RuntimeError, match="wait for itself"):
             submit(lambda t: store.transaction(put(1)))
     store.transaction(put(1))
     assert ids(store) == [1]
     store.close()
     with pytest.raises(StoreClosed):
-        store.submit(put(2), here=True)
+        in_a_thread(store)(put(2))
 
 
 def test_one_insert_that_fails_does_not_hurt_those_written_with_it(store):

@@ -185,7 +185,9 @@ class DuckDBConnector:
             self._works.put(item)
 
     def _takes_turn(self) -> bool:
-        """Take the turn if nobody else wants it: two threads less have to wake up."""
+        """Take the turn if nobody else wants it: two threads less have to wake up. A main thread may not: Ctrl-C could hit it between any two lines."""
+        if threading.current_thread() is threading.main_thread():
+            return False
         with self._gate:
             if self._closed:
                 raise StoreClosed
