@@ -1,11 +1,13 @@
-"""OpenAI's client as litellm calls it, without what its library does to every request and answer.
+"""OpenAI's client as litellm calls it, without what its library does anew for every request and answer.
 
-The library walks through each request by its type hints, to rename what no chat request has, and builds a model of each answer, which litellm
-turns into a dictionary again at once: together a quarter of a call's processor time. Sending, errors and streams stay the library's own.
+The library walks through each request by its type hints, to rename what no chat request has; puts together address and headers, which are always
+the same; and builds a model of each answer, which litellm turns into a dictionary again at once: a third of a call's processor time. Sending,
+errors and streams stay the library's own.
 """
 
 from __future__ import annotations
 
+import json
 import os
 from functools import cache
 from typing import TYPE_CHECKING, Any, cast
@@ -20,6 +22,9 @@ RAW = {"X-Stainless-Raw-Response": "true"}
 """Asks the library for the answer's headers too."""
 ADDRESSES = ("OPENAI_BASE_URL", "OPENAI_API_BASE")
 """Where litellm looks for an address that no setting gives."""
+OWN_LENGTH = frozenset({"content-length", "transfer-encoding"})
+MOST = 64
+"""Most kinds of requests whose address and headers are kept."""
 
 
 def openai_client(api_base: str | None, api_key: str, http_client: httpx.AsyncClient) -> AsyncOpenAI:
@@ -27,10 +32,8 @@ def openai_client(api_base: str | None, api_key: str, http_client: httpx.AsyncCl
 
     Imports OpenAI's library, which litellm has loaded by then.
     """
-    from openai import AsyncOpenAI
-
     address = api_base or next((os.environ[name] for name in ADDRESSES if os.environ.get(name)), None)
-    client = AsyncOpenAI(api_key=api_key, base_url=address, http_client=http_client, max_retries=0)
+    client: AsyncOpenAI = _client_class()(api_key=api_key, base_url=address, http_client=http_client, max_retries=0)
     cast("Any", client).chat = _Chat(client)
     return client
 
@@ -43,15 +46,15 @@ class _Chat:
         from openai.types.chat import ChatCompletionChunk
 
         self._client = client
-        self._streams = AsyncStream[ChatCompletionChunk]
-        self._chunk = ChatCompletionChunk
+        self._streamed = {"stream": True, "stream_cls": AsyncStream[ChatCompletionChunk], "cast_to": ChatCompletionChunk}
+        self._whole = {"cast_to": _untouched()}
         self.completions = self.with_raw_response = self
 
     async def create(self, **asked: Any) -> Any:
         """Send a request; returns its answer with ``headers`` and ``parse()``."""
         options = {option: asked.pop(name) for name, option in EXTRAS.items() if asked.get(name) is not None}
         options["headers"] = {**options.get("headers", {}), **RAW}
-        how = {"stream": True, "stream_cls": self._streams, "cast_to": self._chunk} if asked.get("stream") else {"cast_to": _untouched()}
+        how = self._streamed if asked.get("stream") else self._whole
         return await cast("Any", self._client).post("/chat/completions", body=asked, options=options, **how)
 
 
@@ -76,3 +79,32 @@ def _untouched() -> Any:
             return _Body(data) if isinstance(data, dict) else data
 
     return Untouched
+
+
+@cache
+def _client_class() -> Any:
+    """Return OpenAI's client, which puts address and headers together once for all requests that have the same."""
+    import httpx
+    from openai import AsyncOpenAI
+
+    class Client(AsyncOpenAI):
+        def __init__(self, **options: Any) -> None:
+            super().__init__(**options)
+            self._kinds: dict[tuple[object, ...], tuple[httpx.Request, httpx.Headers]] = {}
+
+        def _build_request(self, options: Any, *, retries_taken: int = 0) -> httpx.Request:
+            plain = isinstance(options.json_data, dict) and not (options.params or options.extra_json or options.content or options.files or retries_taken)
+            if not plain:
+                return super()._build_request(options, retries_taken=retries_taken)
+            kind = (options.url, *options.headers.items(), str(options.timeout), self.api_key, self.organization)
+            known = self._kinds.get(kind)
+            if known is None:
+                made = super()._build_request(options, retries_taken=retries_taken)
+                if len(self._kinds) < MOST:
+                    self._kinds[kind] = made, httpx.Headers([(name, value) for name, value in made.headers.raw if name.decode().lower() not in OWN_LENGTH])
+                return made
+            first, headers = known
+            text = json.dumps(options.json_data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+            return httpx.Request(first.method, first.url, headers=headers, content=text.encode(), extensions=dict(first.extensions))
+
+    return Client

@@ -46,6 +46,33 @@ def test_a_request_goes_out_as_it_was_given():
     assert answer.model_dump() == ANSWER
 
 
+def test_later_requests_have_what_the_first_one_had_and_their_own_body():
+    seen: list[httpx.Request] = []
+
+    def serve(request: httpx.Request) -> httpx.Response:
+        seen.append(request)
+        return httpx.Response(200, json=ANSWER, headers={"set-cookie": "a=1"})
+
+    async def ask() -> None:
+        async with openai_client("http://127.0.0.1:9/v1", "sk-test", httpx.AsyncClient(transport=httpx.MockTransport(serve))) as client:
+            create = client.chat.completions.with_raw_response.create
+            for text in ("one", "two, longer, with é"):
+                await create(model="m", messages=[{"role": "user", "content": text}], timeout=7)
+            await create(model="m", messages=[], timeout=8, extra_headers={"x-own": "yes"})
+            client.api_key = "sk-other"
+            await create(model="m", messages=[], timeout=8)
+
+    asyncio.run(ask())
+    first, second, third, fourth = seen
+    own = {"content-length", "cookie"}
+    same = [{name: value for name, value in request.headers.items() if name not in own} for request in (first, second)]
+    assert (same[0], first.url, first.extensions) == (same[1], second.url, second.extensions)
+    assert json.loads(second.content)["messages"] == [{"role": "user", "content": "two, longer, with é"}]
+    assert int(second.headers["content-length"]) == len(second.content) > len(first.content)
+    assert (third.headers["x-own"], third.extensions["timeout"]["read"]) == ("yes", 8)
+    assert (fourth.headers["authorization"], "x-own" in fourth.headers) == ("Bearer sk-other", False)
+
+
 def test_json_by_another_name_is_json():
     answer, _ = asked(httpx.Response(200, text=json.dumps(ANSWER)))
     assert answer.model_dump() == ANSWER
