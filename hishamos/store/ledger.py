@@ -302,7 +302,8 @@ class StoreLedger:
         else:
             if place.adopt:
                 transaction.execute(SQL["adopt_call"], {"id": place.call_id, "owner": call.owner})
-            if not transaction.execute(SQL["send_again"], {"id": place.call_id, "owner": call.owner, **under_way}):
+            # What an earlier attempt put off names that attempt, and leaves this one alone whenever it is written.
+            if not transaction.execute(SQL["send_again"], {"id": place.call_id, "owner": call.owner, **under_way}, late=False):
                 return Elsewhere(owner="")
         self.accounts.reserve(transaction, attempt, ask.bound_nanos or 0)
         told = tell(transaction, admitted, attempt.model_copy(update={"call_id": place.call_id}))

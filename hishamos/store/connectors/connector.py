@@ -19,8 +19,8 @@ Parameters = Mapping[str, Any]
 class Transaction(Protocol):
     """What a unit of work may do. Nothing else: no network, no files, for it may run twice."""
 
-    def execute(self, sql: str, parameters: Parameters | None = None) -> int:
-        """Run one statement and return how many rows it changed."""
+    def execute(self, sql: str, parameters: Parameters | None = None, *, late: bool = True) -> int:
+        """Run one statement and return how many rows it changed. ``late``: false where nothing that was put off matters to it."""
         ...
 
     def insert(self, sql: str, values: Parameters) -> None:

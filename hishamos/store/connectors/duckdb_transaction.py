@@ -72,8 +72,8 @@ class DuckDBTransaction:
         self._waiting = WaitingInserts(session.is_table)
         self.callbacks: list[Callable[[], None]] = []
 
-    def execute(self, sql: str, parameters: Parameters | None = None) -> int:
-        self._write_waiting(sql, parameters)
+    def execute(self, sql: str, parameters: Parameters | None = None, *, late: bool = True) -> int:
+        self._write_waiting(sql, parameters, late=late)
         changed: int = self._run(sql, parameters).rowcount
         return max(0, changed)
 
@@ -142,11 +142,11 @@ class DuckDBTransaction:
         with self._noting_failure():
             return self._session.execute(sql, parameters)
 
-    def _write_waiting(self, sql: str | None = None, parameters: Parameters | None = None) -> None:
+    def _write_waiting(self, sql: str | None = None, parameters: Parameters | None = None, *, late: bool = True) -> None:
         for insert, rows in self._waiting.due(sql, parameters):
             for text, values in together(insert, rows):
                 self._run(text, values)
-        if sql is None:
+        if sql is None or not late:
             return
         if self.late.seen_by(sql, self._session.is_table) or (not self.caught_up and self._earlier.seen_by(sql, self._session.is_table)):
             self.catch_up()

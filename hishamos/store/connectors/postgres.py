@@ -179,7 +179,7 @@ class _PostgresTransaction:
         self._connection = connection
         self.callbacks: list[Callable[[], None]] = []
 
-    def execute(self, sql: str, parameters: Parameters | None = None) -> int:
+    def execute(self, sql: str, parameters: Parameters | None = None, *, late: bool = True) -> int:  # noqa: ARG002 - nothing waits
         return max(0, self._connection.execute(percent_style(sql), chosen(sql, parameters)).rowcount)
 
     def insert(self, sql: str, values: Parameters) -> None:
