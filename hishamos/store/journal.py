@@ -432,10 +432,11 @@ class StoreJournal(WaitingRuns, Line):
     def _write_steps(self, transaction: Transaction, run: str, steps: list[StepRow]) -> None:
         columns = step_columns([step for step in steps if not step.known])
         rows = [{"run": run, **dict(zip(columns, values, strict=True))} for values in zip(*columns.values(), strict=True)]
-        for row in rows:
-            # A statement takes time for each of its columns: most steps of a workflow have none of the rare ones.
-            plain = all(row[name] is None for name in RARE)
-            transaction.insert(SQL["insert_plain_step" if plain else "insert_step"], row)
+        for row in rows if self.exclusive else ():
+            # DuckDB takes time for each of a statement's columns: most steps of a workflow have none of the rare ones.
+            transaction.insert(SQL["insert_plain_step" if all(row[name] is None for name in RARE) else "insert_step"], row)
+        if not self.exclusive:
+            transaction.executemany(SQL["insert_step"], rows)
         columns = step_columns([step for step in steps if step.known])
         if len(columns["path"]) > FEW:
             transaction.execute(SQL["update_steps"], {"run": run, **columns})
