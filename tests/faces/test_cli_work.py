@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+import select
 import socket
 import threading
 import time
@@ -191,7 +192,8 @@ def test_ctrl_c_cancels_what_was_asked_and_detaches_from_what_goes_on(own_termin
         assert came.wait(60)
         run = terminal.json("runs")[0]["id"]
         followed = terminal.start("follow", run)
-        time.sleep(1.5)
+        assert select.select([followed.stdout, followed.stderr], [], [], 60)[0], "it says at once what has happened so far"
+        time.sleep(0.3)
         code, _, err = terminal.interrupt(followed)
         assert code == 130
         assert f"hishamos follow {run}" in err
