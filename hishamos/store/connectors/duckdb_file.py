@@ -212,7 +212,7 @@ class DuckDBConnector:
                 if self._trimming.due():
                     self._trim()
             if found.alone is not None:
-                _do_alone(*found.alone)
+                _do_alone(*found.alone[:2])
             if found.last and self._late:
                 self._commit([(_catch_up, Future())])
         finally:
@@ -372,7 +372,7 @@ class DuckDBConnector:
             session.close()
 
 
-def _do_alone(work: Callable[[], Any], future: Future[Any], _: str) -> None:
+def _do_alone(work: Callable[[], Any], future: Future[Any]) -> None:
     try:
         future.set_result(work())
     except BaseException as error:  # noqa: BLE001 - it is handed to the caller

@@ -93,10 +93,12 @@ class DuckDBTransaction:
         self.late.clear()
 
     def executemany(self, sql: str, rows: Sequence[Parameters]) -> None:
-        for text, values in together(sql, rows) if rows and shape(sql) is None else ():
-            self.execute(text, values)
-        for values in rows if shape(sql) is not None else ():
-            self._waiting.add(sql, values)
+        if shape(sql) is not None:
+            for values in rows:
+                self._waiting.add(sql, values)
+        elif rows:
+            for text, values in together(sql, rows):
+                self.execute(text, values)
 
     def fetch(self, sql: str, parameters: Parameters | None = None) -> list[Row]:
         self._write_waiting(sql, parameters)
@@ -109,7 +111,7 @@ class DuckDBTransaction:
         return rows[0] if rows else None
 
     def commit(self, address: str) -> None:
-        """Write what waits and commit; one statement alone commits itself, a seventh faster.
+        """Write what waits and commit; one statement alone commits itself.
 
         Refuses to commit after a failure that a work swallowed: some errors end DuckDB's transaction, PostgreSQL's all do.
         """
