@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import itertools
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary
 
 from hishamos.contracts.feeds import Feed
 from hishamos.contracts.journal import (
@@ -33,7 +31,8 @@ from hishamos.records.definitions import Goto
 from hishamos.records.record import canonical, now
 from hishamos.records.runs import RUN_CHANGES, RUN_ENDED, STEP_ENDED, Run, RunEvent, RunState
 from hishamos.records.turns import AgentEvent
-from hishamos.store.history import RunHistory, event_of, run_of
+from hishamos.store.event_log import EventLog
+from hishamos.store.history import RunHistory, run_of
 from hishamos.store.journal_columns import json_text, parsed, row_columns, step_columns, step_row
 from hishamos.store.line import Line, deadline, deaths_by
 from hishamos.store.new_keys import unless_known
@@ -52,10 +51,6 @@ FEW = 3
 """Up to so many rows are written one by one: DuckDB takes longer to unpack a list than to insert a row or two."""
 RARE = ("parent", "item", "error", "waiting_for", "model", "not_judged")
 """Columns that most steps of a workflow leave empty."""
-GAP = 100_000
-"""More than the events that a process can have told and not written."""
-_EVENT_NUMBERS: WeakKeyDictionary[Connector, Iterator[int]] = WeakKeyDictionary()
-"""The events' next numbers in a store that this process alone writes."""
 RENEWED = timedelta(seconds=1)
 """Where one process writes, a lease renewed so lately (and a third of its time at most) is not renewed again: a run's widest row is spared."""
 SETTLED = RUN_ENDED | {RunState.WAITING}
@@ -81,6 +76,7 @@ class StoreJournal(WaitingRuns, Line):
         self._clock = clock
         self.history = RunHistory(connector)
         self._watchers = Watchers(self.history.events_after, poll=not self.exclusive)
+        self._events = EventLog(connector, self._watchers)
         self._renewed: dict[str, _Renewed] = {}
 
     @property
@@ -106,8 +102,8 @@ class StoreJournal(WaitingRuns, Line):
             values = {"id": run, "owner": owner, "until": moment + timedelta(seconds=seconds), "moment": moment}
             values |= {"deaths": deaths, "deaths_done": ended}
             claimed = transaction.fetch(SQL["claim_run"], values)[0]
-            lost = self._lost_events(transaction, run) if found["state"] == RunState.RUNNING else []
-            self._record(transaction, run, [*lost, EventDraft("run", "running", moment)])
+            lost = self._events.lost(transaction, run) if found["state"] == RunState.RUNNING else []
+            self._events.record(transaction, run, [*lost, EventDraft("run", "running", moment)])
             pinned = Pinned.model_validate_json(claimed["definition"])
             jumping = any(isinstance(step.on_error, Goto) for step in pinned.workflow.steps)
             jumps = transaction.fetch(SQL["jumps"], {"run": run, "state": WENT_BACK}) if jumping else []
@@ -153,7 +149,7 @@ class StoreJournal(WaitingRuns, Line):
                 }
                 transaction.execute(SQL["change_run"], values)
                 transaction.catch_up()  # when a run rests, all that is told of it is written
-            self._record(transaction, lease.run, events, late=not signals.changed)
+            self._events.record(transaction, lease.run, events, late=not signals.changed)
             return signals
 
         def again() -> Work[Signals]:
@@ -244,7 +240,7 @@ class StoreJournal(WaitingRuns, Line):
             transaction.execute(SQL["insert_inputs"], columns)
         if steps:
             self._write_steps(transaction, run.id, list(steps))
-        self._record(transaction, run.id, [EventDraft("run", run.state.value, run.created_at, message=told)])
+        self._events.record(transaction, run.id, [EventDraft("run", run.state.value, run.created_at, message=told)])
         return run
 
     def to_fork(self, run: str) -> tuple[Pinned, list[StepRow], dict[str, Any]]:
@@ -276,7 +272,7 @@ class StoreJournal(WaitingRuns, Line):
             return True
         if target == RunState.CANCELLED and self._to_compensate(transaction, run):
             transaction.execute(SQL["queue_to_cancel"], {"run": run})
-            self._record(transaction, run, [EventDraft("run", "queued", moment, message="to be cancelled, what had succeeded is compensated first")])
+            self._events.record(transaction, run, [EventDraft("run", "queued", moment, message="to be cancelled, what had succeeded is compensated first")])
             return True
         self._settle(transaction, run, target, moment)
         return False
@@ -309,7 +305,8 @@ class StoreJournal(WaitingRuns, Line):
         if again:
             rows = [step_row(row) for row in transaction.fetch(SQL["rows_to_fork"], {"run": run}) if row["path"] in again]
             self._write_steps(transaction, run, reopened(rows, again[0], moment))
-            self._record(transaction, run, [EventDraft("note", "again", moment, again[0], f"done again, and after it: {', '.join(again[1:]) or 'nothing'}")])
+            told = f"done again, and after it: {', '.join(again[1:]) or 'nothing'}"
+            self._events.record(transaction, run, [EventDraft("note", "again", moment, again[0], told)])
 
     def decide(self, transaction: Transaction, run: str, path: str, decided: Decided) -> bool:
         """Store a person's decision on a waiting step. Returns whether the run was queued, else its runner has to be told."""
@@ -327,7 +324,7 @@ class StoreJournal(WaitingRuns, Line):
         moment = self._clock()
         words = f"{decided.decision} by {decided.by}" + (f": {decided.comment}" if decided.comment else "")
         events = [EventDraft("note", None, moment, path, words, decided.model_dump())]
-        self._record(transaction, run, [*events, EventDraft("run", "queued", moment)] if idle else events)
+        self._events.record(transaction, run, [*events, EventDraft("run", "queued", moment)] if idle else events)
         return idle
 
     def subscribe(self, run: str, after: int = 0, settled: frozenset[RunState] = SETTLED, *, live: bool = False) -> Feed[RunEvent]:
@@ -378,7 +375,7 @@ class StoreJournal(WaitingRuns, Line):
             transaction.execute(SQL["cancel_open_steps"], {"run": run, "moment": moment})
         values = {"run": run, "state": state.value, "waiting_for": None, "finished_at": moment if ended else None}
         transaction.execute(SQL["set_state"], values)
-        self._record(transaction, run, [EventDraft("run", state.value, moment)])
+        self._events.record(transaction, run, [EventDraft("run", state.value, moment)])
 
     def _renew(self, transaction: Transaction, lease: Lease, batch: Batch, moment: datetime) -> Signals:
         """Renew the lease and hear what others ask for; raises ``LeaseLost`` when a newer lease exists.
@@ -446,47 +443,6 @@ class StoreJournal(WaitingRuns, Line):
         retried = sorted({step.path for step in steps if step.attempt > 1})
         if retried:
             transaction.execute(SQL["outdate_steps"], {"run": run, "path": retried})
-
-    def _lost_events(self, transaction: Transaction, run: str) -> list[EventDraft]:
-        """Return what was put off about steps when their process died: their rows say it again."""
-        rows = transaction.fetch(SQL["steps_not_told"], {"run": run}) if self.exclusive else []
-        words = [parsed(row["error"])["message"] if row["error"] else row["waiting_for"] or "" for row in rows]
-        return [EventDraft("step", row["state"], row["moment"], row["path"], text[:1000]) for row, text in zip(rows, words, strict=True)]
-
-    def _record(self, transaction: Transaction, run: str, events: Sequence[EventDraft], *, late: bool = False) -> None:
-        """Number and keep events; ``late``: a step's may be written later, for its row says the same."""
-        if not events:
-            return
-        if self._store.dialect == "duckdb":
-            made = [self._numbered(transaction, run, event, late=late and event.kind == "step") for event in events]
-            transaction.after_commit(lambda: self._watchers.publish(run, made))
-            return
-        columns = {
-            "run": run,
-            "number": list(range(len(events))),
-            "kind": [event.kind for event in events],
-            "path": [event.path for event in events],
-            "state": [event.state for event in events],
-            "message": [event.message for event in events],
-            "data": [canonical(event.data) for event in events],
-            "happened_at": [event.happened_at for event in events],
-        }
-        made = sorted((event_of(row) for row in transaction.fetch(SQL["insert_events"], columns)), key=lambda event: event.seq)
-        transaction.after_commit(lambda: self._watchers.publish(run, made))
-
-    def _numbered(self, transaction: Transaction, run: str, event: EventDraft, *, late: bool) -> RunEvent:
-        """Add an event under the next number; this process alone gives numbers, and a commit that fails leaves a gap.
-
-        So does a process that died: numbers that it had told somebody and not written are given to nothing else.
-        """
-        numbers = _EVENT_NUMBERS.get(self._store)
-        if numbers is None:
-            newest = transaction.fetch_one(SQL["newest_event"])
-            numbers = _EVENT_NUMBERS[self._store] = itertools.count(int(newest["seq"]) + GAP if newest and newest["seq"] else 1)
-        values = {"run_id": run, "seq": next(numbers), "kind": event.kind, "path": event.path, "state": event.state, "message": event.message}
-        row = {**values, "data": canonical(event.data), "happened_at": event.happened_at}
-        (transaction.put_off if late else transaction.insert)(SQL["insert_event"], row)
-        return event_of(row)
 
 
 def _overtaken(state: RunState, signals: Signals, seen: int) -> bool:

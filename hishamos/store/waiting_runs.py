@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ from hishamos.store.statements import statements
 
 if TYPE_CHECKING:
     from hishamos.store.connectors import Connector, Row, Transaction
+    from hishamos.store.event_log import EventLog
     from hishamos.store.history import RunHistory
 
 SQL = statements("journal")
@@ -27,6 +28,7 @@ class WaitingRuns:
     history: RunHistory
     _store: Connector
     _clock: Callable[[], datetime]
+    _events: EventLog
 
     if TYPE_CHECKING:
 
@@ -34,7 +36,6 @@ class WaitingRuns:
         def wish(self, transaction: Transaction, run: str, wish: str) -> bool: ...
         def _locked(self, transaction: Transaction, run: str) -> Row: ...
         def _settle(self, transaction: Transaction, run: str, state: RunState, moment: datetime) -> None: ...
-        def _record(self, transaction: Transaction, run: str, events: Sequence[EventDraft]) -> None: ...
 
     def signal(self, run: str, name: str) -> Signal | None:
         """See the port."""
@@ -97,7 +98,7 @@ class WaitingRuns:
         transaction.execute(SQL["count_decision"], {"id": run, "state": RunState.QUEUED.value if idle else found["state"]})
         moment = self._clock()
         events = [EventDraft("signal", None, moment, None, signal.name, signal.model_dump(mode="json"))]
-        self._record(transaction, run, [*events, EventDraft("run", "queued", moment)] if idle else events)
+        self._events.record(transaction, run, [*events, EventDraft("run", "queued", moment)] if idle else events)
         return idle
 
     def _woken(self, run: str, transaction: Transaction) -> bool:

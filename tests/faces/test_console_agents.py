@@ -102,7 +102,8 @@ def test_a_conversation_is_begun_answered_gone_on_with_and_found_again(draw: Dra
         sign in answer.replace("\\!", "").replace("\\[", "").replace("\\<", "").replace("\\$", "").replace("\\:", "") for sign in ("![", "[press", "<script")
     )
     page.chat_input[0].set_value("What did I say?").run()
-    page = until(page, lambda page: len(page.chat_message) == 4 and "bread" in said(page)[3])
+    page = until(page, lambda page: len(page.chat_message) == 4 and "USD ·" in said(page)[3])
+    assert "bread" in said(page)[3]
     with hishamos.open(folder) as ws:
         found = ws.conversations.get(talk.id)
         assert found.cost_nanos == sum(one.cost_nanos or 0 for one in ws.conversations.messages(talk.id)) > 0
