@@ -7,6 +7,7 @@ import json
 import os
 import re
 import threading
+import time
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -42,6 +43,8 @@ ENVIRONMENT_PROVIDERS: dict[str, tuple[str, str]] = {
 }
 """Providers found by their usual variable when no file says otherwise, and their model in the built-in default route."""
 KINDS = ("openai", "anthropic", "gemini", "ollama", "openrouter", "azure", "offline")
+RING_S = 5.0
+"""So long what a keyring said is taken for true: it is another process, and a call asks several times."""
 REFERENCES = ("env:", "keyring:", "file:")
 
 _TABLES: dict[str, type[BaseModel]] = {
@@ -332,6 +335,10 @@ class Keys:
     def __init__(self) -> None:
         self._handed: dict[str, str] = {}
         self._found: set[str] = set()
+        self._files: dict[Path, tuple[tuple[int, int], str | None]] = {}
+        """What was read of files, and when they had been written."""
+        self._rings: dict[str, tuple[float, str | None]] = {}
+        """What was read of the keyring, and when."""
         self._lock = threading.Lock()
 
     def hand_over(self, values: Mapping[str, str]) -> list[str]:
@@ -357,11 +364,23 @@ class Keys:
         if scheme == "env":
             return self.lookup(rest)
         if scheme == "keyring":
+            return self._ringed(rest)
+        return self._written(Path(rest).expanduser())
+
+    def _ringed(self, name: str) -> str | None:
+        moment, known = time.monotonic(), self._rings.get(name)
+        if known is None or moment - known[0] > RING_S:
             import keyring
 
-            return keyring.get_password("hishamos", rest) or None
-        path = Path(rest).expanduser()
-        return path.read_text(encoding="utf-8").strip() or None if path.is_file() else None
+            known = self._rings[name] = moment, keyring.get_password("hishamos", name) or None
+        return known[1]
+
+    def _written(self, path: Path) -> str | None:
+        stamp, known = _stamp(path), self._files.get(path)
+        if known is None or known[0] != stamp:
+            text = path.read_text(encoding="utf-8").strip() if path.is_file() else ""
+            known = self._files[path] = stamp, text or None
+        return known[1]
 
     def secrets(self) -> list[str]:
         """Return every value that must never be shown."""
@@ -377,7 +396,7 @@ class SettingsSource:
         self.keys = keys
         self.error: str | None = None
         self._lock = threading.Lock()
-        self._own = (Trust().file, consent().file)
+        self._watched = [str(file) for file in (root / FILE, Trust().file, consent().file)]
         self._stamp = self._now()
         self._settings = load(root, keys.lookup)
         self._listeners: list[Callable[[Settings], None]] = []
@@ -413,13 +432,13 @@ class SettingsSource:
             listener(self._settings)
 
     def _now(self) -> tuple[tuple[int, int], ...]:
-        return tuple(_stamp(file) for file in (self.root / FILE, *self._own))
+        return tuple(map(_stamp, self._watched))
 
 
-def _stamp(file: Path) -> tuple[int, int]:
+def _stamp(file: str | Path) -> tuple[int, int]:
     """Return what changes when a file does."""
     try:
-        status = file.stat()
+        status = os.stat(file)
     except OSError:
         return (0, 0)
     return (status.st_mtime_ns, status.st_size)

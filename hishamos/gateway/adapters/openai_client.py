@@ -1,8 +1,8 @@
 """OpenAI's client as litellm calls it, without what its library does anew for every request and answer.
 
 The library walks through each request by its type hints, to rename what no chat request has; puts together address and headers, which are always
-the same; and builds a model of each answer, which litellm turns into a dictionary again at once: a third of a call's processor time. Sending,
-errors and streams stay the library's own.
+the same; looks for cookies, which no provider's API needs to see again; and builds a model of each answer, which litellm turns into a dictionary
+again at once: a third of a call's processor time. Sending, errors and streams stay the library's own.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ def openai_client(api_base: str | None, api_key: str, http_client: httpx.AsyncCl
 
     Imports OpenAI's library, which litellm has loaded by then.
     """
+    cast("Any", http_client.cookies).extract_cookies = _unread
     address = api_base or next((os.environ[name] for name in ADDRESSES if os.environ.get(name)), None)
     client: AsyncOpenAI = _client_class()(api_key=api_key, base_url=address, http_client=http_client, max_retries=0)
     cast("Any", client).chat = _Chat(client)
@@ -56,6 +57,10 @@ class _Chat:
         options["headers"] = {**options.get("headers", {}), **RAW}
         how = self._streamed if asked.get("stream") else self._whole
         return await cast("Any", self._client).post("/chat/completions", body=asked, options=options, **how)
+
+
+def _unread(response: httpx.Response) -> None:
+    """Keep no cookie."""
 
 
 class _Body:

@@ -122,6 +122,29 @@ def test_keys_are_resolved_and_the_latest_wins(tmp_path: Path, monkeypatch: pyte
     (tmp_path / "key").write_text("  in a file\n")
     assert keys.resolve(f"file:{tmp_path / 'key'}") == "in a file"
     assert keys.resolve(f"file:{tmp_path / 'none'}") is None
+    (tmp_path / "key").write_text("another one\n")
+    assert keys.resolve(f"file:{tmp_path / 'key'}") == "another one"
+    (tmp_path / "none").write_text("there now")
+    assert keys.resolve(f"file:{tmp_path / 'none'}") == "there now"
+    (tmp_path / "key").unlink()
+    assert keys.resolve(f"file:{tmp_path / 'key'}") is None
+
+
+def test_a_keyring_is_not_asked_by_every_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    held, asked = {"TEAM": "first"}, []
+
+    def look(service: str, name: str) -> str | None:
+        asked.append((service, name))
+        return held.get(name)
+
+    monkeypatch.setattr("keyring.get_password", look)
+    keys = Keys()
+    assert [keys.resolve("keyring:TEAM") for _ in range(100)] == ["first"] * 100
+    assert asked == [("hishamos", "TEAM")]
+    assert keys.resolve("keyring:NOBODY") is None
+    held["TEAM"] = "second"
+    monkeypatch.setattr("hishamos.settings.RING_S", 0.0)
+    assert keys.resolve("keyring:TEAM") == "second"
 
 
 def test_the_workspace_is_found_in_the_order_of_the_design(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
