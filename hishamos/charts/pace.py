@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hishamos.charts.formats import count, duration, money, outlook, state_label
+from hishamos.charts.formats import count, duration, money, outlook, some, state_label
 from hishamos.records.runs import Run
 
 MOST_QUICK_S = 1.0
@@ -30,7 +30,7 @@ def pace(run: Run, taken_s: float) -> str:
 
     ``taken_s``: how long it has been watched.
     """
-    parts = [f"{count(run.steps_done)} of {count(run.steps_total)} rows"]
+    parts = [f"{count(run.steps_done)} of {some(run.steps_total, 'row')}"]
     if run.steps_done and taken_s >= MOST_QUICK_S:
         parts.append(f"{run.steps_done / taken_s:,.1f} rows/s")
     parts += [rows_told(run), spend_told(run)]
@@ -43,4 +43,4 @@ def map_outcome(run: Run, taken_s: float) -> str:
     parts = [rows_told(run), spend_told(run), duration(taken_s)]
     if not run.ended:
         parts.insert(0, f"{count(run.steps_done)} done, the rest goes on in the server")
-    return f"{run.name}  {count(run.steps_total)} rows: {', '.join(parts)}"
+    return f"{run.name}  {some(run.steps_total, 'row')}: {', '.join(parts)}"

@@ -11,6 +11,9 @@ from hishamos.errors import InvalidInput
 LONGEST_CELL = 64 * 2**20
 """Characters; a spreadsheet's cell holds far less, a broken quote swallows the rest of the file."""
 
+OTHER_SEPARATORS = {";": "semicolons", "\t": "tabs"}
+"""What spreadsheets of many countries write instead of a comma."""
+
 
 def csv_rows(text: str, file: str, most: int | None = None) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
     """Return column names, and rows with the number of their first line; columns are separated by commas.
@@ -26,7 +29,7 @@ def csv_rows(text: str, file: str, most: int | None = None) -> tuple[list[str], 
         begins = reader.line_num + 1
         for cells in reader:
             if cells and len(cells) != len(names):
-                what = f"The row that ends at line {reader.line_num} has {len(cells)} cells, the header has {len(names)}"
+                what = f"The row that ends at line {reader.line_num} has {_cells(len(cells))}, the header has {len(names)}"
                 raise InvalidInput(what=what, where=file, next="Put cells that hold a comma or a line break in double quotes.")
             if cells and len(rows) == most:
                 raise InvalidInput(what=f"The file has more than {most:,} rows", where=f"{file}, line {begins}", next="Give it in parts.")
@@ -42,8 +45,16 @@ def csv_rows(text: str, file: str, most: int | None = None) -> tuple[list[str], 
     return names, rows
 
 
+def _cells(number: int) -> str:
+    return "1 cell" if number == 1 else f"{number} cells"
+
+
 def _checked_header(header: Sequence[str], file: str) -> list[str]:
     names = [name.strip() for name in header]
+    other = next((sign for sign in OTHER_SEPARATORS if len(names) == 1 and sign in names[0]), None)
+    if other:
+        what = f"The columns look as if they were separated by {OTHER_SEPARATORS[other]}"
+        raise InvalidInput(what=what, where=f"{file}, line 1", next="Save it with commas between them.")
     for place, name in enumerate(names, 1):
         if not name:
             raise InvalidInput(what=f"Column {place} has no name", where=f"{file}, line 1", next="Give every column a name.")

@@ -7,8 +7,9 @@ import contextlib
 import json
 import os
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,8 @@ class Declared:
     strict: bool = False
     """Whether an annotation says so: a default of 0 tells that it is a number, and no more."""
     optional: bool = True
+    needed: bool = False
+    """Whether the notebook has no default for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +101,7 @@ def typed_rows(facts: NotebookFacts, notebook: Path, rows: Sequence[Mapping[str,
 
     ``cells``: they come from a table of texts, in which an empty cell leaves a parameter at its default. A text where the notebook declares a number
     or a truth is taken as one. Raises :class:`InvalidInput`, before anything starts, for a notebook that declares none, a parameter that it does
-    not declare, and a value that it can't be.
+    not declare, a value that it can't be, and a parameter without a default that a row leaves out.
     """
     known = facts.parameters
     if known is None:
@@ -119,6 +122,9 @@ def typed_rows(facts: NotebookFacts, notebook: Path, rows: Sequence[Mapping[str,
                 kind = WORDS[known[name].type or str]
                 what = f"{_shown(value)} is not {kind}, which {notebook.name} declares for {name!r}"
                 raise InvalidInput(what=what, where=f"row {number}", next="Correct it; nothing was executed.") from None
+        for name in (name for name, one in known.items() if one.needed and name not in values):
+            what = f"{notebook.name} needs a value for {name!r}, for which it has no default"
+            raise InvalidInput(what=what, where=f"row {number}", next="Give one; nothing was executed.")
         found.append(values)
     return found
 
@@ -187,13 +193,15 @@ def _assigned(source: str, notebook: Path) -> dict[str, Declared]:
         what = f"its parameters cell can't be read: {error.msg}, line {error.lineno}"
         raise InvalidInput(what=what, where=str(notebook), next="Keep plain assignments in it.") from None
     lines, found = source.splitlines(), dict[str, Declared]()
+    named = Counter(node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store))
     for node in tree.body:
         if isinstance(node, ast.Assign):
             comment = _COMMENT.search(lines[(node.end_lineno or node.lineno) - 1])
             declared = _annotated(comment.group(1).strip(), node.value) if comment else _of_default(node.value)
             found |= {target.id: declared for target in node.targets if isinstance(target, ast.Name)}
         elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
-            found[node.target.id] = _annotated(ast.unparse(node.annotation), node.value)
+            declared = _annotated(ast.unparse(node.annotation), node.value)
+            found[node.target.id] = replace(declared, needed=node.value is None and named[node.target.id] == 1)
     return found
 
 

@@ -47,6 +47,8 @@ class ForkedKernel:
     def __init__(self, memory: int) -> None:
         self.verdict: str | None = None
         """Why it was ended from here, in words."""
+        self.leaving = False
+        """Whether its notebook told it to end."""
         self._lock = threading.Lock()
         self._status: int | None = None
         self._folder = tempfile.TemporaryDirectory(prefix="hos-k-")

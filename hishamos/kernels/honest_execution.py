@@ -67,6 +67,8 @@ class Client(PapermillNotebookClient):  # type: ignore[misc]  # papermill has no
     def __init__(self, manager: Manager, *, forked: Any = None, verdict: Verdict = lambda: None, **named: Any) -> None:
         super().__init__(manager, km=forked, **named)
         self._forked, self._verdict = forked, verdict
+        self._left = False
+        self.on_cell_executed = self._look_for_the_end
         if forked is not None:
             self.kc = forked.client
 
@@ -80,7 +82,7 @@ class Client(PapermillNotebookClient):  # type: ignore[misc]  # papermill has no
         return self.nb
 
     def papermill_execute_cells(self) -> bool:
-        """Execute the cells; False where the kernel died."""
+        """Execute the cells; False where the kernel died, or was told to end."""
         for index, cell in enumerate(self.nb.cells):
             self.nb_man.cell_start(cell, index)
             if cell.get("id"):  # as a notebook's face tells its kernel which cell is at work
@@ -98,7 +100,16 @@ class Client(PapermillNotebookClient):  # type: ignore[misc]  # papermill has no
                 raise
             finally:
                 self.nb_man.cell_complete(cell, cell_index=index)
+            if self._left:
+                return False
         return True
+
+    def _look_for_the_end(self, *, execute_reply: dict[str, Any], **_: Any) -> None:
+        """Note that a cell called ``quit()`` or ``exit()``: its kernel ends in a moment, and whether the next cells come before that is a matter of luck."""
+        told = execute_reply["content"].get("payload", ())
+        self._left = any(part.get("source") == "ask_exit" and not part.get("keepkernel") for part in told)
+        if self._left and self._forked is not None:
+            self._forked.leaving = True
 
     def _language(self) -> Any:
         return self._forked.language if self._forked else self.wait_for_reply(self.kc.kernel_info())["content"]["language_info"]

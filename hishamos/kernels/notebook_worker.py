@@ -95,7 +95,7 @@ class Worker:
 
     def _reset(self, order: dict[str, Any]) -> bool:
         """Make the kernel fit for another notebook; False where it is not."""
-        if self._kernel is None or not self._kernel.alive():
+        if self._kernel is None or self._kernel.leaving or not self._kernel.alive():
             return False
         try:
             left = self._kernel.reset()

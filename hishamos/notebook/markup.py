@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import json
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -31,6 +32,11 @@ def text(value: Any) -> str:
     return html.escape(str(value))
 
 
+def name(value: Any) -> str:
+    """Return a name as inert text that may be broken behind its slashes and at-signs, so that a table keeps its last columns in sight."""
+    return re.sub("([/@])", r"\1<wbr>", text(value))
+
+
 def card(head: str, body: str = "", foot: str = "") -> str:
     """Return one frame: head line, body, muted foot. The arguments are markup."""
     frame = ";".join(f"{name}:{value}" for name, value in FRAME.items())
@@ -38,9 +44,9 @@ def card(head: str, body: str = "", foot: str = "") -> str:
     return f'<div dir="auto" style="{frame};{TYPE}">{head}{body}{tail}</div>'
 
 
-def head(name: str, *facts: str, state: str | None = None, offline: bool = False, kind: str = "") -> str:
-    """Return a head line: name, state as sign and word, facts; at its far end what kind of thing it is."""
-    parts = [f'<strong style="font-size:15px">{text(name)}</strong>']
+def head(title: str, *facts: str, state: str | None = None, offline: bool = False, kind: str = "") -> str:
+    """Return a head line: title, state as sign and word, facts; at its far end what kind of thing it is."""
+    parts = [f'<strong style="font-size:15px">{text(title)}</strong>']
     if state is not None:
         parts.append(badge(state))
     parts += [f'<span style="font-variant-numeric:tabular-nums">{text(fact)}</span>' for fact in facts if fact]

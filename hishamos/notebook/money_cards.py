@@ -29,7 +29,7 @@ def attempts_card(attempts: Sequence[Attempt]) -> str:
         (
             markup.badges(attempt.status, offline=attempt.offline),
             markup.text(attempt.step_id or missing()),
-            markup.text(attempt.model),
+            markup.name(attempt.model),
             markup.text(attempt.cause or ""),
             duration(None if attempt.latency_ms is None else attempt.latency_ms / 1000),
             count(attempt.input_tokens),
@@ -74,7 +74,7 @@ def spend_card(frame: pandas.DataFrame) -> str:
     total = sum(_whole(row["cost_nanos"]) for row in records)
     rows = [
         (
-            *(markup.text(_group(row[name])) for name in groups),
+            *(markup.name(_group(row[name])) for name in groups),
             *(count(_whole(row[name])) for name in ("calls", "attempts", "failed", "fell_back", "input_tokens", "output_tokens")),
             duration(None if _gap(row["p50_ms"]) else float(row["p50_ms"]) / 1000),
             markup.text(_cost(row)),

@@ -171,7 +171,7 @@ def _steps(rows: Sequence[tuple[Step, str]]) -> str:
         (
             markup.text(step.path),
             markup.badge("reused" if step.reused else step.state),
-            markup.text(step.model or missing()),
+            markup.name(step.model or missing()),
             missing() if step.state == "skipped" else duration(seconds_between(step.started_at, step.finished_at)),
             count(step.attempts) if step.attempts else missing(),
             money(step.cost_nanos) if step.attempts else missing(),

@@ -95,3 +95,11 @@ def test_a_cell_that_is_no_python_and_a_notebook_without_one_are_told(tmp_path: 
     plain.write_text(json.dumps({"cells": [], "metadata": {}}))
     with pytest.raises(InvalidInput, match="no cell tagged 'parameters'"):
         typed_rows(read_notebook(plain), plain, [{}], cells=False)
+
+
+def test_a_parameter_without_a_default_needs_a_value_in_every_row(tmp_path: Path) -> None:
+    path = book(tmp_path, "text: str\nkind: Kind\nlimit: int\nif True:\n    limit = 3\n")
+    assert typed_rows(read_notebook(path), path, [{"text": "a", "kind": "b"}], cells=False) == [{"text": "a", "kind": "b"}]
+    for cells, given in ((False, {"kind": "b"}), (True, {"text": "", "kind": "b"})):
+        with pytest.raises(InvalidInput, match=r"needs a value for 'text', for which it has no default \(row 1\)"):
+            typed_rows(read_notebook(path), path, [given], cells=cells)

@@ -142,9 +142,10 @@ def test_a_kept_kernel_finds_itself_as_new(execute: Any, folder: Path) -> None:
         "import subprocess; kept = subprocess.Popen(['sleep', '60'])",
         "import os; held = bytearray(os.urandom(1_000)) * 120_000; import decimal; decimal.held = held",
         "import os; os._exit(7)",
+        "quit()",
         "import asyncio\nasync def forever(): await asyncio.sleep(60)\ntask = asyncio.ensure_future(forever())",
     ],
-    ids=["thread", "process", "memory", "death", "task"],
+    ids=["thread", "process", "memory", "death", "quit", "task"],
 )
 def test_a_kernel_that_is_not_as_it_was_is_replaced(execute: Any, source: str) -> None:
     kept = int(printed(execute("n = 0", "import os; print(os.getpid())", reuse=True)[1])[0])
@@ -191,8 +192,9 @@ def test_a_kernel_that_dies_or_hangs_is_told_with_the_cell(execute: Any, source:
     assert len(shown) == 1, "the reason stands at the cell"
 
 
-def test_a_notebook_that_leaves_early_on_purpose_has_not_failed(execute: Any) -> None:
-    end, cells = execute("n = 0", "import sys; sys.exit()", "print('never')")
+@pytest.mark.parametrize("source", ["import sys; sys.exit()", "quit()", "exit()"])
+def test_a_notebook_that_leaves_early_on_purpose_has_not_failed(execute: Any, source: str) -> None:
+    end, cells = execute("n = 0", source, "print('never')")
     assert end.error is None
     assert statuses(cells)[-1] == "pending"
     assert "never" not in printed(cells)

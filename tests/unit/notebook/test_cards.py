@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from hishamos.charts.pace import map_outcome
 from hishamos.charts.pictures import graph_picture
 from hishamos.notebook import cards
 from hishamos.notebook.money_cards import is_spend, spend_card
@@ -150,6 +151,7 @@ def test_a_frame_of_spend_is_known_and_shown_with_chart_and_sum() -> None:
     assert [point.partition(",")[0] for point in parsed(shown).points] == ["data:image/png;base64"]
     assert not parsed(shown).tags & {"script", "a"}
     assert "No attempt was made yet" in spend_card(frame.head(0))
+    assert "openai/<wbr>x" in shown, "a long name may be broken, so that the cost beside it is in sight"
 
 
 def test_attempts_are_drawn_and_listed() -> None:
@@ -216,6 +218,8 @@ def test_a_map_tells_its_pace_and_its_failures() -> None:
     )
     for words in ("50 of 100 rows", "5.0 rows/s", "0 reused, 49 new, 1 without an answer", "row is broken"):
         assert words in shown, words
+    ended = run(kind="map", state=RunState.SUCCEEDED, name="say", steps_total=1, steps_done=1)
+    assert map_outcome(ended, 1.0).startswith("say  1 row: 0 reused, 1 new, ")
 
 
 def test_times_that_are_waited_for_are_readable() -> None:
