@@ -22,7 +22,7 @@ from hishamos.dispatch.threads import ThreadsDispatcher
 from hishamos.engine.outside import Outside, nothing_outside
 from hishamos.engine.runner import Runner
 from hishamos.engine.web import send
-from hishamos.errors import StoreError, UnknownName
+from hishamos.errors import InvalidInput, StoreError, UnknownName
 from hishamos.gateway.destinations import lent
 from hishamos.gateway.gateway import Gateway
 from hishamos.gateway.shared_state import SharedState
@@ -38,21 +38,24 @@ from hishamos.records.mcp import McpSettings, ServerTool
 from hishamos.records.origins import Origin
 from hishamos.records.record import now
 from hishamos.records.runs import Run
+from hishamos.records.storage import Restoration
 from hishamos.services.batch_summary import write_summary
 from hishamos.services.catalog import Catalog
 from hishamos.services.machinery import Machinery
 from hishamos.services.receipts import notebook_receipt
+from hishamos.services.restoring import restore_at_rest
 from hishamos.services.scheduler import Scheduler
 from hishamos.services.service import acting_run, call_origin, first_try, request_id
 from hishamos.settings import Keys, SettingsSource, find_root, is_scaled
 from hishamos.store.batches import StoreBatches
 from hishamos.store.cached_answers import StoreCache
-from hishamos.store.connectors import open_connector
+from hishamos.store.connectors import file_of, open_connector
 from hishamos.store.journal import StoreJournal
 from hishamos.store.ledger import StoreLedger
 from hishamos.store.migrate import migrate
 from hishamos.store.pruning import forget_requests
 from hishamos.store.readonly import grant_views
+from hishamos.store.restoring import finish
 from hishamos.store.schedules import outlook
 from hishamos.store.vitals import runs_by_state
 from hishamos.store.work import StoreWork
@@ -171,6 +174,12 @@ class Composed:
         self.stop_taking()
         self.machinery.runner.drain(DRAIN_S)
 
+    def come_to_rest(self) -> None:
+        """Have runs and calls stop for good in this process, so that nothing is written any more but what a verb writes."""
+        self.scheduler.close()
+        self.hand_back()
+        self.machinery.gateway.close()
+
     def celery(self) -> Any:
         """Return the Celery application through which a worker is told of work."""
         return application(self.settings().workspace.broker, self.machinery.journal.identity(), self.taker.take if self.taker else None)
@@ -216,6 +225,23 @@ def compose(root: Path, *, store: str | None = None, worker: bool = False) -> Co
     except BaseException:
         connector.close()
         raise
+
+
+def finish_restore(root: Path) -> Path | None:
+    """Put a store that waits to be restored in its place, and return where the one before is kept; None where none waits.
+
+    The caller holds the workspace's lock, and has not opened the store.
+    """
+    path = file_of(SettingsSource(root, Keys())().workspace.store, root)
+    return None if path is None else finish(path)
+
+
+def restore_unread(root: Path, copy: Path) -> Restoration:
+    """Go back to a copy where the present store can't be opened; as :func:`finish_restore`, which it does as well."""
+    path = file_of(SettingsSource(root, Keys())().workspace.store, root)
+    if path is None:
+        raise InvalidInput(what="the workspace's store is no file", where=str(root), next="Restore it by its own tools.")
+    return restore_at_rest(path, copy, OWNER.name)
 
 
 def open_in_process(root: Path | None = None, *, store: str = ":memory:") -> Workspace:

@@ -166,6 +166,10 @@ class NeedsKernel(RunError):
     """{workflow} calls functions of a notebook or script, {names}: {problem}. {next}"""
 
 
+class WorkUnderWay(RunError):
+    """{what} stops what is being worked on, and that is not over: {which}. {next}"""
+
+
 class LeaseLost(RunError):
     """Another process took over run {run} (lease {held}, now {current}); this one has stopped writing to it."""
 

@@ -12,21 +12,20 @@ import streamlit as st
 
 from hishamos.charts.formats import clock, count, missing, money, some
 from hishamos.errors import HishamosError
-from hishamos.records.record import now
 from hishamos.records.schedules import Schedule
 from parts.connection import guarded, workspace
+from parts.copies import copies
 from parts.fields import fields, model_field
 from parts.heads import badge, empty, head
 from parts.plain import plain
 
 HELP = """How the workspace is, what its server has read from `hishamos.toml`, what lies on the disk, the server's log, and the workflows that the clock starts.
-Keys are named by where they come from and never shown. **Back up** writes a whole copy of the store while everything goes on.
+Keys are named by where they come from and never shown. **Back up** writes a whole copy of the store while everything goes on. **Go back to a copy** first
+says what would be lost, then replaces the store; the one before is kept in `data/local/backups/`, so that there is a way back from that too.
 
-Same in a notebook: `ws.health.status()`, `ws.health.settings()`, `ws.health.storage()`, `ws.health.logs()`, `ws.schedules.list()`. In a terminal:
-`hishamos doctor --no-network`, `hishamos server status`, `hishamos server logs`, `hishamos backup FILE`, `hishamos schedule`."""
-BACK = """hishamos server stop
-mv data/local/hishamos.duckdb data/local/before.duckdb
-cp {copy} data/local/hishamos.duckdb"""
+Same in a notebook: `ws.health.status()`, `ws.health.settings()`, `ws.health.storage()`, `ws.health.logs()`,
+`ws.health.backup(file)`, `ws.health.restore(file, dry_run=True)`, `ws.schedules.list()`. In a terminal:
+`hishamos doctor --no-network`, `hishamos server status`, `hishamos server logs`, `hishamos backup FILE`, `hishamos restore FILE`, `hishamos schedule`."""
 FIRST = 'hishamos schedule add nightly triage_bugs "0 2 * * *" -i file=bugs.csv'
 SIGNS = {"ok": "✓", "note": "·", "problem": "✕"}
 LINES = (100, 500, 2000)
@@ -96,7 +95,7 @@ def _word(value: Any) -> str:
 
 
 def storage() -> None:
-    """Draw what lies on the disk, and the way to a copy of the store and back."""
+    """Draw what lies on the disk, and the ways to a copy of the store and back."""
     ws = workspace()
     parts = ws.health.storage()
     st.caption(plain(f"{size_words(sum(part.size_bytes for part in parts))} in data/local of {ws.root}"))
@@ -107,21 +106,7 @@ def storage() -> None:
         "What is kept: runs, ledger, results and audit for good. Answers kept for repeated requests and rows handed in for a map go after a day, those "
         "of a run a day after its end; the log begins anew at 5 MB, three old ones are kept. Executed notebooks stay until you remove their folder."
     )
-    st.subheader("Back up", anchor=False)
-    with st.form("backup"):
-        file = st.text_input("Into the file", f"data/local/backups/hishamos-{now():%Y%m%d-%H%M}.duckdb", help="In the workspace, or an absolute path")
-        if st.form_submit_button("Back up", type="primary"):
-            try:
-                st.session_state["backed up"] = ws.health.backup(file.strip())
-            except HishamosError as error:
-                st.session_state.pop("backed up", None)
-                st.error(plain(str(error)), icon=":material/error:")
-    written = st.session_state.get("backed up")
-    if written:
-        st.success(plain(f"Written: {written}"), icon=":material/check:")
-    with st.expander("Go back to a copy"):
-        st.markdown("The console holds the store open, so this is done in a terminal, in the workspace's folder, with all consoles and notebooks closed:")
-        st.code(BACK.format(copy=written or "COPY.duckdb"), language="bash", wrap_lines=True)
+    copies()
 
 
 def log() -> None:

@@ -1,14 +1,13 @@
-"""Verbs about the workspace's server and its store: status, stop, logs, backup."""
+"""Verbs about the workspace's server : status, stop, logs."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from hishamos.cli.face import Face, pass_face
-from hishamos.cli.verbs import Verb, VerbGroup
+from hishamos.cli.verbs import VerbGroup
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -95,13 +94,3 @@ def _literal(lines: list[str]) -> list[Text]:
     from rich.text import Text
 
     return [Text(line) for line in lines]
-
-
-@click.command("backup", cls=Verb)
-@click.argument("file")
-@pass_face
-def backup_verb(face: Face, *, file: str) -> None:
-    """Write a consistent copy of the store to FILE while it runs; other tools may read it."""
-    with face.open() as workspace:
-        written = workspace.health.backup(str(Path(file).expanduser().absolute()))
-    face.show({"file": written, "size_bytes": Path(written).stat().st_size}, lambda: (f"Written: {written}",))

@@ -25,6 +25,7 @@ from hishamos.records.pictures import Ground, Picture, PictureFormat
 from hishamos.records.queries import SavedQuery
 from hishamos.records.results import Issue, IssueDraft, Project
 from hishamos.records.runs import Run
+from hishamos.records.storage import Restoration
 from hishamos.records.workers import Workforce
 from hishamos.records.workspaces import Finding, Health, MapRow, Pong, ProviderStatus, StoredPart
 
@@ -335,6 +336,17 @@ class HealthService(Protocol):
     @verb("health.write", kind="change")
     def backup(self, file: str) -> str:
         """Write a consistent copy of the store while it runs; returns the copy's absolute path. Folders that are missing are made."""
+        ...
+
+    @verb("health.restore", kind="change")
+    def restore(self, file: str, *, dry_run: bool = False, force: bool = False) -> Restoration:
+        """Go back to a copy of the store: all that came after it goes, from the ledger too; the store before is kept whole in ``backups/``.
+
+        ``dry_run``: say what that means, in runs, attempts and money, and change nothing. ``force``: though runs are being worked on; they are
+        stopped before their next call. The server leaves; whoever has the workspace open goes on with the restored store. Killed at any instant it
+        leaves the one store or the other. Raises :class:`InvalidInput` for what is no copy, :class:`WorkUnderWay`, and :class:`StoreError` on
+        PostgreSQL, which has tools of its own, and where the disk has no room.
+        """
         ...
 
 

@@ -18,7 +18,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from hishamos.contracts.wire import Places, boot_id
-from hishamos.errors import ProtocolMismatch, ServerStartFailed, ServerUnreachable, StoreError, from_wire
+from hishamos.errors import ProtocolMismatch, ServerStartFailed, ServerUnreachable, StoreBusy, StoreError, from_wire
 from hishamos.records.workspaces import ServerInfo
 from hishamos.security import check_owned
 
@@ -150,6 +150,19 @@ def held(places: Places) -> bool:
     except OSError:
         return True
     return False
+
+
+@contextmanager
+def only_server(root: Path) -> Iterator[None]:
+    """Keep every server of a workspace out, as one does; raises :class:`StoreBusy` where one runs."""
+    places = Places(root)
+    with _only_starter(places), places.lock.open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            other = _written(places)
+            raise StoreBusy(path=str(root), holder="the workspace's server", pid=other.pid if other else 0) from None
+        yield
 
 
 def _wait_for_holder(places: Places, deadline: float) -> None:

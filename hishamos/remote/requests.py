@@ -57,6 +57,7 @@ class Requests:
             try:
                 return self._once(verb, body, identity, tried)
             except (ConnectionError, http.client.HTTPException, ServerClosing, TimeoutError, FileNotFoundError) as error:
+                self._let_leave(error)
                 self._forget()
                 if tried == TRIES:
                     raise ConnectionLost(problem=str(error) or type(error).__name__, where=str(self.places.root), next="") from error
@@ -80,6 +81,7 @@ class Requests:
                     yield found
                 return
             except (ConnectionError, http.client.HTTPException, ServerClosing, FileNotFoundError) as error:
+                self._let_leave(error)
                 self._forget()
                 if tried == TRIES or "after" not in arguments:
                     raise ConnectionLost(problem=str(error) or type(error).__name__, where=str(self.places.root), next="") from error
@@ -93,17 +95,26 @@ class Requests:
         with contextlib.suppress(ConnectionError, http.client.HTTPException):
             self._post(found, "/v1/stop", b"{}", {})
         self._forget()
-        deadline = time.monotonic() + LEAVING_S
-        while held(self.places) and time.monotonic() < deadline:
-            now = find(self.places)
-            if now is not None and now.pid != found.pid:
-                break
-            time.sleep(0.02)
+        self._until_left(found)
         return True
 
     def close(self) -> None:
         """Close this thread's connection; the server goes on."""
         self._connections.drop()
+
+    def _until_left(self, server: ServerInfo) -> None:
+        deadline = time.monotonic() + LEAVING_S
+        while held(self.places) and time.monotonic() < deadline:
+            now = find(self.places)
+            if now is not None and now.pid != server.pid:
+                return
+            time.sleep(0.02)
+
+    def _let_leave(self, error: Exception) -> None:
+        """Wait for a server that still answers but takes nothing new, be it that it lets its work come to rest: the next one can't start before."""
+        server = self._server
+        if isinstance(error, ServerClosing) and server is not None:
+            self._until_left(server)
 
     def _once(self, verb: Verb, body: bytes, identity: str, tried: int) -> Any:
         server = self.server

@@ -20,7 +20,7 @@ from typing import IO
 import uvicorn
 
 import hishamos
-from hishamos.composition import Composed, compose
+from hishamos.composition import Composed, compose, finish_restore
 from hishamos.contracts.wire import PROTOCOL, Places, boot_id, code
 from hishamos.errors import HishamosError, StoreError, to_wire
 from hishamos.records.record import content_hash, now
@@ -67,6 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _own(places: Places, say: _Speaker, lock: IO[str], *, stay: bool) -> int:
     try:
         folder = runtime_folder()
+        restored(places.root)
         composed = compose(places.root)
     except HishamosError as error:
         log.error("did not start: %s", error)
@@ -76,6 +77,7 @@ def _own(places: Places, say: _Speaker, lock: IO[str], *, stay: bool) -> int:
     info = _info(address, composed)
     host = Host(composed, info)
     composed.machinery.server = lambda: info
+    composed.machinery.ending = host.ending
     hide(composed.keys)
     try:
         asyncio.run(_serve(places, host, address, _listen(address), say, stay=stay))
@@ -83,9 +85,17 @@ def _own(places: Places, say: _Speaker, lock: IO[str], *, stay: bool) -> int:
         places.info.unlink(missing_ok=True)
         composed.close()
         address.unlink(missing_ok=True)
+        restored(places.root)
         log.info("left")
         lock.close()
     return 0
+
+
+def restored(root: Path) -> None:
+    """Put a store that waits to be restored in its place: between two servers, and again before the next where one was killed in between."""
+    kept = finish_restore(root)
+    if kept is not None:
+        log.info("the store was restored; the one before is kept as %s", kept)
 
 
 def _listen(address: Path) -> socket.socket:
@@ -121,9 +131,10 @@ async def _serve(places: Places, host: Host, address: Path, listener: socket.soc
         server.should_exit = True
         application.end_streams()
 
-    host.on_leave = leave
+    loop = asyncio.get_running_loop()
+    host.on_leave = lambda: loop.call_soon_threadsafe(leave)
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, host.leave, f"asked to by {number.name}")
+        loop.add_signal_handler(number, host.leave, f"asked to by {number.name}")
     _write(places, host.info)
     log.info("serving %s on %s, pid %s", places.root, address, host.info.pid)
     host.composed.begin()

@@ -16,9 +16,11 @@ from hishamos.errors import InvalidInput, StoreError
 from hishamos.records.record import now
 from hishamos.records.runs import RunState
 from hishamos.records.spans import span_of
+from hishamos.records.storage import Restoration
 from hishamos.records.workers import Workforce
 from hishamos.records.workspaces import Health, Pong, StoredPart
 from hishamos.security import redact
+from hishamos.services.restoring import restore
 from hishamos.services.service import Service, implements
 from hishamos.services.workforce import workforce
 from hishamos.store.vitals import runs_by_state, spend_since
@@ -93,8 +95,7 @@ class HealthService(Service):
 
     def backup(self, file: str) -> str:
         """See the contract."""
-        target = Path(file).expanduser()
-        target = target if target.is_absolute() else self.root / target
+        target = self._absolute(file)
         if target.exists():
             raise InvalidInput(what="that file exists already", where=str(target), next="Choose another name; a backup overwrites nothing.")
         if self.machinery.store.dialect == "postgres":
@@ -109,6 +110,14 @@ class HealthService(Service):
             problem = f"the copy can't be written: {error.strerror}"
             raise StoreError(problem=problem, where=str(target), next="Choose a folder with room that you may write to.") from None
         return str(target)
+
+    def restore(self, file: str, *, dry_run: bool = False, force: bool = False) -> Restoration:
+        """See the contract."""
+        return restore(self, self._absolute(file), dry_run=dry_run, force=force)
+
+    def _absolute(self, file: str) -> Path:
+        path = Path(file).expanduser()
+        return path if path.is_absolute() else self.root / path
 
 
 def stored_parts(local: Path) -> list[StoredPart]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -67,3 +68,8 @@ class Machinery:
     """The answers that are under way in this process, by conversation."""
     schedules_changed: Callable[[], None] = lambda: None
     """Have what starts scheduled runs look at the schedules again."""
+    ending: Callable[[str], AbstractContextManager[None]] | None = None
+    """Take nothing new, have runs and calls stop, and let the process leave afterwards, whatever comes of it; what is handed over says why.
+
+    None where the services run in the caller's process, which nobody may end for him.
+    """

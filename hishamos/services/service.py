@@ -19,7 +19,7 @@ from hishamos.records.record import now, timed_id
 
 if TYPE_CHECKING:
     from hishamos.services.machinery import Machinery
-    from hishamos.store.connectors import Transaction
+    from hishamos.store.connectors import Connector, Transaction
 
 S = TypeVar("S", bound="type[Service]")
 R = TypeVar("R")
@@ -73,12 +73,13 @@ class Service:
         """The workspace's folder."""
         return self.machinery.root
 
-    def change(self, verb: str, answer: type[R], work: Callable[[Transaction], R]) -> R:
+    def change(self, verb: str, answer: type[R], work: Callable[[Transaction], R], store: Connector | None = None) -> R:
         """Run ``work`` in one transaction, once per client-made id; a repeat returns the first answer.
 
         An id that its client sends for the first time is not looked up: should a repeat overtake it, its row is refused as a second one.
 
         ``verb``: ``service.method``; ``answer``: the type of what ``work`` returns, None included. ``work`` may run twice (see the store).
+        ``store``: another than the workspace's.
         """
         identity, known = request_id.get(), not first_try.get()
         adapter: TypeAdapter[R] = TypeAdapter(answer)
@@ -95,7 +96,7 @@ class Service:
                 transaction.insert("insert into requests (id, verb, answer, made_at) values ($id, $verb, $answer, $made_at)", values)
             return result
 
-        return self.machinery.store.transaction(once)
+        return (store or self.machinery.store).transaction(once)
 
     @staticmethod
     def change_id() -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from importlib.resources.abc import Traversable
@@ -59,32 +59,41 @@ def schema_version(connector: Connector) -> int:
     return max(_applied(connector), default=0)
 
 
-def migrate(connector: Connector, migrations: Sequence[Migration] | None = None) -> int:
-    """Bring the store to the newest schema and return its version.
+def migrate(connector: Connector, migrations: Sequence[Migration] | None = None, *, back_up: bool = True) -> int:
+    """Bring the store to the newest schema and return its version; ``back_up``: false for what is a copy itself.
 
-    Raises :class:`StoreTooNew` for a store that a newer program wrote, :class:`StoreError` when a migration fails, then the store is as
-    it was before that migration, or when the store was made by a migration whose text differs.
+    Raises what :func:`check` raises, and :class:`StoreError` when a migration fails: then the store is as it was before that migration.
     """
     known = list(shipped() if migrations is None else migrations)
     newest = known[-1].number if known else 0
-    applied = _applied(connector)
-    found = max(applied, default=0)
-    if found > newest:
-        raise StoreTooNew(path=connector.address, found=found, known=newest)
-    for migration in known:
-        if applied.get(migration.number, migration.checksum) != migration.checksum:
-            raise StoreError(
-                problem=f"it was made by another build: its migration {migration.number:04d}_{migration.name} differs",
-                where=connector.address,
-                next="Use the program that made it, or restore a backup.",
-            )
+    found = check(_applied(connector), connector.address, known)
     if found == newest:
         return found
-    if found:
+    if found and back_up:
         back_up_before(connector, found)
     for migration in known:
         connector.transaction(lambda transaction, migration=migration: _apply(transaction, migration, connector))  # type: ignore[misc]
     return newest
+
+
+def check(applied: Mapping[int, str], address: str, migrations: Sequence[Migration] | None = None) -> int:
+    """Return a store's schema version; ``applied``: the checksums of its migrations by number.
+
+    Raises :class:`StoreTooNew` for a store that a newer program wrote, :class:`StoreError` for one made by a migration whose text differs.
+    """
+    known = list(shipped() if migrations is None else migrations)
+    newest = known[-1].number if known else 0
+    found = max(applied, default=0)
+    if found > newest:
+        raise StoreTooNew(path=address, found=found, known=newest)
+    for migration in known:
+        if applied.get(migration.number, migration.checksum) != migration.checksum:
+            raise StoreError(
+                problem=f"it was made by another build: its migration {migration.number:04d}_{migration.name} differs",
+                where=address,
+                next="Use the program that made it, or restore a backup.",
+            )
+    return found
 
 
 def back_up_before(connector: Connector, version: int) -> Path | None:

@@ -67,9 +67,29 @@ def test_the_store_is_backed_up_and_a_copy_overwrites_nothing(draw: Draw, folder
     field.set_value("copies/mine.duckdb")
     press(page, "Back up")
     assert (folder / "copies" / "mine.duckdb").stat().st_size > 10_000
-    assert "cp " + str(folder / "copies" / "mine.duckdb") in words(page)
     press(page, "Back up")
     assert "exists already" in words(page)
+
+
+def test_a_copy_is_looked_at_and_restored_after_a_question(draw: Draw, folder: Path):
+    with hishamos.open(folder) as ws:
+        ws.projects.ensure("COPY")
+        copy = ws.health.backup("copies/restored.duckdb")
+        ws.commands.run("classify_bug", {"text": "It crashes."}, model="offline/extractive")
+        ws.projects.ensure("LATER")
+    page = draw("admin", show="Storage")
+    field = next(one for one in page.text_input if one.label == "From the file")
+    field.set_value("copies/nowhere.duckdb")
+    press(page, "Look at the copy")
+    assert "no such file" in words(page)
+    next(one for one in page.text_input if one.label == "From the file").set_value("copies/restored.duckdb")
+    press(page, "Look at the copy")
+    assert "Would be lost, from the ledger and its budgets too: 1 attempt, 0 USD" in words(page)
+    with hishamos.open(folder) as ws:
+        assert {project.key for project in ws.projects.list()} == {"COPY", "LATER"}
+        press(page, "Restore")
+        assert f"Restored from {copy}" in "".join(str(one.value) for one in page.success).replace("\\", "")
+        assert [project.key for project in ws.projects.list()] == ["COPY"]
 
 
 def test_a_schedule_is_set_paused_resumed_run_and_removed(draw: Draw, folder: Path):

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from hishamos.store.connectors.connector import Connector, Row, Transaction, Work
-from hishamos.store.connectors.urls import is_postgres, open_connector
+from hishamos.store.connectors.urls import file_of, is_postgres, open_connector
 
-__all__ = ["Connector", "Row", "Transaction", "Work", "is_postgres", "open_connector"]
+__all__ = ["Connector", "Row", "Transaction", "Work", "file_of", "is_postgres", "open_connector"]

@@ -145,11 +145,15 @@ class DuckDBConnector:
         source = self.path
         if target.exists() and target.samefile(source):
             raise StoreError(problem="the copy would replace the store itself", where=self.address, next="Choose another file.")
+        self.between_commits(lambda: self._copy(source, target))
+
+    def between_commits(self, work: Callable[[], T]) -> T:
+        """Do something while nothing writes, all that was put off being written, and return what it returned; not after the close has begun."""
         self._not_in_a_work()
         self._catch_up()
-        future: Future[None] = Future()
-        self._put((lambda: self._copy(source, target), future, "alone"))
-        future.result()
+        future: Future[T] = Future()
+        self._put((work, future, "alone"))
+        return future.result()
 
     def close(self) -> None:
         """Commit what was submitted, end what is being read, write the log into the file, close."""
@@ -168,13 +172,13 @@ class DuckDBConnector:
                 self.path.parent.mkdir(parents=True, exist_ok=True)
             connection = duckdb.connect(self.address)
         except (duckdb.Error, OSError) as error:
-            raise _opening_error(self.address, error) from error
+            raise opening_error(self.address, error) from error
         try:
             for statement in opening_statements(self.path):
                 connection.execute(statement)
         except duckdb.Error as error:
             connection.close()
-            raise _opening_error(self.address, error) from error
+            raise opening_error(self.address, error) from error
         return connection
 
     def _put(self, item: _Member | _Alone) -> None:
@@ -415,7 +419,8 @@ def _invalidated(error: BaseException) -> bool:
     return isinstance(error, duckdb.FatalException) or "has been invalidated" in str(error)
 
 
-def _opening_error(address: str, error: Exception) -> StoreError:
+def opening_error(address: str, error: Exception) -> StoreError:
+    """Return why a file can't be opened, as an error of ours."""
     text = str(error)
     held = _HOLDER.search(text)
     if held:
@@ -426,7 +431,7 @@ def _opening_error(address: str, error: Exception) -> StoreError:
         return StoreError(problem="the folder can't be written", where=address, next="Make it writable, or choose another workspace: --workspace PATH")
     if "o space left" in text:
         return StoreError(problem="the disk is full", where=address, next="Free some space, then try again; nothing was half written.")
-    return StoreError(problem=_first_line(text), where=address, next="Restore a backup (hishamos backup makes one), or move the file away to start anew.")
+    return StoreError(problem=first_line(text), where=address, next="Restore a backup (hishamos backup makes one), or move the file away to start anew.")
 
 
 def _typed(address: str, error: BaseException) -> BaseException:
@@ -437,8 +442,9 @@ def _typed(address: str, error: BaseException) -> BaseException:
     if "o space left" in text or "disk quota" in text.lower() or "Could not write" in text:
         return StoreError(problem="the disk is full", where=address, next="Free some space, then repeat the call; nothing was half written.")
     kind = DuplicateKey if isinstance(error, duckdb.ConstraintException) and "uplicate key" in text else StoreError
-    return kind(problem=_first_line(text), where=address, next="See: hishamos server logs")
+    return kind(problem=first_line(text), where=address, next="See: hishamos server logs")
 
 
-def _first_line(text: str) -> str:
+def first_line(text: str) -> str:
+    """Return what an error of DuckDB says first; the rest tells where in its own source."""
     return text.strip().splitlines()[0] if text.strip() else "unknown error"

@@ -14,6 +14,14 @@ def is_postgres(store: str) -> bool:
     return store.startswith(("postgres://", "postgresql://"))
 
 
+def file_of(store: str, root: Path | None = None) -> Path | None:
+    """Return the DuckDB file that the setting names, relative to ``root``; None for a store that is no file."""
+    if store == ":memory:" or is_postgres(store):
+        return None
+    path = Path(store)
+    return path if path.is_absolute() or root is None else root / path
+
+
 def open_connector(store: str, root: Path | None = None) -> Connector:
     """Open a store: ``:memory:``, a DuckDB file's path (relative to ``root``), or ``postgresql://user@host/db[?schema=NAME]``.
 
@@ -25,7 +33,4 @@ def open_connector(store: str, root: Path | None = None) -> Connector:
         return PostgresConnector(store)
     from hishamos.store.connectors.duckdb_file import DuckDBConnector
 
-    if store == ":memory:":
-        return DuckDBConnector(None)
-    path = Path(store)
-    return DuckDBConnector(path if path.is_absolute() or root is None else root / path)
+    return DuckDBConnector(file_of(store, root))
