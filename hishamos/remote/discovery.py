@@ -176,8 +176,9 @@ def _wait_for_holder(places: Places, deadline: float) -> None:
             raise ServerUnreachable(host=other.host, user=other.user, next="Use HishamOS there, or stop it there first: hishamos server stop")
         time.sleep(0.05)
     other = _written(places)
-    if other is None:
-        raise ProtocolMismatch(problem=f"A process holds {places.lock} but says nothing of itself.", next="End it, then try again.")
+    if other is None:  # a server that leaves takes its facts away first
+        problem = f"A process holds {places.lock} but says nothing of itself: most likely a server that is still leaving."
+        raise ProtocolMismatch(problem=problem, next="Try again in a minute; if it does not go away, end it.")
     raise ServerUnreachable(host=other.host, user=other.user, next=f"It has pid {other.pid}: end it there, then try again.")
 
 

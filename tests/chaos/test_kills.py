@@ -42,8 +42,8 @@ def start_client(folder: Path, rows: int = ROWS) -> Client:
     return python(CLIENT, folder, rows)
 
 
-def await_billed(simulator: Simulator, number: int) -> None:
-    deadline = time.monotonic() + 90
+def await_billed(simulator: Simulator, number: int, seconds: float = 90) -> None:
+    deadline = time.monotonic() + seconds
     while sum(entry["finished"] is not None for entry in simulator.book()) < number:
         assert time.monotonic() < deadline, "the map did not get going"
         time.sleep(0.05)

@@ -24,6 +24,7 @@ from hishamos.errors import HishamosError, InvalidInput, ProtocolMismatch, Serve
 from hishamos.records.record import now
 from hishamos.records.results import IssueDraft
 from hishamos.records.workspaces import ServerInfo
+from hishamos.remote.discovery import _wait_for_holder
 from hishamos.remote.requests import Requests
 from hishamos.settings import Keys
 
@@ -278,3 +279,12 @@ def test_facts_of_a_server_are_json_that_people_can_read(workspace_dir: Path) ->
     told = json.loads(Places(workspace_dir).info.read_text())
     assert {"pid", "host", "boot_id", "user", "address", "protocol", "schema_version", "version", "fingerprint"} <= told.keys()
     assert told["pid"] == info.pid
+
+
+def test_who_finds_a_holder_that_says_nothing_is_told_what_it_may_be(workspace_dir: Path) -> None:
+    places = Places(workspace_dir)
+    places.lock.parent.mkdir(parents=True, exist_ok=True)
+    with places.lock.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(ProtocolMismatch, match=r"a server that is still leaving.*Try again in a minute"):
+            _wait_for_holder(places, time.monotonic() + 0.1)

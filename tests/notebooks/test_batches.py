@@ -207,6 +207,7 @@ def test_kills_of_client_and_server_cost_no_finished_row_and_the_same_command_fi
 
 
 @pytest.mark.chaos
+@pytest.mark.timeout(900)
 def test_a_hundred_rows_though_client_and_server_are_killed(workspace_dir: Path, provider: Simulator) -> None:
     finish_though_killed(workspace_dir, provider, 100)
 
