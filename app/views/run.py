@@ -65,7 +65,7 @@ def _live(identity: str, drawn: RunState) -> None:
         _numbers(run)
         forecast = ws.runs.forecast(run.id)
         if forecast is not None:
-            st.caption(plain(f"Forecast: {compared_words(forecast, run.cost_nanos, run.unpriced)}"))
+            st.caption(plain(f"Forecast: {compared_words(forecast, run)}"))
         if run.error:
             st.error(plain(run.error.message), icon=":material/error:")
         if run.kind is RunKind.WORKFLOW:

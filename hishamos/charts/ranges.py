@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hishamos.charts.formats import count, duration, money, state_label
 from hishamos.records.forecasts import Forecast, ForecastPart
+from hishamos.records.runs import Run
 
 
 def forecast_words(forecast: Forecast) -> str:
@@ -33,18 +34,25 @@ def _cost(forecast: Forecast) -> str:
     return f"{words}; not in it: {_left(left_out)}" if left_out else words
 
 
-def compared_words(forecast: Forecast, cost_nanos: int, unpriced: int) -> str:
-    """Return a run's forecast beside what it cost: ``…; actual 0.0402 USD, within the range``."""
-    if forecast.offline and not cost_nanos and not unpriced:
+def compared_words(forecast: Forecast, run: Run) -> str:
+    """Return a run's forecast beside what it cost: ``…; actual 0.0402 USD, within the range``, before it has ended ``…; so far 0.0103 USD``.
+
+    Where rows were reused less was asked than the forecast has in it: then only what is above the range is told.
+    """
+    if forecast.offline and not run.cost_nanos and not run.unpriced:
         return _cost(forecast)
-    actual = money(cost_nanos) + (f" + {unpriced} unpriced" if unpriced else "")
-    if unpriced or not forecast.whole:
-        place = ""
-    elif cost_nanos < forecast.low_nanos:
-        place = ", below the range"
-    else:
-        place = ", above the range" if cost_nanos > forecast.high_nanos else ", within the range"
-    return f"{_cost(forecast)}; actual {actual}{place}"
+    cost = money(run.cost_nanos) + (f" + {run.unpriced} unpriced" if run.unpriced else "")
+    return f"{_cost(forecast)}; {'actual' if run.ended else 'so far'} {cost}{_place(forecast, run)}"
+
+
+def _place(forecast: Forecast, run: Run) -> str:
+    if run.unpriced or not forecast.whole:
+        return ""
+    if run.cost_nanos > forecast.high_nanos:
+        return ", above the range"
+    if not run.ended or run.reused:
+        return ""
+    return ", below the range" if run.cost_nanos < forecast.low_nanos else ", within the range"
 
 
 def part_amounts(part: ForecastPart) -> tuple[str, str, str]:

@@ -79,7 +79,7 @@ def _run_parts(run: Run, steps: list[Step], calls: list[Any], results: list[Any]
                 ("Where", "kernel: it calls functions of the notebook or script that started it" if run.where == "kernel" else None),
                 ("Error", run.error.message if run.error else None),
                 ("Spend", spend(run.cost_nanos, run.unpriced, offline=run.offline)),
-                ("Forecast", forecast and compared_words(forecast, run.cost_nanos, run.unpriced)),
+                ("Forecast", forecast and compared_words(forecast, run)),
                 ("Answers", state("offline") if run.offline else None),
                 ("Steps", f"{count(run.steps_done)} / {count(run.steps_total)}"),
                 ("Progress", None if run.ended else outlook(run.progress, run.left_s, run.left_nanos)),

@@ -162,7 +162,7 @@ def _notes(facts: RunFacts) -> str:
     if asked or run.waiting_for:
         lines += asked or [markup.line(markup.text(waiting_words(run.waiting_for or "")))]
     if facts.forecast is not None and not facts.forecast.offline and (run.attempts or not run.ended):
-        lines.append(markup.line(f"forecast: {markup.text(compared_words(facts.forecast, run.cost_nanos, run.unpriced))}", muted=True))
+        lines.append(markup.line(f"forecast: {markup.text(compared_words(facts.forecast, run))}", muted=True))
     return "".join(lines)
 
 
