@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from hishamos.contracts.verbs import Verb, verbs
 from hishamos.frames.frame_room import Frames
 from hishamos.provenance import whence
 from hishamos.records.actors import OWNER, Actor
+from hishamos.records.origins import Origin, tagged
 from hishamos.records.runs import Run, RunKind
 from hishamos.services.agents import AgentsService
 from hishamos.services.audit import AuditService
@@ -34,10 +35,11 @@ from hishamos.services.queries import SqlService
 from hishamos.services.results import ResultsService
 from hishamos.services.runs import RunsService
 from hishamos.services.schedules import SchedulesService
-from hishamos.services.service import ActingRun, Service, acting_run, call_origin, first_try, request_id
+from hishamos.services.service import ActingRun, Service, acting_run, call_origin, first_try, present_origin, request_id
 from hishamos.services.workflows import WorkflowsService
 from hishamos.workspace import Workspace, bind, with_files
 
+NO_TAGS: Mapping[str, str] = {}
 SERVICES: dict[str, type[Service]] = {
     "commands": CommandsService,
     "agents": AgentsService,
@@ -60,20 +62,24 @@ SERVICES: dict[str, type[Service]] = {
 }
 
 
-def workspace_of(machinery: Machinery, actor: Actor, closer: Callable[[], None]) -> Workspace:
-    """Return the workspace of services in this process for an actor; ``closer``: what closing it does."""
+def workspace_of(machinery: Machinery, actor: Actor, closer: Callable[[], None], own: Mapping[str, str] = NO_TAGS) -> Workspace:
+    """Return the workspace of services in this process for an actor; ``closer``: what closing it does; ``own``: the tags of all that it asks."""
     services: dict[str, Any] = {name: kind(machinery, actor) for name, kind in SERVICES.items()}
-    workspace = Workspace(root=str(machinery.root), frames=Frames(), closer=closer, **services)
+
+    def tagger(more: dict[str, str]) -> Workspace:
+        return workspace_of(machinery, actor, lambda: None, {**own, **more})  # the first one is what is closed
+
+    workspace = Workspace(root=str(machinery.root), frames=Frames(), closer=closer, tagger=tagger, **services)
     for name in SERVICES:
-        setattr(workspace, name, _Local(workspace, getattr(workspace, name), name))
+        setattr(workspace, name, _Local(workspace, getattr(workspace, name), name, own))
     return workspace
 
 
 class _Local:
     """A service in this process, with what a remote one does for its caller: file inputs made absolute, shapes as schemas, runs that can wait."""
 
-    def __init__(self, workspace: Workspace, service: Service, name: str) -> None:
-        self._workspace, self._service = workspace, service
+    def __init__(self, workspace: Workspace, service: Service, name: str, own: Mapping[str, str]) -> None:
+        self._workspace, self._service, self._own = workspace, service, own
         for verb in verbs(CONTRACTS[name], name).values():
             setattr(self, verb.name, partial(self._call, verb))
 
@@ -90,15 +96,17 @@ class _Local:
         def call(given: dict[str, Any]) -> Any:
             return as_model(bind(self._workspace, getattr(self._service, verb.name)(**given)), shape)
 
-        # A run's functions ask on behalf of the run, in whatever process that is at work; others in the name of the cell, if this is a kernel.
-        here = whence(Path(self._workspace.root)) if acting_run.get() is None and call_origin.get() is None else None
-        if here is None:
-            return called(self._workspace, verb, arguments, call)
-        token = call_origin.set(here)
+        token = call_origin.set(self._here())
         try:
             return called(self._workspace, verb, arguments, call)
         finally:
             call_origin.reset(token)
+
+    def _here(self) -> Origin | None:
+        """A run's functions ask on behalf of the run, in whatever process that is at work; others in the name of the cell, if this is a kernel."""
+        if acting_run.get() is None and call_origin.get() is None:
+            return whence(Path(self._workspace.root), self._own)
+        return tagged(present_origin(), self._own) if self._own else call_origin.get()
 
 
 def workspace_for_step(machinery: Machinery, run: Run, path: str) -> Workspace:
@@ -119,8 +127,12 @@ def starter(run: Run) -> Actor:
 
 def workspace_in_the_name_of(machinery: Machinery, actor: Actor, acting: ActingRun | None, name: str) -> Workspace:
     """Return a workspace whose changes belong to a run and take their ids from ``name`` and their position: entered again, it writes once."""
-    workspace = workspace_of(machinery, actor, closer=lambda: None)
-    positions = itertools.count()
+    return _in_the_name_of(machinery, actor, acting, name, itertools.count(), NO_TAGS)
+
+
+def _in_the_name_of(machinery: Machinery, actor: Actor, acting: ActingRun | None, name: str, positions: Iterator[int], own: Mapping[str, str]) -> Workspace:
+    workspace = workspace_of(machinery, actor, lambda: None, own)
+    workspace.tagger = lambda more: _in_the_name_of(machinery, actor, acting, name, positions, {**own, **more})
     for part, contract in CONTRACTS.items():
         service = getattr(workspace, part)
         for verb in verbs(contract, part).values():

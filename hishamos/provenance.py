@@ -1,14 +1,16 @@
-"""Where this process's calls come from: the notebook, the cell, the commit and the execution. Costs nothing where there is no notebook."""
+"""Where this process's calls come from: the notebook, the cell, the commit, the execution, and the tags that people gave. Costs nothing without these."""
 
 from __future__ import annotations
 
 import os
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from hishamos.records.origins import EXECUTION, NOTEBOOK, Origin
+from hishamos.records import own_tags
+from hishamos.records.origins import EXECUTION, NOTEBOOK, Origin, tagged
 from hishamos.records.record import new_id
 from hishamos.text.commits import commit_of
 
@@ -18,10 +20,25 @@ KNOWN_S = 1.0
 _life: dict[int, str] = {}
 """The execution's id of this very process; a forked one has another."""
 _commits: dict[str, tuple[float, str | None]] = {}
+kernel_tags: dict[str, str] = {}
+"""The tags that this kernel's user gave to all that it asks from now on."""
 
 
-def whence(root: Path) -> Origin | None:
-    """Return where the present call comes from; None for one that no notebook makes. ``root``: the workspace's folder."""
+def whence(root: Path, own: Mapping[str, str]) -> Origin | None:
+    """Return where the present call comes from; None for one that no notebook makes and that has no tags.
+
+    ``root``: the workspace's folder; ``own``: the call's tags, which stand over those of the process. Raises :class:`InvalidInput` for what are none.
+    """
+    return tagged(_place(root), {**tags_of_process(), **own})
+
+
+def tags_of_process() -> dict[str, str]:
+    """Return the tags of all that this process asks: the environment's, and over them those that its user gave to the kernel."""
+    told = os.environ.get(own_tags.VARIABLE, "")
+    return {**own_tags.from_pairs((pair for pair in told.split(",") if pair.strip()), own_tags.VARIABLE), **kernel_tags}
+
+
+def _place(root: Path) -> Origin | None:
     shell = _shell()
     given = os.environ.get(EXECUTION)
     if shell is None and not given:

@@ -34,6 +34,7 @@ from hishamos.flows.flow import Flow
 from hishamos.records.conversations import Conversation
 from hishamos.records.forecasts import Forecast
 from hishamos.records.invoices import InvoiceText
+from hishamos.records.own_tags import checked
 from hishamos.records.run_comparisons import RunComparison
 from hishamos.records.runs import Run
 from hishamos.text.files import absolute, read_text
@@ -134,6 +135,7 @@ class Workspace:
     functions: Functions
     frames: FrameRoom
     closer: Callable[[], None]
+    tagger: Callable[[dict[str, str]], Workspace]
     watch: Watch = field(default=plain_watch)
     closed: bool = field(default=False, init=False)
 
@@ -160,6 +162,17 @@ class Workspace:
         The same as ``df.hishamos`` on a pandas or polars DataFrame, in this workspace; ``frame``: see :attr:`map`.
         """
         return self.frames.verbs(self, frame)
+
+    def tagged(self, /, **tags: str) -> Workspace:
+        """Return this workspace with tags: what is asked and started through it carries them, beside those that it has.
+
+        ``ws.tagged(customer="acme", experiment="b").workflows.start(…)``: the run, and all that it does in whatever process, is the customer's. Spend is
+        then grouped by ``tag:customer``. A name is of small letters, digits and _, a value a text of 1 to 200 characters; a call has at most 10.
+        ``HISHAMOS_TAGS="customer=acme,experiment=b"`` says the same for all that a process asks. Raises :class:`InvalidInput`.
+        """
+        other = self.tagger(checked(tags))
+        other.watch = self.watch
+        return other
 
     def sql(self, statement: str, *, limit: int = 100_000, timeout_s: float = 30, parameters: Mapping[str, Any] | None = None) -> pandas.DataFrame:
         """Run one SELECT over the views ``runs, steps, attempts, results, issues, events, budgets, audit`` and return a DataFrame.

@@ -43,6 +43,11 @@ class LedgerService(Protocol):
         ...
 
     @verb("ledger.read")
+    def tags(self, *, since: datetime | None = None, until: datetime | None = None) -> List[str]:
+        """Return the names of the tags that calls of a span carry, in order; days (UTC) that lie in it in part count whole."""
+        ...
+
+    @verb("ledger.read")
     def version(self) -> str:
         """Return a text that is another one as soon as an attempt begins or ends, or its cost becomes another: until then, sums may be kept."""
         ...
@@ -61,7 +66,8 @@ class LedgerService(Protocol):
     ) -> pandas.DataFrame:
         """Return the spend grouped by columns of the ledger, ``day``, ``hour``, ``month``, or where the calls came from.
 
-        That is ``notebook``, ``cell`` (its notebook stands before it) and ``commit`` (column ``git_commit``), null for calls of no notebook.
+        That is ``notebook``, ``cell`` (its notebook stands before it) and ``commit`` (column ``git_commit``), null for calls of no notebook; and
+        ``tag:NAME`` for a tag of people's own (:meth:`hishamos.Workspace.tagged`), in a column of this name, null for calls that have none of it.
 
         Columns: the groups, ``calls``, ``attempts``, ``succeeded``, ``failed``, ``fell_back`` (attempts that were not a call's first
         target), ``retried`` (its first target, asked again), ``input_tokens`` and how many of these were ``cached_tokens`` and

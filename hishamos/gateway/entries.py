@@ -20,7 +20,7 @@ from hishamos.records.record import now, timed_id
 from hishamos.security import redact
 
 ERROR_LENGTH = 2000
-IN_JSON = {"issue", "notebook", "cell", "git_commit", "execution", "agent_version"}
+IN_JSON = {"issue", "notebook", "cell", "git_commit", "execution", "agent_version", "own"}
 """What a call belongs to that has no column in the ledger."""
 
 
@@ -44,7 +44,7 @@ def attempt_of(trip: Trip, target: Target) -> Attempt:
         hop=trip.hop,
         status=AttemptStatus.SENT,
         started_at=now(),
-        tags={**tags.model_dump(include=IN_JSON, exclude_none=True), **_chosen(trip)},
+        tags={**tags.model_dump(include=IN_JSON, exclude_defaults=True), **_chosen(trip)},
     )
 
 

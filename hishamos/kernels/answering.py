@@ -10,6 +10,7 @@ from hishamos.contracts.wire import all_verbs, answer_adapter, read_arguments
 from hishamos.errors import HishamosError, ServerError, UnknownName, to_wire
 from hishamos.frames.tables import arrow_bytes
 from hishamos.kernels.channel import Message
+from hishamos.records.record import canonical
 
 
 class Answering:
@@ -18,6 +19,8 @@ class Answering:
     def __init__(self, workspace: Callable[[], Any]) -> None:
         self._make = workspace
         self._workspace: Any = None
+        self._tagged: dict[str, Any] = {}
+        """The same for each set of tags that was asked with."""
         self._streams: dict[int, tuple[Any, Any]] = {}
         self._numbers = itertools.count(1)
 
@@ -51,7 +54,7 @@ class Answering:
         arguments = read_arguments(verb, body)
         if self._workspace is None:
             self._workspace = self._make()
-        part = getattr(self._workspace, service)
+        part = getattr(self._with_tags(asked.get("own") or {}), service)
         if verb.kind == "table":
             return {"arrow": True}, arrow_bytes(getattr(part, f"{name}_table")(**arguments))
         answer = getattr(part, name)(**arguments)
@@ -60,6 +63,14 @@ class Answering:
             self._streams[number] = (answer, answer_adapter(service, name))
             return {"stream": number}, b""
         return {}, answer_adapter(service, name).dump_json(answer)
+
+    def _with_tags(self, own: dict[str, str]) -> Any:
+        if not own:
+            return self._workspace
+        key = canonical(own)
+        if key not in self._tagged:
+            self._tagged[key] = self._workspace.tagged(**own)
+        return self._tagged[key]
 
     def _next(self, number: int) -> Message:
         feed, adapter = self._streams[number]

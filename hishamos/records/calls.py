@@ -12,6 +12,7 @@ from pydantic import Field
 
 from hishamos.records.attachments import Attachment
 from hishamos.records.money import BudgetWarning
+from hishamos.records.own_tags import OwnTags
 from hishamos.records.record import Failure, Record, canonical, usd
 from hishamos.records.tools import Tool, ToolCall, ToolUse
 
@@ -53,6 +54,8 @@ class Tags(Record):
     """The execution of the notebook, see :class:`hishamos.records.origins.Origin`."""
     agent_version: str | None = None
     """Of the agent, where it is known: the ledger's column has its name alone."""
+    own: OwnTags = {}
+    """The tags that people gave."""
 
 
 class ModelRequest(Record):
@@ -202,6 +205,11 @@ class Attempt(Record):
     def offline(self) -> bool:
         """Whether the offline model answered: not a real answer."""
         return self.provider == "offline"
+
+    @property
+    def own_tags(self) -> dict[str, str]:
+        """The tags that people gave, such as ``{"customer": "acme"}``."""
+        return self.tags.get("own", {})  # type: ignore[no-any-return]  # a Tags wrote them
 
     @property
     def why(self) -> str:

@@ -1,11 +1,13 @@
-"""Where a call was made: in which notebook and cell, at which commit, in which execution."""
+"""Where a call was made: in which notebook and cell, at which commit, in which execution; and what its maker calls it by tags of his own."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import Field
 
+from hishamos.records.own_tags import OwnTags
 from hishamos.records.record import Record
 
 NOTEBOOK = "HISHAMOS_NOTEBOOK"
@@ -15,7 +17,7 @@ EXECUTION = "HISHAMOS_EXECUTION"
 
 
 class Origin(Record):
-    """What a kernel tells with each call, and a run keeps of the call that started it."""
+    """What a client tells with each call, and a run keeps of the call that started it."""
 
     notebook: str | None = Field(None, max_length=4096)
     """Its path: from the workspace's folder where it lies inside, else absolute."""
@@ -25,7 +27,14 @@ class Origin(Record):
     """The commit that is checked out where the notebook stands."""
     execution: str | None = Field(None, pattern=r"^[0-9A-Z]{8,40}$")
     """One life of a kernel, or one execution by papermill: what a receipt is made for."""
+    own: OwnTags = {}
+    """The tags that people gave; all else is known without them."""
 
     def tags(self) -> dict[str, Any]:
         """Return what is known of it, as tags of an attempt."""
-        return self.model_dump(exclude_none=True)
+        return self.model_dump(exclude_defaults=True)
+
+
+def tagged(origin: Origin | None, own: Mapping[str, str]) -> Origin | None:
+    """Return an origin with more tags, which stand over those that it has; raises :class:`InvalidInput` where they become too many."""
+    return Origin.model_validate({**(origin.tags() if origin else {}), "own": {**(origin.own if origin else {}), **own}}) if own else origin

@@ -88,7 +88,7 @@ class Run(Record):
     key_prefix: str | None = None
     """The API key that it was started with: all its calls count for that key's budgets, whoever works on it."""
     origin: Origin | None = None
-    """The notebook, cell and commit that it was started from, if a notebook did; its calls carry it."""
+    """The notebook, cell and commit that it was started from, if a notebook did, and the tags that it was given; its calls carry it."""
     repeats: str | None = None
     """The run that it repeats, if any."""
     where: Literal["server", "kernel", "worker"] = "server"
@@ -126,6 +126,11 @@ class Run(Record):
     def ended(self) -> bool:
         """Whether the run has reached a final state."""
         return self.state in RUN_ENDED
+
+    @property
+    def own_tags(self) -> dict[str, str]:
+        """The tags that people gave, such as ``{"customer": "acme"}``; all its calls carry them."""
+        return self.origin.own if self.origin else {}
 
     @property
     def cost_usd(self) -> Decimal:

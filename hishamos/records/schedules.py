@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Literal, get_args
 
+from hishamos.records.own_tags import OwnTags
 from hishamos.records.record import Record
 
 Missed = Literal["skip", "once", "all"]
@@ -36,6 +37,8 @@ class Schedule(Record):
     user_name: str | None = None
     """Who made it: its runs are that person's."""
     key_prefix: str | None = None
+    own_tags: OwnTags = {}
+    """The tags of whoever made it: its runs have them."""
     created_at: datetime
     next_at: datetime | None = None
     """When it is due next; None while it is paused, or when no time is left."""

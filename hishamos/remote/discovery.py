@@ -19,6 +19,7 @@ from pydantic import ValidationError
 
 from hishamos.contracts.wire import Places, boot_id
 from hishamos.errors import ProtocolMismatch, ServerStartFailed, ServerUnreachable, StoreBusy, StoreError, from_wire
+from hishamos.records import own_tags
 from hishamos.records.workspaces import ServerInfo
 from hishamos.security import check_owned
 
@@ -111,7 +112,7 @@ def _spawn(places: Places, status: int) -> subprocess.Popen[bytes]:
 def _environment() -> dict[str, str]:
     """What a server needs of the client's environment: no key, nothing that belongs to the client's own work."""
     kept = {name: value for name, value in os.environ.items() if name in KEPT_VARIABLES or name.startswith(KEPT_PREFIXES)}
-    for belongs_to_client in ("HISHAMOS_WORKSPACE", "HISHAMOS_ACTING"):
+    for belongs_to_client in ("HISHAMOS_WORKSPACE", "HISHAMOS_ACTING", own_tags.VARIABLE):
         kept.pop(belongs_to_client, None)
     # glibc's many arenas, one for nearly each thread, take a tenth of a server's memory and give nothing where the interpreter is the limit.
     arenas = os.environ.get("MALLOC_ARENA_MAX") or "2"

@@ -25,18 +25,18 @@ def workspace(root: str, ask: Ask) -> Workspace:
 class _Pipe:
     """Implements :class:`hishamos.remote.proxies.Way`."""
 
-    def __init__(self, ask: Ask) -> None:
-        self._ask = ask
+    def __init__(self, ask: Ask, own: dict[str, str] | None = None) -> None:
+        self._ask, self._own = ask, own or {}
 
     def call(self, verb: Verb, arguments: dict[str, Any]) -> Any:
-        head, body = self._answered({"service": verb.service, "verb": verb.name}, written(verb, arguments))
+        head, body = self._answered(self._head(verb), written(verb, arguments))
         if head.get("arrow"):
             return read_frame(body)
         return answer_adapter(verb.service, verb.name).validate_json(body)
 
     def stream(self, verb: Verb, arguments: dict[str, Any]) -> Iterator[Any]:
         adapter = answer_adapter(verb.service, verb.name)
-        number = self._answered({"service": verb.service, "verb": verb.name}, written(verb, arguments))[0]["stream"]
+        number = self._answered(self._head(verb), written(verb, arguments))[0]["stream"]
         ended = False
         try:
             while True:
@@ -51,6 +51,13 @@ class _Pipe:
 
     def close(self) -> None:
         """Nothing is held: the pipe is the child's."""
+
+    def tagged(self, own: dict[str, str]) -> _Pipe:
+        """See the plug."""
+        return _Pipe(self._ask, {**self._own, **own})
+
+    def _head(self, verb: Verb) -> dict[str, Any]:
+        return {"service": verb.service, "verb": verb.name, "own": self._own}
 
     def _answered(self, head: dict[str, Any], body: bytes = b"") -> tuple[dict[str, Any], bytes]:
         told, rest = self._ask(head, body)

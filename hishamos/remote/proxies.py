@@ -30,6 +30,10 @@ class Way(Protocol):
         """Let go of the connection."""
         ...
 
+    def tagged(self, own: dict[str, str]) -> Way:
+        """Return the same way for verbs with more tags; nothing has to be closed of it."""
+        ...
+
 
 class Proxy:
     """A service in another process."""
@@ -50,7 +54,11 @@ def workspace_over(way: Way, root: Path) -> Workspace:
     """Return the workspace whose verbs go over ``way``."""
     holder: list[Workspace] = []
     services: dict[str, Any] = {name: _proxy_class(name)(way, holder) for name in CONTRACTS}
-    workspace = Workspace(root=str(root), frames=Frames(), closer=way.close, **services)
+
+    def tagger(own: dict[str, str]) -> Workspace:
+        return workspace_over(way.tagged(own), root)
+
+    workspace = Workspace(root=str(root), frames=Frames(), closer=way.close, tagger=tagger, **services)
     holder.append(workspace)
     return workspace
 

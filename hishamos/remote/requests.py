@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import http.client
 import json
 import os
@@ -10,7 +11,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from pydantic_core import PydanticSerializationError, to_json
 
@@ -40,6 +41,7 @@ class Requests:
         self._wanted: tuple[str, ...] = ()
         self._handed: dict[str, str] | None = {}
         """None when this server has not been told yet, be it that there are none."""
+        self._own: dict[str, str] = {}
 
     @property
     def server(self) -> ServerInfo:
@@ -102,6 +104,12 @@ class Requests:
         """Close this thread's connection; the server goes on."""
         self._connections.drop()
 
+    def tagged(self, own: dict[str, str]) -> Self:
+        """See :class:`hishamos.remote.proxies.Way`. Both use the same connections."""
+        other = copy.copy(self)
+        other._own = {**self._own, **own}
+        return other
+
     def _until_left(self, server: ServerInfo) -> None:
         deadline = time.monotonic() + LEAVING_S
         while held(self.places) and time.monotonic() < deadline:
@@ -152,8 +160,8 @@ class Requests:
             connections.drop()
 
     def _headers(self, identity: str, tried: int) -> dict[str, str]:
-        here = whence(self.places.root)
-        # As ASCII: a header holds no Arabic, a notebook's name may.
+        here = whence(self.places.root, self._own)
+        # As ASCII: a header holds no Arabic, a notebook's name or a tag may.
         told = {} if here is None else {"X-Origin": json.dumps(here.tags())}
         return {"X-Request-Id": identity, "X-Try": str(tried), **self._acting, **told}
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from hishamos.composition import Composed, compose
 from hishamos.errors import HishamosError, InvalidSettings
+from hishamos.records import own_tags
 from hishamos.server.logs import hide, to_terminal
 from hishamos.settings import is_scaled, load
 
@@ -28,6 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--concurrency", type=int, default=None, help="how many runs at once")
     options = parser.parse_args(arguments)
     root = options.workspace.resolve()
+    os.environ.pop(own_tags.VARIABLE, None)  # runs have the tags of whoever started them, and so have the notebooks that they execute
     to_terminal()
     try:
         _check(root)

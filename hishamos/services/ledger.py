@@ -23,7 +23,7 @@ from hishamos.records.record import nanos
 from hishamos.services.invoices import Names, compare, concerned, invoice_text
 from hishamos.services.receipts import receipt_of
 from hishamos.services.service import Service, implements, present_origin
-from hishamos.store import audit, reconciling, spending
+from hishamos.store import audit, own_tags, reconciling, spending
 from hishamos.store.corrections import Corrections, unpriced_models
 
 if TYPE_CHECKING:
@@ -51,6 +51,9 @@ class LedgerService(Service):
     ) -> List[Attempt]:
         choice = self._chosen(since, until, only, run=run, model=model, project=project)
         return spending.attempts(self.machinery.store, choice, after=after, limit=limit)
+
+    def tags(self, *, since: datetime | None = None, until: datetime | None = None) -> List[str]:
+        return own_tags.tag_names(self.machinery.store, since, until)
 
     def version(self) -> str:
         return spending.version(self.machinery.store)

@@ -46,7 +46,8 @@ def give(service: Service, task: Task, *, key: str | None, project: str | None, 
     belongs, acting, machinery = tags(service, project, None, task.agent), acting_run.get(), service.machinery
 
     def workspace(place: str) -> Any:
-        return machinery.workspace_as(service.actor, acting, f"{called}/{place}")
+        made = machinery.workspace_as(service.actor, acting, f"{called}/{place}")
+        return made.tagged(**belongs.own) if belongs.own else made
 
     limit = acting.budget_nanos if acting else None
     given = machinery.runner.give(task, machinery.catalog, key=called, tags=belongs, workspace=workspace, fresh=fresh, run_budget_nanos=limit, tell=tell)

@@ -103,6 +103,15 @@ def starter(machinery: Machinery, schedule: Schedule) -> kept.Start:
 
 def _insert(machinery: Machinery, schedule: Schedule, ready: Prepared, transaction: Transaction, time: datetime, run: str) -> None:
     actor = Actor(name=schedule.user_name or "owner", key_prefix=schedule.key_prefix)
-    queued = drafted(actor, ready.workflow, ready.values, identity=run, model=schedule.model, project=ready.project, budget_nanos=schedule.budget_nanos)
+    queued = drafted(
+        actor,
+        ready.workflow,
+        ready.values,
+        identity=run,
+        model=schedule.model,
+        project=ready.project,
+        budget_nanos=schedule.budget_nanos,
+        own=schedule.own_tags,
+    )
     told = f"started by schedule {schedule.name} for {time:%Y-%m-%d %H:%M} UTC"
     machinery.journal.insert(transaction, queued, ready.pinned, files=ready.files, told=told)

@@ -16,7 +16,7 @@ from hishamos.records.runs import Run
 from hishamos.records.schedules import MISSED, OVERLAPS, Missed, Overlap, Schedule, ScheduleTime
 from hishamos.services.cron_times import checked_cron, checked_zone, times_after
 from hishamos.services.scheduler import starter
-from hishamos.services.service import Service, implements
+from hishamos.services.service import Service, implements, present_origin
 from hishamos.services.starting import budget_nanos, prepared
 from hishamos.store import schedules as kept
 
@@ -61,7 +61,7 @@ class SchedulesService(Service):
         _among("overlap", overlap, OVERLAPS)
         expression, zone = checked_cron(cron), checked_zone(timezone or self.machinery.settings().workspace.timezone)
         prepared(self.machinery, self.machinery.catalog.workflow(workflow), inputs, model=model, project=project)
-        moment = now()
+        moment, present = now(), present_origin()
         schedule = Schedule(
             name=name,
             workflow=workflow,
@@ -76,6 +76,7 @@ class SchedulesService(Service):
             enabled=not paused,
             user_name=self.actor.name,
             key_prefix=self.actor.key_prefix,
+            own_tags=present.own if present else {},
             created_at=moment,
             next_at=None if paused else next(times_after(expression, zone, moment), None),
         )

@@ -14,7 +14,7 @@ from pydantic import TypeAdapter
 from hishamos.contracts.verbs import verbs
 from hishamos.errors import NotAllowed
 from hishamos.records.actors import Actor, allowed
-from hishamos.records.origins import Origin
+from hishamos.records.origins import Origin, tagged
 from hishamos.records.record import now, timed_id
 
 if TYPE_CHECKING:
@@ -52,13 +52,14 @@ class ActingRun:
 acting_run: ContextVar[ActingRun | None] = ContextVar("acting_run", default=None)
 """Set by the composition root around each call of a ``python`` step's workspace or a notebook that a step executes; None for a call of a face."""
 call_origin: ContextVar[Origin | None] = ContextVar("call_origin", default=None)
-"""The notebook, cell and commit that the call being served comes from, as its client told; None where no notebook made it."""
+"""The notebook, cell and commit that the call being served comes from, and its tags, as its client told; None where it told nothing."""
 
 
 def present_origin() -> Origin | None:
-    """Return where the present call comes from: a notebook, else where the run was started on whose behalf it is made."""
-    acting = acting_run.get()
-    return call_origin.get() or (acting.origin if acting else None)
+    """Return where the present call comes from: a notebook, else where the run was started on whose behalf it is made. It has that run's tags too."""
+    acting, told = acting_run.get(), call_origin.get()
+    started = acting.origin if acting else None
+    return started if told is None else tagged(told, {**started.own, **told.own}) if started else told
 
 
 @dataclass

@@ -12,6 +12,7 @@ from hishamos.errors import InvalidInput
 from hishamos.records.actors import Actor
 from hishamos.records.callbacks import Offer
 from hishamos.records.definitions import WorkflowDefinition
+from hishamos.records.origins import tagged
 from hishamos.records.record import nanos, new_id, now
 from hishamos.records.runs import Run, RunKind, RunState
 from hishamos.schemas.inputs import file_facts, validated
@@ -109,9 +110,13 @@ def drafted(
     leaves: int | None = None,
     priority: int = NORMAL,
     where: Literal["server", "kernel"] = "server",
+    own: Mapping[str, str] | None = None,
 ) -> Run:
-    """Return a queued run that nothing has been done for yet; started by a step of a run, it belongs to that run's project."""
-    acting = acting_run.get()
+    """Return a queued run that nothing has been done for yet; started by a step of a run, it belongs to that run's project.
+
+    ``own``: tags that it has beneath those of the call that starts it.
+    """
+    acting, present = acting_run.get(), present_origin()
     return Run(
         id=identity or new_id(),
         kind=kind,
@@ -122,7 +127,7 @@ def drafted(
         model=model,
         project=acting.project_for(project) if acting else project,
         where=where,
-        origin=present_origin(),
+        origin=tagged(present, {**own, **(present.own if present else {})}) if own else present,
         repeats=repeated_run.get(),
         user_name=actor.name,
         key_prefix=actor.key_prefix,

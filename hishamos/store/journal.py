@@ -227,7 +227,7 @@ class StoreJournal(WaitingRuns, Line):
             "kind": run.kind.value,
             "state": run.state.value,
             "place": run.where,
-            "origin": run.origin.model_dump_json(exclude_none=True) if run.origin else None,
+            "origin": run.origin.model_dump_json(exclude_defaults=True) if run.origin else None,
             "definition": pinned.model_dump_json(by_alias=True, exclude_defaults=True),
             "options": options.model_dump_json() if options else None,
             "inputs": json_text(run.inputs),

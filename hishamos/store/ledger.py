@@ -16,6 +16,7 @@ from hishamos.records.money import Price
 from hishamos.records.record import canonical, nanos, now
 from hishamos.store.accounts import Accounts
 from hishamos.store.new_keys import unless_known
+from hishamos.store.own_tags import TagsInUse
 from hishamos.store.statements import statements
 from hishamos.store.thresholds import tell
 
@@ -96,6 +97,7 @@ class StoreLedger:
         self._timezone = timezone
         self._shared = shared
         self.accounts = Accounts(shared=shared)
+        self._tags = TagsInUse()
 
     @property
     def shared(self) -> bool:
@@ -104,24 +106,26 @@ class StoreLedger:
 
     def intend(self, call: CallIntent, attempt: Attempt, reserve: Reserve, *, first: bool) -> Future[Verdict]:
         """See the port."""
-        timezone = self._timezone()
+        timezone, uses = self._timezone(), self._tags.new(attempt)
 
         def intended(asked: CallIntent) -> Work[Verdict]:
             def work(transaction: Transaction) -> Verdict:
                 transaction.lock(MONEY)
+                self._tags.write(transaction, uses)
                 return self._intend(transaction, asked, attempt, reserve, first, timezone)
 
             return work
 
-        return self._boldly(intended, call)
+        return self._tags.written(uses, self._boldly(intended, call))
 
     def record(self, call: CallIntent, attempt: Attempt, reserve: Reserve, outcome: Outcome | None) -> Future[bool]:
         """See the port."""
-        opening, row = _opening(call, call.id, None), _row(attempt, reserve, outcome)
+        opening, row, uses = _opening(call, call.id, None), _row(attempt, reserve, outcome), self._tags.new(attempt)
 
         def recorded(asked: CallIntent) -> Work[bool]:
             def work(transaction: Transaction) -> bool:
                 transaction.lock(MONEY)
+                self._tags.write(transaction, uses)
                 if not asked.fresh and transaction.fetch_one(SQL["call_by_key"], {"key": call.key}) is not None:
                     return False
                 transaction.insert(SQL["insert_call"], opening)
@@ -130,7 +134,7 @@ class StoreLedger:
 
             return work
 
-        return self._boldly(recorded, call)
+        return self._tags.written(uses, self._boldly(recorded, call))
 
     def settle(self, attempt: Attempt, reserve: Reserve, outcome: Outcome | None) -> Future[bool]:
         """See the port."""

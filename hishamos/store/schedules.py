@@ -52,6 +52,7 @@ def add(transaction: Transaction, schedule: Schedule) -> bool:
         **{name: getattr(schedule, name) for name in _COLUMNS},
         "id": derived_id(f"{schedule.name} {schedule.created_at.isoformat()}", 16),
         "inputs": json.dumps(schedule.inputs),
+        "own_tags": json.dumps(schedule.own_tags),
     }
     transaction.execute(SQL["insert_schedule"], columns)
     return True
@@ -144,9 +145,10 @@ _COLUMNS = (
 
 def _schedule(row: Row) -> Schedule:
     facts: dict[str, Any] = {name: row[name] for name in _COLUMNS}
+    facts |= {"inputs": json.loads(row["inputs"]), "own_tags": json.loads(row["own_tags"] or "{}")}
     outcome = (row["last_outcome"] or "").partition(": ")
     problem = outcome[2] if outcome[0] in {"failed", "skipped"} else ""
-    return Schedule(**facts, inputs=json.loads(row["inputs"]), waiting=len(json.loads(row["waiting"])), last_run=row["last_run"], problem=problem)
+    return Schedule(**facts, waiting=len(json.loads(row["waiting"])), last_run=row["last_run"], problem=problem)
 
 
 def _locked(transaction: Transaction, name: str) -> Row:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from hishamos.errors import InvalidInput, UnknownName, nearest_hint
 from hishamos.records.calls import Attempt
+from hishamos.records.own_tags import GROUP, check_name
 from hishamos.records.spans import BEGINNING, END
 from hishamos.store.ledger import attempt_of
 from hishamos.store.statements import statements
@@ -46,17 +47,21 @@ class Chosen:
 
     def condition(self) -> str:
         """Return the SQL of the values, each after an ``and``."""
-        return "".join(f" and {name} is null" if value is None else f" and {name} = ${name}" for name, value in self.values.items())
+        return self._told(lambda name, _: f"${_parameter(name)}")
 
     def parameters(self) -> dict[str, Any]:
         """Return what the statements' parameters stand for."""
-        return {"since": self.since, "until": self.until, **self.values}
+        return {"since": self.since, "until": self.until, **{_parameter(name): value for name, value in self.values.items()}}
 
     def literal(self, sql: str) -> str:
         """Return a statement with all that was chosen written into it, as people would write it."""
         filled = sql.replace("{since}", _literal(self.since.isoformat())).replace("{until}", _literal(self.until.isoformat()))
-        told = "".join(f" and {name} is null" if value is None else f" and {name} = {_literal(value)}" for name, value in self.values.items())
-        return filled.replace("{only}", told)
+        return filled.replace("{only}", self._told(lambda _, value: _literal(value)))
+
+    def _told(self, said: Callable[[str, str], str]) -> str:
+        return "".join(
+            f" and {_expression(name)} is null" if value is None else f" and {_expression(name)} = {said(name, value)}" for name, value in self.values.items()
+        )
 
 
 def chosen(timezone: str, *, since: datetime | None, until: datetime | None, only: Only) -> Chosen:
@@ -128,7 +133,7 @@ def spend(
 def _filled(sql: str, groups: Sequence[str], measures: str, times: Mapping[str, str]) -> str:
     places = range(1, len(groups) + 1)
     return (
-        sql.replace("{groups}", "".join(f"{times.get(name, name)} as {name}, " for name in groups))
+        sql.replace("{groups}", "".join(f"{times.get(name) or _expression(name)} as {_column(name)}, " for name in groups))
         .replace("{measures}", measures)
         .replace("{grouping}", f"group by {', '.join(map(str, places))}" if groups else "")
         .replace("{ordering}", "".join(f", {place}" for place in places))
@@ -144,11 +149,28 @@ def _groups(names: Sequence[str]) -> list[str]:
 
 
 def group_of(name: str) -> str:
-    """Return a group's column; raises :class:`UnknownName` with the nearest name."""
+    """Return a group's column; raises :class:`UnknownName` with the nearest name, :class:`InvalidInput` for what can't be a tag's."""
+    if name.startswith(GROUP):
+        return GROUP + check_name(name.removeprefix(GROUP))
     group = ALIASES.get(name, name)
     if group not in GROUPS:
-        raise UnknownName(kind="group", name=name, hint=nearest_hint(name, [*GROUPS, *ALIASES]), next=f"Spend is grouped by: {', '.join(GROUPS)}.")
+        known = ", ".join([*GROUPS, f"{GROUP}NAME"])
+        raise UnknownName(kind="group", name=name, hint=nearest_hint(name, [*GROUPS, *ALIASES]), next=f"Spend is grouped by: {known}.")
     return group
+
+
+def _expression(group: str) -> str:
+    """Return the SQL of a group that is no time."""
+    return f"(cast(tags as json) -> 'own' ->> '{group.removeprefix(GROUP)}')" if group.startswith(GROUP) else group
+
+
+def _column(group: str) -> str:
+    """Return how a group's column is called, as SQL."""
+    return f'"{group}"' if group.startswith(GROUP) else group
+
+
+def _parameter(group: str) -> str:
+    return group.replace(":", "_")
 
 
 def _written(name: str, timezone: str) -> str:

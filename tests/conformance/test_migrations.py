@@ -35,6 +35,7 @@ ONE_ROW = {
     14: "insert into map_uploads (id, made_at) values ('kept', current_timestamp)",
     15: "insert into conversation_messages (conversation, number, id, said, state, left_out, holder, asked_at, files)"
     " values ('kept', 1, 'm', 's', 'failed', 0, 'h', current_timestamp, '[]')",
+    16: "insert into ledger_tags (name, day) values ('kept', '2026-11-28')",
 }
 KEPT = {
     1: "ledger_owners where owner",
@@ -52,6 +53,7 @@ KEPT = {
     13: "journal_runs where id",
     14: "map_uploads where id",
     15: "conversation_messages where conversation",
+    16: "ledger_tags where name",
 }
 
 

@@ -1,7 +1,7 @@
 """A workspace with as many attempts as you like: ``python -m tests.rigs.large_store FOLDER --attempts 200000``.
 
 One real run is made with the offline model; everything else is written beside it by SQL, straight into the file, as a year of work would have left
-it: models of four providers, retries, fallback, cut-off and cached answers, unpriced models, offline runs, notebooks, people, projects.
+it: models of four providers, retries, fallback, cut-off and cached answers, unpriced models, offline runs, notebooks, people, projects, tags.
 The same number gives the same rows; only the moment that they lead up to is today's. Steps stand for the newest 3,000 runs.
 """
 
@@ -94,8 +94,12 @@ select
     case when status = 'cached' then 0.4 when offline then 20.0 + e / 10 else 250 + m * 90 + e * e / 400.0 + f end as latency_ms,
     case when status in ('failed', 'cached') then null when offline then 10.0 else 120 + m * 30 + e / 4.0 end as ttft_ms,
     when_of(n) as started_at, when_of(n) + to_milliseconds(250 + m * 90 + e * e // 400 + f) as finished_at,
-    case when r % 3 = 0 then '{"cell":"' || (r % 5 + 2) || '","git_commit":"' || right(base32(r // 40), 7) || '","notebook":"reports/'
-        || ['mail', 'bugs', 'weekly'][r % 9 // 3 + 1] || '.ipynb"}' else '{}' end as tags,
+    '{' || concat_ws(',',
+        case when r % 3 = 0 then '"cell":"' || (r % 5 + 2) || '","git_commit":"' || right(base32(r // 40), 7) || '","notebook":"reports/'
+            || ['mail', 'bugs', 'weekly'][r % 9 // 3 + 1] || '.ipynb"' end,
+        case when r % 5 < 3 then '"own":{"customer":"' || ['acme', 'globex', 'initech', 'umbrella', 'hooli'][r % 13 % 5 + 1] || '"'
+            || case when r % 4 = 0 then ',"experiment":"' || ['a', 'b'][r % 8 // 4 + 1] || '"' else '' end || '}' end
+    ) || '}' as tags,
     case when status = 'succeeded' then '{"call_id":"' || base32(epoch_us(when_of(call)) // 10000) || base32(call) || '","key":"' || run_name(r) || '/sort['
         || (call % $each) || ']/1/0","status":"succeeded","text":"to be answered","model":"' || model || '"}' end as outcome
 from plan join priced using (m) order by n;
@@ -131,6 +135,11 @@ select s.* replace (
     when_of(r * $each + i) as started_at, when_of(r * $each + i) + interval 1 second as finished_at)
 from (select * from journal_steps where run_id = $run and path = 'sort[0]') s, range(greatest(0, $attempts // $each - $steps_of), $attempts // $each) t(r),
     range($each) u(i);
+"""
+
+TAGS = """
+insert into ledger_tags by name
+select distinct name, strftime(when_of(n), '%Y-%m-%d') as day from range(0, $attempts, $each) t(n), (values ('customer'), ('experiment')) as tags(name);
 """
 
 RESULTS = """
@@ -172,7 +181,7 @@ def make(folder: Path, attempts: int, *, until: datetime | None = None) -> None:
             connection.execute(filled(PLAN, first=first, last=min(attempts, first + CHUNK)))
             connection.execute(filled(ATTEMPTS))
             connection.execute(filled(CALLS))
-        for sql in (RUNS, STEPS, RESULTS):
+        for sql in (RUNS, STEPS, TAGS, RESULTS):
             connection.execute(filled(sql))
         connection.execute("checkpoint")
 

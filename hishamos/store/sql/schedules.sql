@@ -1,9 +1,10 @@
 -- name: insert_schedule
 insert into schedules (
-    name, id, workflow, cron, timezone, inputs, model, project, budget_nanos, missed, overlap, enabled, user_name, key_prefix, next_at, waiting, created_at
+    name, id, workflow, cron, timezone, inputs, model, project, budget_nanos, missed, overlap, enabled, user_name, key_prefix, next_at, waiting, created_at,
+    own_tags
 ) values (
     $name, $id, $workflow, $cron, $timezone, $inputs, $model, $project, $budget_nanos, $missed, $overlap, $enabled, $user_name, $key_prefix, $next_at,
-    '[]', $created_at
+    '[]', $created_at, $own_tags
 );
 
 -- name: schedules

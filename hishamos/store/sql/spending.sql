@@ -18,6 +18,12 @@ select
     (select count(*) from ledger_attempts) as attempts, (select count(*) from ledger_corrections) as corrections,
     (select max(made_at) from ledger_corrections) as corrected, (select count(*) from ledger_calls where under_way is not null) as under_way;
 
+-- name: use_tag
+insert into ledger_tags (name, day) values ($name, $day) on conflict do nothing;
+
+-- name: tag_names
+select distinct name from ledger_tags where day >= $first and day <= $last order by name;
+
 -- name: span
 select min(started_at) as first, max(started_at) as last from attempts where started_at >= $since and started_at < $until {only};
 
