@@ -30,7 +30,7 @@ _UNFIT = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 def check_name(name: str, where: str = "own tags") -> str:
     """Return a tag's name; raises :class:`InvalidInput` with the nearest one that is allowed."""
     if not _NAME.fullmatch(name):
-        near = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_0123456789")[:LONGEST_NAME]
+        near = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_").lstrip("_0123456789")[:LONGEST_NAME]
         following = "Small letters, digits and _, a letter first" + (f": {near}" if near else f", at most {LONGEST_NAME} of them")
         raise InvalidInput(what=f"{name[:80]!r} is no name for a tag", where=where, next=f"{following}.")
     if name in RESERVED:

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from hishamos.errors import InvalidInput, UnknownName, nearest_hint
 from hishamos.records.calls import Attempt
 from hishamos.records.own_tags import GROUP, check_name
+from hishamos.records.record import canonical
 from hishamos.records.spans import BEGINNING, END
 from hishamos.store.ledger import attempt_of
 from hishamos.store.statements import statements
@@ -46,17 +47,22 @@ class Chosen:
     values: dict[str, str | None]
 
     def condition(self) -> str:
-        """Return the SQL of the values, each after an ``and``."""
-        return self._told(lambda name, _: f"${_parameter(name)}")
+        """Return the SQL of the values, each after an ``and``; where a tag's can't stand, no JSON is read."""
+        maybe = "".join(f" and tags like ${_parameter(name)}_text" for name in self._tags())
+        return maybe + self._told(lambda name, _: f"${_parameter(name)}")
 
     def parameters(self) -> dict[str, Any]:
         """Return what the statements' parameters stand for."""
-        return {"since": self.since, "until": self.until, **{_parameter(name): value for name, value in self.values.items()}}
+        texts = {f"{_parameter(name)}_text": _pattern(name, value) for name, value in self._tags().items()}
+        return {"since": self.since, "until": self.until, **{_parameter(name): value for name, value in self.values.items()}, **texts}
 
     def literal(self, sql: str) -> str:
         """Return a statement with all that was chosen written into it, as people would write it."""
         filled = sql.replace("{since}", _literal(self.since.isoformat())).replace("{until}", _literal(self.until.isoformat()))
         return filled.replace("{only}", self._told(lambda _, value: _literal(value)))
+
+    def _tags(self) -> dict[str, str]:
+        return {name: value for name, value in self.values.items() if value is not None and name.startswith(GROUP)}
 
     def _told(self, said: Callable[[str, str], str]) -> str:
         return "".join(
@@ -171,6 +177,11 @@ def _column(group: str) -> str:
 
 def _parameter(group: str) -> str:
     return group.replace(":", "_")
+
+
+def _pattern(group: str, value: str) -> str:
+    """Return the pattern of a tag in the canonical JSON of an attempt's tags. It may fit more: a backslash means something else to each engine."""
+    return f'%"{group.removeprefix(GROUP)}":{canonical(value)}%'.replace("\\", "_")
 
 
 def _written(name: str, timezone: str) -> str:

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from hishamos.errors import InvalidInput, UnknownName
+from hishamos.records.record import canonical
 from hishamos.store.connectors import open_connector
 from hishamos.store.readonly import grant_views, select
 from hishamos.store.spending import GROUPS, attempts, chosen, spend, version
@@ -22,6 +23,17 @@ COLUMNS = (
     "id, call_id, idempotency_key, number, run_id, workflow, project, user_name, provider, model, hop, status, cause, input_tokens, cached_tokens, output_tokens,"
     " cost_nanos, overrun, latency_ms, ttft_ms, started_at, tags"
 )
+
+
+HARD = '100% "it\'s" a\\_\\\\b, عميل'
+"""A tag's value with all that SQL, JSON and patterns take for signs."""
+
+
+def own_of(dice) -> dict:
+    """Return the tags that people gave, as they stand in an attempt's: none, or some."""
+    own = {"customer": dice.choice(["acme", HARD, None]), "experiment": dice.choice(["b", None, None])}
+    found = {name: value for name, value in own.items() if value is not None}
+    return {"own": found} if found else {}
 
 
 def fill(store, number: int) -> None:
@@ -55,7 +67,7 @@ def fill(store, number: int) -> None:
                 "latency_ms": dice.random() * 1000,
                 "ttft_ms": dice.choice([None, dice.random() * 100]),
                 "started_at": BEGIN + timedelta(minutes=place * 17),
-                "tags": dice.choice(["{}", '{"notebook": "a \\"b\\".ipynb", "cell": "3"}']),
+                "tags": canonical(dice.choice([{}, {"notebook": 'a "b".ipynb', "cell": "3"}]) | own_of(dice)),
             }
         )
     names = COLUMNS.split(", ")
@@ -84,11 +96,16 @@ CHOICES = [
     {"only": {"project": "P", "model": "house/it's"}},
     {"only": {"run": None, "notebook": 'a "b".ipynb'}},
     {"only": {"day": "2026-04-24"}},
+    {"only": {"tag:customer": HARD, "tag:experiment": None}},
+    {"only": {"tag:customer": "100%", "project": "P"}},
     {"since": BEGIN + timedelta(days=9), "until": BEGIN + timedelta(days=9)},
 ]
 
 
-@pytest.mark.parametrize("by", [[], ["model"], ["day", "provider"], ["hour"], ["month", "user"], ["notebook", "project"], ["status", "cause"]])
+@pytest.mark.parametrize(
+    "by",
+    [[], ["model"], ["day", "provider"], ["hour"], ["month", "user"], ["notebook", "project"], ["status", "cause"], ["tag:customer", "day", "tag:experiment"]],
+)
 def test_spend_is_what_its_select_gives(store, by):
     for facts in CHOICES:
         choice = chosen(ZONE, **({"since": None, "until": None, "only": {}} | facts))
@@ -100,7 +117,7 @@ def test_spend_is_what_its_select_gives(store, by):
 
 
 def test_the_attempts_of_every_group_are_found_and_sum_up_to_it(store):
-    for by in GROUPS:
+    for by in (*GROUPS, "tag:customer", "tag:experiment", "tag:nobody_has_it"):
         table = spend(store, by, ZONE)
         for row in table.to_pylist():
             found = attempts(store, chosen(ZONE, since=None, until=None, only={by: row[by]}), limit=1000)
@@ -137,3 +154,13 @@ def test_the_version_is_another_one_after_each_change(store):
     corrected = version(store)
     store.transaction(lambda transaction: transaction.execute("delete from ledger_corrections"))
     assert len({before, corrected}) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "words"), [("tag:Cost Centre", "cost_centre"), ("tag:", "at most 40"), ("tag:notebook", "my_notebook"), ("tag:x' or 1=1", "x_or_1_1")]
+)
+def test_what_is_no_tag_is_a_sentence(store, name, words):
+    with pytest.raises(InvalidInput, match=words):
+        spend(store, name, ZONE)
+    with pytest.raises(InvalidInput, match=words):
+        chosen(ZONE, since=None, until=None, only={name: "x"})
