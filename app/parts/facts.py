@@ -8,6 +8,7 @@ from typing import Any
 import streamlit as st
 
 from hishamos.records.calls import Attempt
+from parts.filters import tag_links
 from parts.plain import plain
 
 LONGEST = 100_000
@@ -19,6 +20,7 @@ def record(attempt: Attempt) -> None:
         st.error(plain(attempt.error))
     if attempt.why:
         st.text(attempt.why)
+    tag_links(attempt.own_tags)
     value("Record", attempt.model_dump(mode="json"))
 
 

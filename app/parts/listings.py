@@ -14,6 +14,7 @@ from hishamos.charts.formats import clock, count, duration, missing, money, stat
 from hishamos.records.batches import BatchInfo, BatchRow
 from hishamos.records.calls import Attempt
 from hishamos.records.conversations import Conversation
+from hishamos.records.own_tags import tag_words
 from hishamos.records.runs import Run, Step
 
 
@@ -68,6 +69,7 @@ def attempts_table(attempts: Sequence[Attempt], key: str, *, apart: bool = False
             "Model": attempt.model,
             "Cause": attempt.cause or "",
             "Why": attempt.why,
+            **({"Tags": tag_words(attempt.own_tags)} if apart else {}),
             "Sent": clock(attempt.started_at),
             "Latency": duration(None if attempt.latency_ms is None else attempt.latency_ms / 1000),
             "Input tokens": count(attempt.input_tokens),

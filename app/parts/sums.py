@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 import pandas as pd
 import streamlit as st
 
+from hishamos.records.own_tags import GROUP
 from parts.connection import workspace
 
 GROUPS = ("model", "provider", "project", "user", "key", "agent", "command", "workflow", "notebook", "commit")
@@ -17,6 +18,11 @@ GROUPS = ("model", "provider", "project", "user", "key", "agent", "command", "wo
 COLUMNS = {"user": "user_name", "key": "key_prefix", "commit": "git_commit", "run": "run_id", "step": "step_id"}
 """How the ledger calls a group whose name here is a shorter one."""
 NO_NAME = "–"
+
+
+def title_of(group: str) -> str:
+    """Return how a group is called in a heading: a tag by its name."""
+    return group.removeprefix(GROUP)
 
 
 def spend(

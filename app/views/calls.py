@@ -11,17 +11,16 @@ from hishamos.errors import HishamosError, InvalidInput
 from hishamos.records.calls import AttemptStatus
 from parts.connection import workspace
 from parts.facts import record
+from parts.filters import chips, is_filter, only
 from parts.heads import head
 from parts.listings import attempts_table
 from parts.plain import plain
-from parts.sums import COLUMNS, GROUPS, NO_NAME, spend
+from parts.sums import spend
 
 HELP = """Attempts at providers, newest first: those behind a bar or a row of Costs. Each filter is in the address: copy it to share the list, take one away
 to see more. A click on a row opens the trace of its run.
 
 Same in a notebook: `ws.ledger.calls(only={"model": "openai/gpt-4.1-mini", "day": "2026-11-28"})`. In a terminal: `hishamos sql "select * from attempts"`."""
-NAMES = [*(COLUMNS.get(name, name) for name in GROUPS), "day", "hour", "month", "cause", "run_id", "step_id", "cell", "usage_source", "call_id"]
-SHORT = {column: name for name, column in COLUMNS.items()}
 PAGE = 50
 
 
@@ -29,32 +28,21 @@ def page() -> None:
     """Draw the page."""
     st.page_link("views/costs.py", label="Costs / Calls")
     head("Calls", help_text=HELP)
-    asked = {name: value for name, value in st.query_params.items() if name in [*NAMES, "since", "until"]}
-    _chips(asked)
+    asked = {name: value for name, value in st.query_params.items() if is_filter(name) or name in {"since", "until"}}
+    with st.container(horizontal=True):
+        chips("views/calls.py", asked, {})
     status = st.pills("Status", [one.value for one in AttemptStatus], key="status", bind="query-params", label_visibility="collapsed")
-    only: dict[str, str | None] = {name: value or None for name, value in asked.items() if name in NAMES}
-    if status:
-        only["status"] = status
     try:
         since, until = _moment(asked, "since"), _moment(asked, "until")
-        _listing(only, since, until)
+        _listing(only() | ({"status": status} if status else {}), since, until)
     except HishamosError as error:
         st.warning(plain(str(error)), icon=":material/search_off:")
 
 
-def _chips(asked: dict[str, str]) -> None:
-    """Draw each filter as a link to the page without it."""
-    with st.container(horizontal=True):
-        for name, value in asked.items():
-            rest = {other: given for other, given in asked.items() if other != name}
-            words = plain(f"{SHORT.get(name, name)}: {value[:80] or NO_NAME}")
-            st.page_link("views/calls.py", label=words, icon=":material/close:", query_params=rest, help="Take this filter away", width="content")
-
-
-def _listing(only: dict[str, str | None], since: datetime | None, until: datetime | None) -> None:
+def _listing(chosen: dict[str, str | None], since: datetime | None, until: datetime | None) -> None:
     after = st.query_params.get("after") or None
-    found = workspace().ledger.calls(only=only, since=since, until=until, after=after, limit=PAGE + 1)
-    total = spend([], since, until, only, sums_only=True).to_dict("records")[0]
+    found = workspace().ledger.calls(only=chosen, since=since, until=until, after=after, limit=PAGE + 1)
+    total = spend([], since, until, chosen, sums_only=True).to_dict("records")[0]
     unpriced = f" + {count(total['unpriced'])} unpriced" if total["unpriced"] else ""
     said = "offline" if total["attempts"] and total["offline"] == total["attempts"] else money(int(total["cost_nanos"])) + unpriced
     st.markdown(f"**{some(int(total['attempts']), 'attempt')}** · {said}")
@@ -62,7 +50,7 @@ def _listing(only: dict[str, str | None], since: datetime | None, until: datetim
     if not shown:
         st.caption("No attempt has all of this. Take a filter away.")
         return
-    chosen = attempts_table(shown, "calls", apart=True)
+    picked = attempts_table(shown, "calls", apart=True)
     with st.container(horizontal=True):
         here = {name: value for name, value in st.query_params.items() if name != "after"}
         if after:
@@ -70,11 +58,11 @@ def _listing(only: dict[str, str | None], since: datetime | None, until: datetim
         if len(found) > PAGE:
             st.page_link("views/calls.py", label="Older", icon=":material/chevron_right:", query_params=here | {"after": shown[-1].id}, width="content")
         st.caption(f"{clock(shown[-1].started_at)} to {clock(shown[0].started_at)} UTC")
-    if chosen is not None and chosen.run_id:
-        st.switch_page("views/run.py", query_params={"run": chosen.run_id, "attempt": chosen.id})
-    if chosen is not None:
-        st.subheader(f"Attempt {chosen.id[:6]}, of no run", anchor=False)
-        record(chosen)
+    if picked is not None and picked.run_id:
+        st.switch_page("views/run.py", query_params={"run": picked.run_id, "attempt": picked.id})
+    if picked is not None:
+        st.subheader(f"Attempt {picked.id[:6]}, of no run", anchor=False)
+        record(picked)
 
 
 def _moment(asked: dict[str, str], name: str) -> datetime | None:

@@ -14,12 +14,15 @@ from hishamos.charts.formats import clock, count, duration, exact_usd, missing, 
 from hishamos.charts.palette import OTHER
 from hishamos.charts.spend import spend_figure
 from hishamos.charts.usage import month_end, rate, rates_figure, times_figure, tokens_figure
+from hishamos.errors import HishamosError
+from hishamos.records.own_tags import GROUP
 from hishamos.records.record import now
 from hishamos.records.spans import span_of
 from parts.connection import workspace
+from parts.filters import Only, chips, only
 from parts.heads import empty, head, series
 from parts.plain import plain
-from parts.sums import COLUMNS, GROUPS, NO_NAME, span, spend
+from parts.sums import COLUMNS, GROUPS, NO_NAME, span, spend, title_of
 from parts.takeaway import behind
 
 if TYPE_CHECKING:
@@ -30,9 +33,12 @@ HELP = """Every attempt at a provider is one row of the ledger; all sums here ar
 workspace's time zone. Unpriced attempts are counted apart and never shown as 0. Offline answers are free and count in no rate; answers given again by
 the cache count in its own rate only. **A click** on a bar, a point or a row opens the calls behind it.
 
+**Tags** are labels of your own: `ws.tagged(customer="acme")`, `--tag customer=acme`, `HISHAMOS_TAGS=customer=acme`. Spend is grouped by each, and
+**Filter** shows the costs of one value; filters stand in the address.
+
 **To month's end** is what the month has cost, and for each day that is left the mean of the last 14 whole days.
 
-Same in a notebook: `ws.ledger.spend(by=["day", "model"])`. In a terminal: `hishamos spend --by day,model --since 2026-11-01`."""
+Same in a notebook: `ws.ledger.spend(by=["day", "tag:customer"])`. In a terminal: `hishamos spend --by day,tag:customer --since 2026-11-01`."""
 SPANS = ["24 h", "7 days", "30 days", "this month", "12 months"]
 CHARTS = ["Spend", "Tokens", "Times", "Rates"]
 ABOUT = {
@@ -57,36 +63,73 @@ def page() -> None:
     head("Costs", help_text=HELP)
     with st.container(horizontal=True):
         name = st.segmented_control("Span", SPANS, default="30 days", required=True, key="span", bind="query-params")
-        group = st.segmented_control("By", GROUPS, default="model", required=True, key="by", bind="query-params")
-    timezone = workspace().health.status().timezone
-    since, step = span(name, timezone)
+        timezone = workspace().health.status().timezone
+        since, step = span(name, timezone)
+        tags = workspace().ledger.tags(since=since)
+        group = st.segmented_control("By", _groups(tags), default="model", required=True, key="by", bind="query-params")
+    chosen = only()
+    _filters(tags, chosen, since)
     column = COLUMNS.get(group, group)
-    total = _total(name, group, since)
+    try:
+        total = _total(name, group, since, chosen)
+    except HishamosError as error:
+        st.warning(plain(str(error)), icon=":material/search_off:")
+        return
+    if not len(total) and chosen:
+        st.caption("Nothing in this span has all of this. Take a filter away.")
+        return
     if not len(total):
         empty("No attempt in this span. This line makes some, free of charge, with the offline model:", "hishamos demo")
         return
-    _metrics(total, timezone)
+    _metrics(total, timezone, chosen)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         chart = st.segmented_control("Chart", CHARTS, default="Spend", required=True, key="chart", bind="query-params", label_visibility="collapsed")
-    _chart(chart, since, step, group, column)
-    _top(total, since, group, column)
+    _chart(chart, since, step, group, column, chosen)
+    _top(total, since, group, column, chosen)
     _budgets()
 
 
-def _total(name: str, group: str, since: datetime) -> pd.DataFrame:
+def _groups(tags: list[str]) -> list[str]:
+    """Return what spend is grouped by: columns, and the tags of the span. One that the address names stays when another span is chosen."""
+    asked = st.query_params.get("by", "")
+    named = [asked.removeprefix(GROUP)] if asked.startswith(GROUP) else []
+    return [*GROUPS, *(GROUP + name for name in sorted({*tags, *named}))]
+
+
+def _filters(tags: list[str], chosen: Only, since: datetime) -> None:
+    """Draw the filters of the address, and a way to another value of a tag."""
+    if not tags and not chosen:
+        return
+    with st.container(horizontal=True, vertical_alignment="center"):
+        asked = {name: value or "" for name, value in chosen.items()}
+        chips("views/costs.py", asked, {name: value for name, value in st.query_params.items() if name not in asked})
+        if not tags:
+            return
+        with st.popover("Filter", type="tertiary", icon=":material/filter_alt:", on_change="rerun", key="filter") as popover:
+            if not popover.open:  # nobody sums up for a list that nobody sees
+                return
+            name = GROUP + st.selectbox("Tag", tags, key="filter tag")
+            values = spend([name], since, sums_only=True)[name].dropna().tolist()
+            value = st.selectbox("Value", values, index=None, placeholder="Choose one, the dearest first", key=f"filter value of {name}")
+            if value is not None and chosen.get(name) != value:
+                st.query_params[name] = value
+                st.rerun()
+
+
+def _total(name: str, group: str, since: datetime, chosen: Only) -> pd.DataFrame:
     """Return the spend by group; over a year of very many attempts without the times, which would take longer than anybody waits."""
     if name == "12 months":
-        sums = spend([group], since, sums_only=True)
+        sums = spend([group], since, only=chosen, sums_only=True)
         if sums["attempts"].sum() > MANY:
             return cast("pd.DataFrame", sums)
-    return cast("pd.DataFrame", spend([group], since))
+    return cast("pd.DataFrame", spend([group], since, only=chosen))
 
 
-def _metrics(total: pd.DataFrame, timezone: str) -> None:
+def _metrics(total: pd.DataFrame, timezone: str, chosen: Only) -> None:
     row = {name: int(total[name].sum()) for name in total.columns if str(total[name].dtype).lower() == "int64"}
     cells = st.columns(4)
     cells[0].metric("Spend", money(row["cost_nanos"]), border=True, help=f"Exactly {exact_usd(row['cost_nanos'])} USD")
-    cells[1].metric("To month's end", _month_end(timezone), border=True, help="What this month is likely to come to, whatever span is shown here.")
+    cells[1].metric("To month's end", _month_end(timezone, chosen), border=True, help="What this month is likely to come to, whatever span is shown here.")
     more = f"{count(row['offline'])} more were offline, {count(row['cached'])} of these came from the cache."
     cells[2].metric("Attempts", count(row["attempts"] - row["offline"]), border=True, help=more)
     unpriced = "They are in no sum. Give their models a price in hishamos.toml, then: `hishamos reconcile --reprice`"
@@ -96,20 +139,20 @@ def _metrics(total: pd.DataFrame, timezone: str) -> None:
             st.metric(label, share(*rate(row, name)), width="content", help=f"{what} Here {count(row[name])}.")
 
 
-def _month_end(timezone: str) -> str:
+def _month_end(timezone: str, chosen: Only) -> str:
     month, here = span_of("month", now(), timezone), datetime.now(ZoneInfo(timezone))
-    days = spend(["day"], min(month.starts, span("30 days", timezone)[0]), sums_only=True)
+    days = spend(["day"], min(month.starts, span("30 days", timezone)[0]), only=chosen, sums_only=True)
     likely = month_end(days, month.starts.astimezone(here.tzinfo), here, month.ends.astimezone(here.tzinfo))
     return missing() if likely is None else money(likely)
 
 
-def _chart(chart: str, since: datetime, step: str, group: str, column: str) -> None:
+def _chart(chart: str, since: datetime, step: str, group: str, column: str, chosen: Only) -> None:
     draw: Callable[..., plotly.graph_objects.Figure]
     if chart == "Spend":
-        title, frame = f"Spend by {step} and {group}", spend([step, group], since, sums_only=True)
+        title, frame = f"Spend by {step} and {title_of(group)}", spend([step, group], since, only=chosen, sums_only=True)
         draw = partial(spend_figure, colour=column)
     else:
-        title, frame = f"{chart} by {step}", spend([step], since)
+        title, frame = f"{chart} by {step}", spend([step], since, only=chosen)
         draw = {"Tokens": tokens_figure, "Times": times_figure, "Rates": rates_figure}[chart]
     with st.container(horizontal=True, vertical_alignment="center"):
         st.subheader(title, anchor=False, width="content")
@@ -124,19 +167,19 @@ def _chart(chart: str, since: datetime, step: str, group: str, column: str) -> N
     points = event.selection.points
     if points:
         name = str(points[0]["customdata"][1]) if chart == "Spend" else OTHER
-        _open_calls({step: str(points[0]["x"])} | ({} if name == OTHER else {column: "" if name == NO_NAME else name}), since)
+        _open_calls({step: str(points[0]["x"])} | ({} if name == OTHER else {column: "" if name == NO_NAME else name}), since, chosen)
 
 
-def _top(total: pd.DataFrame, since: datetime, group: str, column: str) -> None:
-    title = f"Top spenders by {group}"
+def _top(total: pd.DataFrame, since: datetime, group: str, column: str, chosen: Only) -> None:
+    title, heading = f"Top spenders by {title_of(group)}", title_of(group)
     with st.container(horizontal=True, vertical_alignment="center"):
         st.subheader(title, anchor=False, width="content")
         st.space("stretch")
-        behind(total, f"spend-by-{group}")
+        behind(total, f"spend-by-{heading}")
     ranked = cast("list[dict[str, Any]]", total.head(SHOWN).to_dict("records"))
     rows = [
         {
-            group: _name(row[column]) or NO_NAME,
+            heading: _name(row[column]) or NO_NAME,
             "Spend": _spent(row),
             "Attempts": count(row["attempts"]),
             "Input tokens": count(row["input_tokens"]),
@@ -147,14 +190,14 @@ def _top(total: pd.DataFrame, since: datetime, group: str, column: str) -> None:
         }
         for row in ranked
     ]
-    right = {name: st.column_config.TextColumn(name, alignment="right") for name in rows[0] if name != group}
+    right = {name: st.column_config.TextColumn(name, alignment="right") for name in rows[0] if name != heading}
     event = st.dataframe(rows, hide_index=True, column_config=right, alt=title, on_select="rerun", selection_mode="single-row", key=f"top-{group}")
     if "p50_ms" not in total:
         st.caption(f"Without times, for there are more than {count(MANY)} attempts: choose a shorter span, or the chart Times.")
     if len(total) > SHOWN:
         st.caption(f"The dearest {SHOWN} of {count(len(total))}; the file has all of them.")
     if event.selection.rows:
-        _open_calls({column: _name(ranked[event.selection.rows[0]][column])}, since)
+        _open_calls({column: _name(ranked[event.selection.rows[0]][column])}, since, chosen)
 
 
 def _spent(row: dict[str, Any]) -> str:
@@ -175,8 +218,9 @@ def _seconds(milliseconds: float | None) -> str:
     return duration(None if milliseconds is None else milliseconds / 1000)
 
 
-def _open_calls(only: dict[str, str], since: datetime) -> None:
-    st.switch_page("views/calls.py", query_params=only | {"since": since.isoformat()})
+def _open_calls(behind_it: dict[str, str], since: datetime, chosen: Only) -> None:
+    asked = {name: value or "" for name, value in chosen.items()} | behind_it
+    st.switch_page("views/calls.py", query_params=asked | {"since": since.isoformat()})
 
 
 def _budgets() -> None:

@@ -16,6 +16,7 @@ from parts.beside import choose_other, compared
 from parts.connection import guarded, workspace
 from parts.decisions import decide
 from parts.facts import record, value
+from parts.filters import tag_links
 from parts.graphs import drawn_graph
 from parts.heads import badge, empty, head
 from parts.listings import attempts_table, seconds_between, spend_words, steps_table
@@ -63,6 +64,7 @@ def _live(identity: str, drawn: RunState) -> None:
         _state(run)
         _acts(run)
         _numbers(run)
+        tag_links(run.own_tags)
         forecast = ws.runs.forecast(run.id)
         if forecast is not None:
             st.caption(plain(f"Forecast: {compared_words(forecast, run)}"))

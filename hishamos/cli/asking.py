@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hishamos.cli.face import Face, FinishedWith, pass_face
-from hishamos.cli.values import find_file, inputs_option, parse_inputs
+from hishamos.cli.values import find_file, inputs_option, parse_inputs, tag_option
 from hishamos.cli.verbs import Verb
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 @click.option("--key", metavar="TEXT", help="Names this task: asked again under the same key, it goes on or is found, and is not paid again.")
 @click.option("--file", "files", multiple=True, metavar="FILE", help="An image, PDF or text that goes with the task; any number of times.")
 @click.option("--conversation", metavar="ID", help="Say it in this conversation, which the agent remembers; see: hishamos chats.")
+@tag_option
 @pass_face
 def ask_verb(
     face: Face, *, agent: str, text: str, model: str | None, project: str | None, key: str | None, files: tuple[str, ...], conversation: str | None
@@ -78,6 +79,7 @@ def say(face: Face, workspace: Workspace, conversation: str, text: str, *, agent
 @click.option("--fresh", is_flag=True, help="Ask anew although the cache has an answer.")
 @click.option("--sample", type=click.IntRange(min=1), default=1, metavar="N", help="Which of several answers to the same question; each is cached by itself.")
 @click.option("--preview", is_flag=True, help="Print the text that would be sent, and send nothing.")
+@tag_option
 @pass_face
 def command_verb(face: Face, *, name: str, inputs: tuple[str, ...], model: str | None, project: str | None, fresh: bool, sample: int, preview: bool) -> None:
     """Run a command once. Ctrl-C cancels the call."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hishamos.cli.face import Face, FinishedWith, pass_face
+from hishamos.cli.values import tag_option
 from hishamos.cli.verbs import Verb
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ SHOWN = 50
 @click.option("--kernel", metavar="NAME", help="Which kernel executes them; left out, the notebook's own.")
 @click.option("--timeout", "timeout_s", type=float, metavar="SECONDS", help="For each notebook; left out, step_timeout_s of hishamos.toml.")
 @click.option("--fresh", is_flag=True, help="Execute, and pay for, rows again that are finished already.")
+@tag_option
 @pass_face
 def batch_verb(
     face: Face, *, notebook: str, file: str, jobs: int, output: str | None, reuse: bool, kernel: str | None, timeout_s: float | None, fresh: bool

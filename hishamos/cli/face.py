@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -34,12 +34,15 @@ class Face:
     json: bool = False
     path: str | None = None
     traceback: bool = False
+    tags: dict[str, str] = field(default_factory=dict)
+    """What ``--tag`` gave to all that the verb asks and starts."""
 
     def open(self) -> Workspace:
         """Open the workspace that ``--workspace`` names, else the nearest one."""
         import hishamos
 
-        return hishamos.open(self.path)
+        workspace = hishamos.open(self.path)
+        return workspace.tagged(**self.tags) if self.tags else workspace
 
     def show(self, data: Any, draw: Callable[[], Iterable[RenderableType]], *, then: str = "") -> None:
         """Print ``data`` as one JSON line, or what ``draw`` returns, and in the latter case say what to type next."""

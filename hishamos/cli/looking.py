@@ -69,6 +69,7 @@ def _run_parts(run: Run, steps: list[Step], calls: list[Any], results: list[Any]
     from hishamos.charts.formats import clock, count, duration, outlook
     from hishamos.charts.ranges import compared_words
     from hishamos.cli.tables import attempts_table, facts, results_table, run_state, seconds, spend, state, steps_table
+    from hishamos.records.own_tags import tag_words
 
     parts: list[Any] = [
         facts(
@@ -87,6 +88,7 @@ def _run_parts(run: Run, steps: list[Step], calls: list[Any], results: list[Any]
                 ("Time", duration(seconds(run))),
                 ("Started", f"{clock(run.created_at)} UTC"),
                 ("From", _origin(run)),
+                ("Tags", tag_words(run.own_tags)),
                 ("Repeats", run.repeats),
                 ("Inputs", ", ".join(f"{name}={value}" for name, value in run.inputs.items())),
             ]
@@ -103,7 +105,7 @@ def _run_parts(run: Run, steps: list[Step], calls: list[Any], results: list[Any]
 
 def _origin(run: Run) -> str | None:
     """Return in words which notebook started a run, if one did."""
-    if run.origin is None:
+    if run.origin is None or run.origin.execution is None:
         return None
     cell = f", cell {run.origin.cell}" if run.origin.cell else ""
     commit = f", commit {run.origin.git_commit[:12]}" if run.origin.git_commit else ""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from hishamos.cli.face import Face, FinishedWith, pass_face
-from hishamos.cli.values import inputs_option, parse_columns, parse_inputs
+from hishamos.cli.values import inputs_option, parse_columns, parse_inputs, tag_option
 from hishamos.cli.verbs import Verb
 from hishamos.errors import InvalidInput
 
@@ -36,6 +36,7 @@ PREVIEW = 10
 @click.option("--prefix", default="", metavar="TEXT", help="Put this before the new columns' names.")
 @click.option("--fresh", is_flag=True, help="Ask again, and pay again, for rows that are finished already.")
 @click.option("--forecast", is_flag=True, help="Say what it will cost and how long it takes, and ask nobody.")
+@tag_option
 @pass_face
 def map_verb(
     face: Face,

@@ -19,12 +19,12 @@ DAY = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"])
 
 
 @click.command("spend", cls=Verb)
-@click.option("--by", default="model", show_default=True, metavar="NAMES", help="Group by these, with commas: model, day, workflow, notebook, cell, commit, …")
+@click.option("--by", default="model", show_default=True, metavar="NAMES", help="Group by these, with commas: model, day, workflow, notebook, tag:NAME, …")
 @click.option("--since", type=DAY, help="From this day or time (UTC) on.")
 @click.option("--until", type=DAY, help="Up to this day or time (UTC).")
 @click.option("--run", metavar="RUN", help="Only this run.")
 @click.option("--project", metavar="KEY", help="Only this project.")
-@click.option("--only", multiple=True, metavar="NAME=VALUE", help="Only what has this value: provider=openai, day=2026-11-28; nothing after = for none.")
+@click.option("--only", multiple=True, metavar="NAME=VALUE", help="Only what has this value: provider=openai, tag:customer=acme; nothing after = for none.")
 @pass_face
 def spend_verb(face: Face, *, by: str, since: datetime | None, until: datetime | None, run: str | None, project: str | None, only: tuple[str, ...]) -> None:
     """Show the spend, grouped. Offline answers cost nothing and count in no success rate."""

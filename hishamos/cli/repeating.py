@@ -8,6 +8,7 @@ import click
 
 from hishamos.cli.face import Face, FinishedWith, pass_face
 from hishamos.cli.running import wait_option, watched
+from hishamos.cli.values import tag_option
 from hishamos.cli.verbs import Verb
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 @click.command("repeat", cls=Verb)
 @click.argument("run")
 @click.option("--accept-changes", is_flag=True, help="Take files as they are now, though they were others then.")
+@tag_option
 @wait_option
 @pass_face
 def repeat_verb(face: Face, *, run: str, accept_changes: bool, wait: bool) -> None:

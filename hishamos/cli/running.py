@@ -12,7 +12,7 @@ import click
 
 from hishamos.cli.face import Face, FinishedWith, pass_face
 from hishamos.cli.foretelling import show_forecast
-from hishamos.cli.values import inputs_option, parse_inputs
+from hishamos.cli.values import inputs_option, parse_inputs, tag_option
 from hishamos.cli.verbs import Verb
 from hishamos.errors import InvalidInput
 
@@ -37,6 +37,7 @@ def wait_option(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--priority", type=click.IntRange(0, 9), default=5, show_default=True, help="Of the runs that wait for a place, 9 is taken first.")
 @click.option("--deadline", type=click.FloatRange(0, min_open=True), metavar="SECONDS", help="The run fails when it is not done by then.")
 @click.option("--forecast", is_flag=True, help="Say what it will cost, and start nothing.")
+@tag_option
 @wait_option
 @pass_face
 def run_verb(
@@ -160,6 +161,7 @@ def resume_verb(face: Face, *, run: str, from_step: str | None, wait: bool) -> N
 @click.option("--model", metavar="NAME", help="A model, route or policy instead of the old run's.")
 @click.option("--budget", metavar="USD", help="A hard limit on the new run.")
 @click.option("--current", is_flag=True, help="Take the workflow as it is now, not as the old run kept it.")
+@tag_option
 @wait_option
 @pass_face
 def fork_verb(face: Face, *, run: str, from_step: str, inputs: tuple[str, ...], model: str | None, budget: str | None, current: bool, wait: bool) -> None:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hishamos.cli.face import Face, pass_face
-from hishamos.cli.values import inputs_option, parse_inputs
+from hishamos.cli.values import inputs_option, parse_inputs, tag_option
 from hishamos.cli.verbs import VerbGroup
+from hishamos.records.own_tags import tag_words
 from hishamos.records.schedules import MISSED, OVERLAPS, Missed, Overlap
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ def schedule_verb(context: click.Context) -> None:
     "--overlap", type=click.Choice(OVERLAPS), default="skip", show_default=True, help="When the last run has not ended: no run, one after it, or one at once."
 )
 @click.option("--paused", is_flag=True, help="Start nothing before it is resumed.")
+@tag_option
 @pass_face
 def add_schedule(
     face: Face,
@@ -168,6 +170,7 @@ def _facts(one: Schedule) -> Table:
             ("Missed times", one.missed),
             ("Overlap", one.overlap),
             ("Waiting", f"{one.waiting} until the last run has ended" if one.waiting else None),
+            ("Tags", tag_words(one.own_tags)),
             ("Made by", one.user_name),
             ("Note", one.problem or None),
         ]

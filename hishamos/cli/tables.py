@@ -10,6 +10,7 @@ from rich.text import Text
 
 from hishamos.charts.formats import clock, count, duration, missing, money, state_colour, state_label
 from hishamos.records.calls import Attempt
+from hishamos.records.own_tags import GROUP
 from hishamos.records.results import Issue, Result
 from hishamos.records.runs import Run, Step
 
@@ -144,7 +145,7 @@ def spend_table(rows: Sequence[Mapping[str, Any]], groups: Sequence[str]) -> Tab
         {name: "offline" if name == "cost_nanos" and not row[name] and row["offline"] == row["attempts"] else _named(name, row[name]) for name in names}
         for row in rows
     ]
-    headings = [_heading(name).replace("_", " ").removesuffix(" ms") for name in names]
+    headings = [name if name.startswith(GROUP) else _heading(name).replace("_", " ").removesuffix(" ms") for name in names]
     right = [heading for heading, name in zip(headings, names, strict=True) if name not in asked]
     return table(f"Spend by {' and '.join(groups)}", headings, [list(row.values()) for row in shown], right=right)
 

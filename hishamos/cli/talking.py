@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from hishamos.cli.face import Face, FinishedWith, pass_face
+from hishamos.cli.values import tag_option
 from hishamos.cli.verbs import Verb
 from hishamos.errors import HishamosError, InvalidInput
 
@@ -24,6 +25,7 @@ GOES_ON = "Go on with it: hishamos chat {agent} --conversation {id}"
 @click.option("--conversation", metavar="ID", help="Go on with this one; left out, a new one is begun.")
 @click.option("--model", metavar="NAME", help="A model, route or policy instead of the agent's own; of a new conversation for all its messages.")
 @click.option("--project", metavar="KEY", help="The project that a new conversation belongs to.")
+@tag_option
 @pass_face
 def chat_verb(face: Face, *, agent: str, conversation: str | None, model: str | None, project: str | None) -> None:
     """Talk with an agent; it remembers what was said. A line is a message; an empty line or Ctrl-D ends the talk, Ctrl-C the answer under way.

@@ -21,6 +21,19 @@ def inputs_option(command: Callable[..., Any]) -> Callable[..., Any]:
     return click.option("-i", "--input", "inputs", metavar="KEY=VALUE", multiple=True, help="An input; JSON for lists and objects.")(command)
 
 
+def tag_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a verb ``--tag NAME=VALUE``, any number of times: what it asks and starts carries these tags."""
+
+    def remember(context: click.Context, _: click.Parameter, pairs: tuple[str, ...]) -> None:
+        if pairs:
+            from hishamos.records.own_tags import from_pairs
+
+            context.find_root().obj.tags = from_pairs(pairs, "--tag")
+
+    told = "A tag of your own for what this asks, such as customer=acme; any number of times. Then: hishamos spend --by tag:NAME"
+    return click.option("--tag", metavar="NAME=VALUE", multiple=True, expose_value=False, callback=remember, help=told)(command)
+
+
 def parse_inputs(pairs: Sequence[str], parameters: Mapping[str, Parameter], *, of: str, root: str) -> dict[str, Any]:
     """Return typed values for ``key=value`` pairs.
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from hishamos.errors import HishamosError
 from hishamos.records.definitions import Parameter
+from hishamos.records.own_tags import GROUP
 from hishamos.workspace import Workspace
 
 KEPT_S = 5.0
@@ -23,7 +24,8 @@ _MODEL = re.compile(r"""\bmodel\s*=\s*(?P<quote>["'])(?P<typed>[\w./:-]*)$""")
 _INPUT = re.compile(r"""\.\s*(commands|workflows)\s*\.\s*\w+\(\s*["'](?P<name>[\w.-]+)["']\s*,\s*\{(?P<before>[^{}]*)(?P<quote>["'])(?P<typed>\w*)$""")
 _MAGIC = re.compile(r"^%%(command|agent)\s+(?:(?P<name>[\w.-]+)\s+(?P<rest>.*?))?(?P<typed>[\w./:=-]*)$")
 _LINE = re.compile(r"^%hishamos\s+(?P<words>(?:\S+\s+)*)(?P<typed>[\w./:-]*)$")
-WORDS = ("agents", "approvals", "budget", "commands", "models", "results", "runs", "spend", "use", "workflows")
+_GROUP = re.compile(r"""\.\s*spend\([^()]*(?P<quote>["'])(?P<typed>tag:\w*)$""")
+WORDS = ("agents", "approvals", "budget", "commands", "models", "results", "runs", "spend", "tag", "use", "workflows")
 """What ``%hishamos`` shows or does."""
 
 
@@ -35,7 +37,7 @@ class Names:
         self._kept: dict[str, tuple[float, list[Any]]] = {}
 
     def of(self, kind: str) -> list[str]:
-        """Return the names of all ``command``, ``agent``, ``workflow`` or ``model``, in order."""
+        """Return the names of all ``command``, ``agent``, ``workflow``, ``model`` or ``tag``, in order."""
         return [one if isinstance(one, str) else one.name for one in self._all(kind)]
 
     def inputs(self, kind: str, name: str) -> dict[str, Parameter]:
@@ -57,6 +59,7 @@ class Names:
             "agent": self._workspace.agents.list,
             "workflow": self._workspace.workflows.list,
             "model": self._models,
+            "tag": self._workspace.ledger.tags,
         }
         try:
             return list(lists[kind]())
@@ -75,8 +78,27 @@ def completions(names: Names, text: str) -> tuple[str, list[str]] | None:
         return found["typed"], list(_in_magic(names, found[1], found["name"], found["typed"]))
     if found := _LINE.match(line):
         words = found["words"].split()
-        return found["typed"], names.of("model") if words == ["use"] else [] if words else list(WORDS)
+        return found["typed"], _in_line(names, words)
+    if found := _GROUP.search(text):
+        return found["typed"], _groups(names)
     return _in_call(names, text)
+
+
+def _in_line(names: Names, words: list[str]) -> list[str]:
+    match words:
+        case []:
+            return list(WORDS)
+        case ["use"]:
+            return names.of("model")
+        case ["spend", *_]:
+            return _groups(names)
+        case ["tag", *_]:
+            return [f"{name}=" for name in names.of("tag")] + ["--clear"]
+    return []
+
+
+def _groups(names: Names) -> list[str]:
+    return [GROUP + name for name in names.of("tag")]
 
 
 def _in_call(names: Names, text: str) -> tuple[str, list[str]] | None:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import shlex
 from typing import Any
 
+from hishamos import provenance
 from hishamos.errors import InvalidInput, UnknownName
 from hishamos.notebook.completing import WORDS
 from hishamos.notebook.live_answers import watch_answer
 from hishamos.records.definitions import Parameter
+from hishamos.records.own_tags import checked, from_pairs, tag_words
 from hishamos.schemas.inputs import from_text
 from hishamos.workspace import Workspace
 
-USAGE = "%hishamos spend [by …] | runs | budget | commands | agents | workflows | models | approvals | results | use [MODEL]"
+USAGE = "%hishamos spend [by …] | runs | budget | commands | agents | workflows | models | approvals | results | use [MODEL] | tag [NAME=VALUE … | --clear]"
 ONE_WORD = {"agents", "approvals", "budget", "commands", "models", "results", "runs", "workflows"}
 RECENT = 20
 
@@ -48,7 +50,9 @@ def register(shell: Any, workspace: Workspace) -> None:
         return watch_answer(name, workspace.agents.stream(name, cell.strip(), model=model))
 
     def hishamos(line: str) -> Any:
-        """Show what the workspace holds and costs, or choose the model for the other magics: ``%hishamos spend | runs | budget | use MODEL``."""
+        """Show what the workspace holds and costs: ``%hishamos spend | runs | budget``; ``use MODEL`` for the other magics; ``tag customer=acme``
+        for all that this kernel asks from now on (``tag`` shows its tags, ``tag --clear`` takes them away).
+        """
         return _said(workspace, chosen, line)
 
     shell.register_magic_function(command, "cell", "command")
@@ -67,10 +71,28 @@ def _said(workspace: Workspace, chosen: Chosen, line: str) -> Any:
             chosen.model = None if model in (["default"], []) else model[0].strip()
             print(f"%%command and %%agent ask {chosen.model or 'what their definitions say'}.")
             return None
+        case ["tag", *given]:
+            _tag(given[0] if given else "")
+            return None
         case [word] if word in ONE_WORD:
             return _listed(workspace, word)
     word = line.split(maxsplit=1)[0]
     raise UnknownName.among("word", word, list(WORDS), USAGE)
+
+
+def _tag(line: str) -> None:
+    """Change the tags of all that this kernel asks, and say what they are."""
+    given = shlex.split(line)
+    if given == ["--clear"]:
+        provenance.kernel_tags.clear()
+    else:
+        told = from_pairs(given, "%hishamos tag")
+        checked({**provenance.tags_of_process(), **told})
+        provenance.kernel_tags.update(told)
+    tags = provenance.tags_of_process()
+    print(
+        f"What this notebook asks has the tags {tag_words(tags)}." if tags else "What this notebook asks has no tags. Give it some: %hishamos tag customer=acme"
+    )
 
 
 def _listed(workspace: Workspace, word: str) -> Any:

@@ -14,6 +14,7 @@ from hishamos.charts.ranges import compared_words
 from hishamos.notebook import markup
 from hishamos.records.batches import BatchInfo, BatchRow
 from hishamos.records.forecasts import Forecast
+from hishamos.records.own_tags import tag_words
 from hishamos.records.pictures import Picture
 from hishamos.records.runs import Approval, Run, RunKind, RunState, Step
 
@@ -158,6 +159,8 @@ def _notes(facts: RunFacts) -> str:
     lines = [markup.line(markup.text(facts.remark), colour="amber")] if facts.remark else []
     if run.where == "kernel":
         lines.append(markup.line("where: kernel (it pauses when this kernel ends)", muted=True))
+    if run.own_tags:
+        lines.append(markup.line(f"tags: {markup.text(tag_words(run.own_tags))}", muted=True))
     asked = [markup.line(f"{markup.text(approval.path)}: {markup.text(approval.message)}") for approval in facts.approvals]
     if asked or run.waiting_for:
         lines += asked or [markup.line(markup.text(waiting_words(run.waiting_for or "")))]

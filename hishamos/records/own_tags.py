@@ -75,6 +75,6 @@ def from_pairs(pairs: Iterable[str], where: str) -> dict[str, str]:
     return checked(found, where=where)
 
 
-def words(tags: Mapping[str, str]) -> str:
+def tag_words(tags: Mapping[str, str]) -> str:
     """Return tags as people read them, and as they are written: ``customer=acme, experiment=b``."""
     return ", ".join(f"{name}={value}" for name, value in tags.items())

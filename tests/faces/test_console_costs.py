@@ -42,7 +42,9 @@ def metrics(page: AppTest) -> dict[str, str]:
     return {metric.label: str(metric.value) for metric in page.metric}
 
 
-@pytest.mark.parametrize(("by", "span"), zip(["model", "project", "user", "notebook", "commit"], itertools.cycle(["12 months", "30 days"]), strict=False))
+@pytest.mark.parametrize(
+    ("by", "span"), zip(["model", "project", "user", "notebook", "commit", "tag:customer"], itertools.cycle(["12 months", "30 days"]), strict=False)
+)
 def test_the_page_says_what_the_ledger_sums_and_what_its_select_gives(draw: Draw, folder: Path, by: str, span: str):
     page = draw("costs", by=by, span=span)
     over_time, by_group = [str(one.value) for one in page.code if "from attempts" in str(one.value)]
@@ -58,8 +60,42 @@ def test_the_page_says_what_the_ledger_sums_and_what_its_select_gives(draw: Draw
     assert next(metric for metric in page.metric if metric.label == "Spend").help == f"Exactly {exact_usd(total)} USD"
     assert metrics(page)["Unpriced attempts"] == str(spent["unpriced"].sum())
     shown = page.dataframe[0].value
-    assert shown[by].tolist() == spent[COLUMNS.get(by, by)].fillna("–").tolist()
+    assert shown[by.removeprefix("tag:")].tolist() == spent[COLUMNS.get(by, by)].fillna("–").tolist()
     assert len(shown) > 1
+
+
+@pytest.mark.parametrize("asked", [{"tag:customer": "acme"}, {"tag:customer": "acme", "tag:experiment": "", "project": "DEMO"}])
+def test_a_filter_in_the_address_is_one_for_all_that_the_page_says(draw: Draw, folder: Path, asked: dict[str, str]):
+    page = draw("costs", by="model", span="12 months", **asked)
+    over_time, by_group = [str(one.value) for one in page.code if "from attempts" in str(one.value)]
+    since = datetime.fromisoformat(by_group.split("started_at >= '")[1].split("'")[0])
+    only = {name: value or None for name, value in asked.items()}
+    with hishamos.open(folder) as ws:
+        spent = ws.ledger.spend(by="model", since=since, only=only)
+        calls = ws.ledger.calls(since=since, only=only, limit=10_000)
+        assert ws.sql(by_group).equals(spent)
+        assert ws.sql(over_time)["cost_nanos"].sum() == spent["cost_nanos"].sum() == sum(call.cost_nanos or 0 for call in calls) > 0
+        assert {call.own_tags["customer"] for call in calls} == {"acme"}
+    assert metrics(page)["Spend"] == money(int(spent["cost_nanos"].sum()))
+    assert page.dataframe[0].value["model"].tolist() == spent["model"].tolist()
+    listed = draw("calls", since=since.isoformat(), **asked)
+    assert f"**{len(calls):,} attempts**" in str(listed.markdown[-1].value)
+    assert all("customer=acme" in tags for tags in listed.dataframe[0].value["Tags"])
+
+
+def test_tags_are_offered_as_groups_and_their_values_as_filters(draw: Draw, folder: Path):
+    page = draw("costs", span="12 months")
+    assert page.segmented_control(key="by").options[-2:] == ["tag:customer", "tag:experiment"]
+    assert not page.selectbox
+    page.session_state["filter"] = True
+    page.run()
+    assert page.selectbox[0].options == ["customer", "experiment"]
+    page.selectbox[1].select("globex").run()
+    assert not page.exception
+    with hishamos.open(folder) as ws:
+        since = datetime.fromisoformat(str(page.code[0].value).split("started_at >= '")[1].split("'")[0])
+        assert metrics(page)["Spend"] == money(int(ws.ledger.spend(by=[], since=since, only={"tag:customer": "globex"})["cost_nanos"].iloc[0]))
+    assert draw("costs", by="tag:of_old").segmented_control(key="by").value == "tag:of_old"
 
 
 def test_the_terminal_sums_the_same_part_of_the_ledger(folder: Path):
@@ -103,6 +139,11 @@ def test_calls_come_in_pages_and_each_filter_can_be_taken_away(draw: Draw, folde
         ("calls", {"model": "'; drop table <script>"}, ""),
         ("calls", {"status": "nonsense", "month": "2026-11", "nonsense": "1"}, ""),
         ("costs", {"span": "nonsense", "by": "nonsense", "chart": "nonsense"}, ""),
+        ("costs", {"by": "tag:No Tag"}, "is no name for a tag"),
+        ("costs", {"tag:notebook": "x"}, "no tag has this name"),
+        ("costs", {"tag:customer": "nobody's"}, ""),
+        ("calls", {"tag:customer": "x' or 1=1"}, ""),
+        ("calls", {"tag:No Tag": "x"}, "is no name for a tag"),
     ],
 )
 def test_nonsense_in_the_address_is_a_sentence(draw: Draw, view: str, query: dict[str, str], words: str):
