@@ -8,7 +8,7 @@ import streamlit as st
 
 from hishamos.records.own_tags import GROUP
 from parts.plain import plain
-from parts.sums import COLUMNS, GROUPS, NO_NAME
+from parts.sums import COLUMNS, GROUPS, NO_NAME, title_of
 
 NAMES = [*(COLUMNS.get(name, name) for name in GROUPS), "day", "hour", "month", "cause", "run_id", "step_id", "cell", "usage_source", "call_id"]
 SHORT = {column: name for name, column in COLUMNS.items()}
@@ -30,7 +30,7 @@ def chips(page: str, asked: Mapping[str, str], kept: Mapping[str, str]) -> None:
     """Draw each filter as a link to the page without it; ``kept``: what else stands in its address."""
     for name, value in asked.items():
         rest = {other: given for other, given in asked.items() if other != name}
-        words = plain(f"{SHORT.get(name, name)}: {value[:80] or NO_NAME}")
+        words = plain(f"{SHORT.get(name, title_of(name))}: {value[:80] or NO_NAME}")
         st.page_link(page, label=words, icon=":material/close:", query_params={**kept, **rest}, help="Take this filter away", width="content")
 
 

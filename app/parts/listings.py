@@ -69,12 +69,12 @@ def attempts_table(attempts: Sequence[Attempt], key: str, *, apart: bool = False
             "Model": attempt.model,
             "Cause": attempt.cause or "",
             "Why": attempt.why,
-            **({"Tags": tag_words(attempt.own_tags)} if apart else {}),
             "Sent": clock(attempt.started_at),
             "Latency": duration(None if attempt.latency_ms is None else attempt.latency_ms / 1000),
             "Input tokens": count(attempt.input_tokens),
             "Output tokens": count(attempt.output_tokens),
             "Cost": money(attempt.cost_nanos),
+            **({"Tags": tag_words(attempt.own_tags)} if apart else {}),
         }
         for attempt in attempts
     ]

@@ -78,20 +78,20 @@ def completions(names: Names, text: str) -> tuple[str, list[str]] | None:
         return found["typed"], list(_in_magic(names, found[1], found["name"], found["typed"]))
     if found := _LINE.match(line):
         words = found["words"].split()
-        return found["typed"], _in_line(names, words)
+        return found["typed"], _in_line(names, words, found["typed"])
     if found := _GROUP.search(text):
         return found["typed"], _groups(names)
     return _in_call(names, text)
 
 
-def _in_line(names: Names, words: list[str]) -> list[str]:
+def _in_line(names: Names, words: list[str], typed: str) -> list[str]:
     match words:
         case []:
             return list(WORDS)
         case ["use"]:
             return names.of("model")
         case ["spend", *_]:
-            return _groups(names)
+            return _groups(names) if typed.startswith("t") else []
         case ["tag", *_]:
             return [f"{name}=" for name in names.of("tag")] + ["--clear"]
     return []

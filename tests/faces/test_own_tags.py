@@ -14,9 +14,11 @@ import pytest
 import hishamos
 from hishamos.contracts.wire import Places
 from hishamos.errors import InvalidInput
+from hishamos.notebook.run_cards import RunFacts, run_card
 from hishamos.remote.discovery import find
 from hishamos.workspace import Workspace
 from tests.faces.conftest import Terminal
+from tests.rigs.pages import drawn
 from tests.rigs.simulator import Simulator
 
 TOML = '[providers.openai]\napi_key = "env:OPENAI_API_KEY"\napi_base = "{url}/v1"\n[routes.default]\nmodels = ["openai/gpt-4.1-mini"]\n'
@@ -70,7 +72,7 @@ def written(**own: str) -> str:
     return json.dumps(own, sort_keys=True)
 
 
-def test_a_run_and_all_that_it_does_also_after_a_crash(terminal: Terminal) -> None:
+def test_a_run_and_all_that_it_does_also_after_a_crash(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
     with hishamos.open(terminal.folder) as ws:
         mine = ws.tagged(customer="acme").tagged(team="red")
         run = mine.workflows.start("flow")
@@ -83,6 +85,7 @@ def test_a_run_and_all_that_it_does_also_after_a_crash(terminal: Terminal) -> No
         assert (done.state, done.own_tags) == ("succeeded", ACME)
         assert tags(ws) == {written(**ACME): 5, written(customer="acme", team="blue", part="inner"): 1}
         assert {call.workflow for call in ws.ledger.calls(only={"run": run.id, "tag:part": "inner"})} == {"flow"}
+        run_calls = ws.runs.calls(run.id)
         child = next(one for one in ws.runs.list() if one.name == "small")
         assert (child.parent, child.own_tags) == (run.id, ACME)
         spent = ws.ledger.spend(by="tag:customer")
@@ -101,6 +104,10 @@ def test_a_run_and_all_that_it_does_also_after_a_crash(terminal: Terminal) -> No
     document = terminal.json("show", run.id)
     assert document["origin"] == {"own": ACME} | dict.fromkeys(("notebook", "cell", "git_commit", "execution"))
     assert "customer=acme, team=red" in terminal.type("show", run.id).stdout
+    assert "tags: customer=acme, team=red" in run_card(RunFacts(done))
+    page = drawn(monkeypatch, terminal.folder, "run", run=run.id, attempt=run_calls[0].id)
+    links = [link.proto.query_string for link in page.get("page_link")]
+    assert sum("tag%3Acustomer=acme" in link for link in links) == 2, "of the run, and of the attempt"
 
 
 def test_agents_tools_streams_conversations_and_equal_rows(terminal: Terminal, simulator: Simulator) -> None:

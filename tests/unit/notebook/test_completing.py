@@ -38,6 +38,23 @@ def test_names_are_offered(ws: Workspace, text: str, typed: str, offered: str) -
     assert offered in found[1]
 
 
+@pytest.mark.parametrize(
+    ("text", "typed", "offered"),
+    [
+        ("%hishamos tag cust", "cust", "customer="),
+        ("%hishamos tag customer=acme exp", "exp", "experiment="),
+        ("%hishamos spend by t", "t", "tag:customer"),
+        ('ws.ledger.spend(by=["day", "tag:cu', "tag:cu", "tag:customer"),
+    ],
+)
+def test_tags_that_were_used_are_offered(ws: Workspace, text: str, typed: str, offered: str) -> None:
+    ws.tagged(customer="acme", experiment="b").commands.run("classify_bug", {"text": "It is slow"}, model="offline/extractive")
+    found = completions(Names(ws), text)
+    assert found is not None
+    assert found[0] == typed
+    assert offered in found[1]
+
+
 @pytest.mark.parametrize("text", ["", "ws.comm", "print('cla", "open('cla", "%%time\n%%command cl", "%hishamos spend by m"])
 def test_nothing_else_is(ws: Workspace, text: str) -> None:
     assert not (completions(Names(ws), text) or ("", []))[1]

@@ -42,6 +42,24 @@ def test_spend_is_a_frame_by_what_is_asked_for(shell: Any) -> None:
     assert list(shell.run_line_magic("hishamos", "spend by workflow, model").columns[:2]) == ["workflow", "model"]
 
 
+def test_tags_are_given_shown_and_taken_away(shell: Any, ws: Workspace, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HISHAMOS_TAGS", "team=red")
+    shell.run_line_magic("hishamos", 'tag customer="acme, the first" experiment=b')
+    shell.run_line_magic("hishamos", "tag experiment=c")
+    assert capsys.readouterr().out.splitlines()[-1].endswith("team=red, customer=acme, the first, experiment=c.")
+    answer = shell.run_cell_magic("command", "classify_bug model=offline/extractive", "It is slow")
+    assert answer.attempts[0].own_tags == {"team": "red", "customer": "acme, the first", "experiment": "c"}
+    with pytest.raises(InvalidInput, match="my_notebook"):
+        shell.run_line_magic("hishamos", "tag notebook=x")
+    with pytest.raises(InvalidInput, match="no NAME=VALUE"):
+        shell.run_line_magic("hishamos", "tag customer")
+    shell.run_line_magic("hishamos", "tag --clear")
+    monkeypatch.delenv("HISHAMOS_TAGS")
+    shell.run_line_magic("hishamos", "tag")
+    assert "has no tags" in capsys.readouterr().out
+    assert ws.commands.run("classify_bug", {"text": "It is slow"}, model="offline/extractive").attempts[0].own_tags == {}
+
+
 @pytest.mark.parametrize(
     ("magic", "line", "error", "words"),
     [
