@@ -110,10 +110,14 @@ def _filters(tags: list[str], chosen: Only, since: datetime) -> None:
                 return
             name = GROUP + st.selectbox("Tag", tags, key="filter tag")
             values = spend([name], since, sums_only=True)[name].dropna().tolist()
-            value = st.selectbox("Value", values, index=None, placeholder="Choose one, the dearest first", key=f"filter value of {name}")
-            if value is not None and chosen.get(name) != value:
-                st.query_params[name] = value
-                st.rerun()
+            words, key = "Choose one, the dearest first", f"value of {name}"
+            st.selectbox("Value", values, index=None, placeholder=words, key=key, on_change=_choose, args=(name, key))
+
+
+def _choose(name: str, key: str) -> None:
+    """Put the value that was chosen into the address: what is taken away there later is not chosen again."""
+    if st.session_state[key] is not None:
+        st.query_params[name] = st.session_state[key]
 
 
 def _total(name: str, group: str, since: datetime, chosen: Only) -> pd.DataFrame:
