@@ -104,6 +104,17 @@ def quick_servers() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def quick_stores() -> Iterator[None]:
+    """Have workspaces that this process opens begin with a store that is migrated."""
+    from hishamos import composition
+    from tests.rigs import stores
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(composition, "open_connector", stores.opening(composition.open_connector, stores.template))
+        yield
+
+
 @pytest.fixture
 def real_processes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have servers and terminals of this test started as users start them, by ``python -m``."""

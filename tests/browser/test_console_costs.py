@@ -12,9 +12,9 @@ import pandas
 import pytest
 
 import hishamos
-from tests.browser.test_console import SWITCHES, serve
 from tests.conftest import stop_server
 from tests.faces.conftest import Terminal
+from tests.rigs.consoles import serve
 from tests.rigs.large_store import make
 
 if TYPE_CHECKING:
@@ -36,16 +36,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 @pytest.fixture(scope="module")
 def console(folder: Path) -> Iterator[str]:
     yield from serve(folder)
-
-
-@pytest.fixture
-def page(chromium_path: str) -> Iterator[Page]:
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=chromium_path, args=SWITCHES)
-        yield browser.new_page(viewport={"width": 1400, "height": 1400})
-        browser.close()
 
 
 def settled(page: Page) -> None:

@@ -11,11 +11,11 @@ import pytest
 
 import hishamos
 from tests.conftest import stop_server
-from tests.rigs.consoles import SWITCHES, serve
+from tests.rigs.consoles import serve
 from tests.rigs.simulator import Simulator
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Page, Request
 
 pytestmark = pytest.mark.browser
 MODEL = "gpt-4.1-mini"
@@ -57,22 +57,10 @@ def console(folder: Path) -> Iterator[str]:
     yield from serve(folder)
 
 
-@pytest.fixture(scope="module")
-def browser(chromium_path: str) -> Iterator[Browser]:
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as play:
-        started = play.chromium.launch(executable_path=chromium_path, args=SWITCHES)
-        yield started
-        started.close()
-
-
 @pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    sheet = browser.new_page(viewport={"width": 1400, "height": 1000})
-    sheet.set_default_timeout(DRAWN)
-    yield sheet
-    sheet.close()
+def page(page: Page) -> Page:
+    page.set_default_timeout(DRAWN)
+    return page
 
 
 def test_a_batch_is_started_from_a_csv_file_watched_to_its_end_and_its_rows_are_opened(console: str, page: Page, folder: Path) -> None:
@@ -99,7 +87,11 @@ def test_a_batch_is_started_from_a_csv_file_watched_to_its_end_and_its_rows_are_
 
 def test_an_agent_is_tried_in_chat_as_it_comes_and_a_refresh_keeps_it(console: str, page: Page, folder: Path, provider: Simulator) -> None:
     seen: list[str] = []
-    page.on("request", lambda request: seen.append(request.url))
+
+    def note(request: Request) -> None:
+        seen.append(request.url)
+
+    page.on("request", note)
     words = f"## Findings\n\n![beacon]({provider.url}/seen) [press]({provider.url}/pressed) <b>bold</b> one two three four five six seven eight nine ten"
     provider.script(MODEL, {"text": words, "chunk_s": 0.7})
     page.goto(f"{console}/agents?task=find%20sources%20for%20a%20comparison")
@@ -118,6 +110,7 @@ def test_an_agent_is_tried_in_chat_as_it_comes_and_a_refresh_keeps_it(console: s
     page.get_by_text("USD in all").wait_for()
     answer = page.get_by_test_id("stChatMessage").nth(1)
     assert answer.locator("img, a:not([href^='#']), b").count() == 0
+    page.remove_listener("request", note)
     assert [url for url in seen if url.startswith(provider.url)] == []
 
 

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page
 
 pytestmark = pytest.mark.browser
-SWITCHES = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update"]
 FLOW = """
 name: %s
 description: Takes its time, and asks.
@@ -79,15 +78,10 @@ def lab(folder: Path) -> Iterator[str]:
 
 
 @pytest.fixture
-def page(chromium_path: str) -> Iterator[Page]:
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=chromium_path, args=SWITCHES)
-        sheet = browser.new_page(viewport={"width": 1300, "height": 1600})
-        sheet.set_default_timeout(60_000)
-        yield sheet
-        browser.close()
+def page(page: Page) -> Page:
+    page.set_viewport_size({"width": 1300, "height": 1600})
+    page.set_default_timeout(60_000)
+    return page
 
 
 def cell(page: Page, number: int) -> Locator:

@@ -12,9 +12,9 @@ import hishamos
 from hishamos.opening import shipped
 from tests.conftest import free_port, wait_for
 from tests.faces.conftest import Terminal
+from tests.rigs.consoles import SWITCHES
 from tests.rigs.nursery import Client, python
 
-SWITCHES = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update"]
 NOTEBOOK = """
 import sys, time, hishamos, pandas as pd
 ws = hishamos.open(sys.argv[1])

@@ -17,8 +17,6 @@ from hishamos.errors import InputsChanged
 from hishamos.opening import shipped
 from hishamos.remote.requests import Requests
 
-SWITCHES = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update"]
-
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:

@@ -12,7 +12,8 @@ import pytest
 from hishamos.cli.gallery import NOTEBOOKS
 from hishamos.opening import shipped
 from tests.faces.conftest import Terminal
-from tests.notebooks.test_notebooks import SWITCHES, outputs
+from tests.notebooks.test_notebooks import outputs
+from tests.rigs.consoles import SWITCHES
 
 SHOWN = {
     "tour": ("did you mean 'classify_bug'?", "cost_nanos", "✓ succeeded"),

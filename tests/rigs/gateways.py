@@ -44,7 +44,6 @@ class House:
     gateway: Gateway
     settings: Settings
     keys: dict[str, str]
-    scratch: ScratchStore | None = None
 
     def ask(self, text: str = "hello", *, key: str | None = None, timeout: float = 30, tags: Tags | None = None, **changes: Any) -> Outcome:
         """Send one request and wait for its outcome."""
@@ -59,18 +58,21 @@ class House:
     def close(self) -> None:
         """Close gateway and store."""
         self.gateway.close(grace_s=0.2)
-        (self.scratch or self.store).close()
+        self.store.close()
 
 
 def build(settings: Settings, store: str | Connector = ":memory:", *, adapters: Any = None, owner: str | None = None, shared: bool = False) -> House:
     """Return a running gateway; ``store``: an address, or a connector that others use too."""
-    scratch = ScratchStore() if store == ":memory:" else None
-    connector = scratch.connector if scratch else open_connector(store) if isinstance(store, str) else store
-    if isinstance(store, str):
+    if not isinstance(store, str):
+        connector = store
+    elif store == ":memory:":
+        connector = ScratchStore()
+    else:
+        connector = open_connector(store)
         migrate(connector)
     keys = dict(KEYS)
     ledger = StoreLedger(connector, shared=shared)
-    house = House(connector, ledger, None, settings, keys, scratch)  # type: ignore[arg-type]  # made in the next line
+    house = House(connector, ledger, None, settings, keys)  # type: ignore[arg-type]  # made in the next line
     house.gateway = Gateway(
         ledger, lambda: house.settings, keys.get, owner or uuid.uuid4().hex, adapters, StoreCache(connector), batches=StoreBatches(connector, ledger)
     )

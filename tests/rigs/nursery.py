@@ -37,6 +37,7 @@ STARTS_S = 30.0
 NOTEBOOKS = "hishamos.kernels.notebook_parent"
 """The one program that has a nursery of its own: what it loads, IPython above all, would change what the others do."""
 SIMULATOR = Path(__file__).with_name("simulator.py")
+STORES = Path(__file__).with_name("stores.py")
 TEXT = "-c"
 """The program that is a text of Python: its first argument."""
 CLIENT = ("hishamos.cli.entry", "hishamos.remote", "rich.console", "rich.table", "pandas", "pyarrow", "hishamos.frames.mapping")
@@ -222,6 +223,7 @@ class Nursery:
     """The process that is forked. It has one thread, for a fork copies only that."""
 
     def __init__(self, address: str) -> None:
+        self._address = address
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._listener.bind(address)
         self._listener.listen(64)
@@ -296,11 +298,7 @@ class Nursery:
 
             LitellmAdapter().warm()
         elif name == "simulator":
-            found = importlib.util.spec_from_file_location("simulator", SIMULATOR)
-            assert found is not None
-            assert found.loader is not None
-            self._simulator = sys.modules["simulator"] = importlib.util.module_from_spec(found)
-            found.loader.exec_module(self._simulator)
+            self._simulator = _rig(SIMULATOR)
         else:
             for module in PRELOADED[name]:
                 importlib.import_module(module)
@@ -316,12 +314,27 @@ class Nursery:
             from hishamos.schemas import json_schema
 
             json_schema.load()
+            self._have_stores_copied()
             notebook_pool.spawn = beginning(notebook_pool.spawn)
         if name == NOTEBOOKS:
             from hishamos.kernels.notebook_parent import LOADED, ON_DEMAND, load, prepare
 
             prepare()
             load([*LOADED, *ON_DEMAND["hishamos"], *ON_DEMAND["pandas"]])
+
+    def _have_stores_copied(self) -> None:
+        """Make the store that those of new workspaces are copies of; in a child, for DuckDB has threads."""
+        from hishamos import composition
+
+        stores, file = _rig(STORES), Path(f"{self._address}.duckdb")
+        pid = os.fork()
+        if pid == 0:
+            try:
+                stores.make_template(file)
+            finally:
+                os._exit(0)
+        os.waitpid(pid, 0)
+        composition.open_connector = stores.opening(composition.open_connector, lambda: file)
 
     def _run(self, program: str, problem: BaseException | None, arguments: list[str]) -> int:
         if problem is not None:
@@ -351,6 +364,15 @@ class Nursery:
         assert self._simulator is not None
         self._simulator.main(arguments)
         return 0
+
+
+def _rig(file: Path) -> ModuleType:
+    found = importlib.util.spec_from_file_location(file.stem, file)
+    assert found is not None
+    assert found.loader is not None
+    rig = sys.modules[file.stem] = importlib.util.module_from_spec(found)
+    found.loader.exec_module(rig)
+    return rig
 
 
 def _needs(program: str, arguments: Sequence[str], *, asks: bool) -> list[str]:

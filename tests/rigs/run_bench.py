@@ -59,9 +59,9 @@ class Bench:
     """One store, one scripted gateway, and any number of processes in words: each :meth:`process` is a runner of its own."""
 
     def __init__(self, store: str = ":memory:", models: ScriptedModels | None = None) -> None:
-        self._scratch = ScratchStore() if store == ":memory:" else None
-        self.store: Connector = self._scratch.connector if self._scratch else open_connector(store)
-        migrate(self.store)
+        self.store: Connector = ScratchStore() if store == ":memory:" else open_connector(store)
+        if store != ":memory:":
+            migrate(self.store)
         self.journal = StoreJournal(self.store)
         self.models = models or ScriptedModels()
         self.runners: list[Runner] = []
@@ -143,7 +143,7 @@ class Bench:
         for runner in self.runners:
             runner.close()
         self.journal.close()
-        (self._scratch or self.store).close()
+        self.store.close()
 
     def _insert(self, pinned: Pinned, inputs: dict[str, Any], **fields: Any) -> str:
         extra = {name: fields.pop(name) for name in ("rows", "options", "deadline_s") if name in fields}
