@@ -28,6 +28,9 @@ from hishamos.records.runs import RunState, StepState
 
 log = logging.getLogger(__name__)
 
+AT_ONCE = 256
+"""Steps that are entered in one go: rows whose answers are there end at once, and what others post and what is to be written has to get its turn."""
+
 
 class Execution:
     """Works on one claimed run until it ends, waits for a person, is paused, or is handed back."""
@@ -105,14 +108,18 @@ class Execution:
     def _settle(self) -> None:
         if self._wish == "cancel":
             self._end_now(RunState.CANCELLED, None)
-        while self._todo:
+        for _ in range(AT_ONCE):
+            if not self._todo:
+                break
             node, attempt = self._todo.popleft()
             overtaken = node.ended or node.attempt != attempt
             if not overtaken and not (self._blocked and node.inputs is None):
                 self._enter(node)
         if self._blocked:
             self._holding.wake_all()
-        if not self._holding.busy and self._scribe.idle:
+        if self._todo:
+            self.post(lambda: None)
+        elif not self._holding.busy and self._scribe.idle:
             self._conclude()
         self._scribe.flush()
 

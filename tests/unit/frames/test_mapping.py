@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import warnings
 from collections.abc import Iterator
 from datetime import date
@@ -14,6 +15,8 @@ import pytest
 
 import hishamos
 from hishamos.charts.ranges import forecast_words
+from hishamos.engine import active_run
+from hishamos.engine.rows import PlannedRow, RowBook
 from hishamos.errors import InvalidInput, UnknownName
 from hishamos.frames.tables import frame
 from hishamos.workspace import Workspace
@@ -53,6 +56,32 @@ def test_the_same_call_again_reuses_what_is_finished(ws: Workspace) -> None:
     anew = ws.map(given, "classify_bug", columns={"text": "body"}, model=OFFLINE, fresh=True)
     assert (list(first["hos_reused"]), list(again["hos_reused"]), list(anew["hos_reused"])) == ([False] * 2, [True] * 2, [False] * 2)
     assert list(again["severity"]) == list(first["severity"])
+
+
+def test_a_map_of_answers_that_are_there_moves_and_can_be_paused(ws: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [{"text": f"It crashes {number}"} for number in range(300)]
+    assert ws.commands.start_map("classify_bug", rows, model=OFFLINE).wait(120).state == "succeeded"
+    take = RowBook.take
+
+    def slow(book: RowBook, index: int) -> PlannedRow:
+        time.sleep(0.01)
+        return take(book, index)
+
+    monkeypatch.setattr(RowBook, "take", slow)
+    monkeypatch.setattr(active_run, "AT_ONCE", 10)
+    run = ws.commands.start_map("classify_bug", rows, model=OFFLINE)
+    deadline = time.monotonic() + 60
+    while not (seen := ws.runs.get(run.id)).steps_done:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    assert (seen.state, seen.steps_done < 300) == ("running", True)
+    ws.runs.pause(run.id)
+    paused = ws.runs.wait(run.id, timeout_s=60)
+    assert (paused.state, paused.steps_done < 300) == ("paused", True)
+    monkeypatch.undo()
+    ws.runs.resume(run.id)
+    ended = ws.runs.wait(run.id, timeout_s=60)
+    assert (ended.state, ended.reused, ended.attempts) == ("succeeded", 300, 0)
 
 
 def test_what_cannot_work_is_told_before_anything_starts(ws: Workspace) -> None:
