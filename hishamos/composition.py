@@ -7,6 +7,7 @@ import gc
 import logging
 import os
 import socket
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -36,7 +37,7 @@ from hishamos.local import belonging, starter, workspace_for_step, workspace_in_
 from hishamos.records.actors import OWNER, Actor
 from hishamos.records.mcp import McpSettings, ServerTool
 from hishamos.records.origins import Origin
-from hishamos.records.record import now
+from hishamos.records.record import new_id, now
 from hishamos.records.runs import Run
 from hishamos.records.storage import Restoration
 from hishamos.services.batch_summary import write_summary
@@ -44,6 +45,7 @@ from hishamos.services.catalog import Catalog
 from hishamos.services.machinery import Machinery
 from hishamos.services.receipts import notebook_receipt
 from hishamos.services.restoring import restore_at_rest
+from hishamos.services.retention import noted, prune
 from hishamos.services.scheduler import Scheduler
 from hishamos.services.service import acting_run, call_origin, first_try, request_id
 from hishamos.settings import Keys, SettingsSource, find_root, is_scaled
@@ -67,6 +69,10 @@ PIPED = "hishamos.remote.piped:workspace"
 Asked = tuple[Verb, Mapping[str, Any]]
 DRAIN_S = 10.0
 PRUNE_S = 3600.0
+DAY_S = 86_400.0 - PRUNE_S / 2
+"""Of looking for old runs: it comes about at one of the hourly times."""
+RETENTION = "keep_runs_days"
+"""Who prunes, in the audit, where the settings ask for it."""
 log = logging.getLogger(__name__)
 
 
@@ -89,6 +95,8 @@ class Composed:
     """How many runs a worker takes at once."""
     _shut: bool = field(default=False, init=False)
     _begun: datetime = field(default_factory=now, init=False)
+    _let_go_at: float = field(default=0.0, init=False)
+    """Not before this are old runs looked for again, by the monotonic clock."""
 
     def workspace_for(self, actor: Actor) -> Workspace:
         """Return the workspace for an actor."""
@@ -158,9 +166,21 @@ class Composed:
             return
         try:
             forget_requests(self.machinery.store, now())
+            self._let_go()
         except StoreError as error:
-            log.warning("old answers could not be removed: %s", error)
+            log.warning("what is old could not be removed: %s", error)
         self.machinery.runner.later(PRUNE_S, lambda: self.machinery.runner.soon(self._prune))
+
+    def _let_go(self) -> None:
+        """Prune runs by the age that the settings name, at the start and then once a day."""
+        days, moment = self.settings().workspace.keep_runs_days, time.monotonic()
+        if days is None or moment < self._let_go_at:
+            return
+        done = prune(self.machinery, days, conversations=False, by=RETENTION)
+        self.machinery.store.transaction(lambda transaction: noted(transaction, done, by=RETENTION, request_id=new_id()))
+        self._let_go_at = moment + DAY_S
+        if done.runs:
+            log.info("pruned %d runs that ended more than %d days ago", done.runs, days)
 
     def stop_taking(self) -> None:
         """Begin no other run: those at work go on."""

@@ -50,6 +50,10 @@ class UnknownName(UsageError):
         return cls(kind=kind, name=name, hint=nearest_hint(name, known), next=next or f"See: hishamos {kind}s")
 
 
+class RunPruned(UnknownName):
+    """Run {name} ({what}) was pruned on {when}: its steps, events and inputs are gone. Its attempts and what they cost stay in the ledger, its results in the workspace."""
+
+
 class InvalidDefinition(UsageError):
     """{problem} ({where}). {next}"""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from hishamos.charts.restoring_lines import restoring_lines
+from hishamos.charts.storage_lines import restoring_lines
 from hishamos.errors import HishamosError
 from hishamos.records.record import now
 from hishamos.records.storage import Restoration

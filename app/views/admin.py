@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 import streamlit as st
 
-from hishamos.charts.formats import clock, count, missing, money, some
+from hishamos.charts.formats import clock, count, missing, money, size_words, some
 from hishamos.errors import HishamosError
 from hishamos.records.schedules import Schedule
 from parts.connection import guarded, workspace
@@ -18,14 +18,17 @@ from parts.copies import copies
 from parts.fields import fields, model_field
 from parts.heads import badge, empty, head
 from parts.plain import plain
+from parts.retention import retention
 
 HELP = """How the workspace is, what its server has read from `hishamos.toml`, what lies on the disk, the server's log, and the workflows that the clock starts.
 Keys are named by where they come from and never shown. **Back up** writes a whole copy of the store while everything goes on. **Go back to a copy** first
 says what would be lost, then replaces the store; the one before is kept in `data/local/backups/`, so that there is a way back from that too.
+**Prune** lets go of runs that ended long ago, after it has said how many.
 
 Same in a notebook: `ws.health.status()`, `ws.health.settings()`, `ws.health.storage()`, `ws.health.logs()`,
-`ws.health.backup(file)`, `ws.health.restore(file, dry_run=True)`, `ws.schedules.list()`. In a terminal:
-`hishamos doctor --no-network`, `hishamos server status`, `hishamos server logs`, `hishamos backup FILE`, `hishamos restore FILE`, `hishamos schedule`."""
+`ws.health.backup(file)`, `ws.health.restore(file, dry_run=True)`, `ws.health.prune(older_than_days=90, dry_run=True)`, `ws.schedules.list()`. In a terminal:
+`hishamos doctor --no-network`, `hishamos server status`, `hishamos server logs`, `hishamos backup FILE`, `hishamos restore FILE`,
+`hishamos prune --older-than 90d`, `hishamos schedule`."""
 FIRST = 'hishamos schedule add nightly triage_bugs "0 2 * * *" -i file=bugs.csv'
 SIGNS = {"ok": "✓", "note": "·", "problem": "✕"}
 LINES = (100, 500, 2000)
@@ -103,10 +106,11 @@ def storage() -> None:
     right = {name: st.column_config.TextColumn(name, alignment="right") for name in ("Files", "Size")}
     st.dataframe(rows, hide_index=True, column_config=right, alt="What lies in data/local")
     st.caption(
-        "What is kept: runs, ledger, results and audit for good. Answers kept for repeated requests and rows handed in for a map go after a day, those "
-        "of a run a day after its end; the log begins anew at 5 MB, three old ones are kept. Executed notebooks stay until you remove their folder."
+        "What is kept: ledger, audit, results and paid answers for good, runs until they are pruned. Answers kept for repeated requests and rows handed in "
+        "for a map go after a day, those of a run a day after its end; the log begins anew at 5 MB, three old ones are kept."
     )
     copies()
+    retention()
 
 
 def log() -> None:
@@ -202,15 +206,6 @@ def _new_schedule() -> None:
 
 def _when(moment: datetime, timezone: str) -> str:
     return clock(moment.astimezone(ZoneInfo(timezone)))
-
-
-def size_words(size: float) -> str:
-    """Return bytes in words: ``340 B``, ``12.5 MB``."""
-    for unit in ("B", "kB", "MB"):
-        if size < 1000:
-            return f"{size:.0f} B" if unit == "B" else f"{size:.1f} {unit}"
-        size /= 1000
-    return f"{size:.1f} GB"
 
 
 TOPICS: dict[str, Callable[[], None]] = {"Health": health, "Settings": settings, "Storage": storage, "Log": log, "Schedules": schedules}

@@ -111,7 +111,7 @@ def page() -> None:
                 st.markdown(f"**{plain(result.title)}**")
                 st.text(result.summary)
                 st.caption(f"{clock(result.created_at)}" + (" · offline model, not a real answer" if result.offline else ""))
-                if result.run_id:
+                if result.run_id and not result.run_pruned_at:
                     st.page_link("views/run.py", label="Open the run", query_params={"run": result.run_id})
         if not results:
             st.caption("A workflow that saves a result shows it here.")

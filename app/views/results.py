@@ -61,7 +61,9 @@ def _reading(result: Result) -> None:
         _labels(result)
         st.caption(plain(_facts(result)))
         st.space("stretch")
-        if result.run_id:
+        if result.run_pruned_at:
+            st.caption(f"Its run {(result.run_id or '')[:6]} was pruned on {clock(result.run_pruned_at)}")
+        elif result.run_id:
             st.page_link("views/run.py", label=f"Open run {result.run_id[:6]}", query_params={"run": result.run_id})
     _rating(result)
     st.text(result.summary)

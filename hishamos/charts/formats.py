@@ -87,6 +87,15 @@ def some(number: int, thing: str) -> str:
     return f"{count(number)} {thing}" if number == 1 else f"{count(number)} {thing}s"
 
 
+def size_words(size: float) -> str:
+    """Return bytes in words: ``340 B``, ``12.5 MB``."""
+    for unit in ("B", "kB", "MB"):
+        if size < 1000:
+            return f"{size:.0f} B" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} GB"
+
+
 def share(part: float, whole: float) -> str:
     """Return a part of a whole in percent: ``3.1 %``; missing where there is no whole."""
     return missing() if not whole else f"{100 * part / whole:.1f} %"

@@ -25,6 +25,7 @@ SETTINGS = """\
 # timezone = "UTC"                         # days and months of budgets
 # step_timeout_s = 300                     # a step that takes longer is ended
 # max_retries = 3                          # how often a step that fails by itself is tried again
+# keep_runs_days = 365                     # runs that ended so long ago are let go once a day; left out, they stay for good
 # step_memory_mb = 2048                    # for a python step whose code is yours (steps/*.py), which runs in a process of its own
 
 # A provider is found by its usual environment variable (OPENAI_API_KEY, ANTHROPIC_API_KEY, GEMINI_API_KEY, OLLAMA_HOST); a table

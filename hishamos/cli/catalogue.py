@@ -91,7 +91,7 @@ def results_verb(face: Face, *, result: str | None, run: str | None, project: st
                 ("Result", one.id),
                 ("Title", one.title),
                 ("Summary", one.summary),
-                ("Run", one.run_id),
+                ("Run", one.run_words),
                 ("Project", one.project),
                 ("Answers", state("offline") if one.offline else None),
                 ("To do", "\n".join(one.action_items)),

@@ -1,7 +1,8 @@
-"""Verbs about the store as a file: backup, restore."""
+"""Verbs about the store as a whole: backup, restore, prune."""
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +12,7 @@ import click
 
 from hishamos.cli.face import Face, FinishedWith, pass_face
 from hishamos.cli.verbs import Verb
-from hishamos.errors import StoreBusy, StoreError
+from hishamos.errors import InvalidInput, StoreBusy, StoreError
 
 if TYPE_CHECKING:
     from hishamos.records.storage import Restoration
@@ -59,16 +60,47 @@ def restore_verb(face: Face, *, file: str, dry_run: bool, force: bool, yes: bool
     _show(face, done)
 
 
-def _agreed(face: Face, yes: bool) -> bool:
+@click.command("prune", cls=Verb)
+@click.option("--older-than", required=True, metavar="AGE", help="Runs that ended so long ago: 90d, 12w.")
+@click.option("--conversations", is_flag=True, help="Also conversations in which nothing was said for as long.")
+@click.option("--dry-run", is_flag=True, help="Only say what would go.")
+@click.option("--yes", is_flag=True, help="Without being asked.")
+@pass_face
+def prune_verb(face: Face, *, older_than: str, conversations: bool, dry_run: bool, yes: bool) -> None:
+    """Let go of runs that ended long ago. Ledger, audit, results and every answer that was paid stay."""
+    from hishamos.charts.storage_lines import pruning_lines
+
+    days = _days(older_than)
+    with face.open() as workspace:
+        meant = workspace.health.prune(older_than_days=days, dry_run=True, conversations=conversations)
+        if dry_run or not (meant.runs or meant.conversations):
+            face.show(meant, lambda: pruning_lines(meant))
+            return
+        for line in pruning_lines(meant):
+            face.say(line)
+        if not _agreed(face, yes, "Prune them?", "pruned"):
+            return
+        done = workspace.health.prune(older_than_days=days, conversations=conversations)
+    face.show(done, lambda: pruning_lines(done))
+
+
+def _days(text: str) -> float:
+    found = re.fullmatch(r"(\d{1,5})([dw])", text.strip())
+    if found is None:
+        raise InvalidInput(what=f"{text!r} is no age", where="--older-than", next="Write days or weeks: 90d, 12w.")
+    return int(found[1]) * (7 if found[2] == "w" else 1)
+
+
+def _agreed(face: Face, yes: bool, question: str = "Restore it?", done: str = "restored") -> bool:
     """Return whether to go on; raise where nobody can be asked."""
     if yes:
         return True
     if face.json or not sys.stdin.isatty():
-        face.complain("Nothing was restored: nobody can be asked here. To restore without being asked: --yes")
+        face.complain(f"Nothing was {done}: nobody can be asked here. To go on without being asked: --yes")
         raise FinishedWith(2)
-    agreed = click.confirm("Restore it?", err=True)
+    agreed = click.confirm(question, err=True)
     if not agreed:
-        face.say("Nothing was restored.")
+        face.say(f"Nothing was {done}.")
     return agreed
 
 
@@ -87,7 +119,7 @@ def _show(face: Face, told: Restoration) -> None:
 
 
 def _said(told: Restoration) -> Iterator[str]:
-    from hishamos.charts.restoring_lines import restoring_lines
+    from hishamos.charts.storage_lines import restoring_lines
 
     return restoring_lines(told)
 

@@ -114,7 +114,14 @@ def attempts_table(attempts: Sequence[Attempt]) -> Table:
 def results_table(results: Sequence[Result]) -> Table:
     """Return results as a table."""
     rows = [
-        (result.id, result.title, result.run_id or missing(), result.project or missing(), _rating(result.rating), clock(result.created_at))
+        (
+            result.id,
+            result.title,
+            result.run_words or missing(),
+            result.project or missing(),
+            _rating(result.rating),
+            clock(result.created_at),
+        )
         for result in results
     ]
     return table("Results", ("Result", "Title", "Run", "Project", "Rating", "Saved (UTC)"), rows, right=("Rating",))

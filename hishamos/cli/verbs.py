@@ -75,6 +75,7 @@ SECTIONS: dict[str, dict[str, Line]] = {
         "trust": Line("trusting", "Say where a key may go, and which MCP servers agents use."),
         "backup": Line("storing", "Write a consistent copy of the store."),
         "restore": Line("storing", "Go back to a copy of the store."),
+        "prune": Line("storing", "Let go of runs that ended long ago."),
         "server": Line("serving", "See or stop the workspace's server."),
         "serve": Line("standing", "Keep the workspace's server up."),
         "workers": Line("workers", "Show workers, what waits, what was given up."),

@@ -25,7 +25,7 @@ from hishamos.records.pictures import Ground, Picture, PictureFormat
 from hishamos.records.queries import SavedQuery
 from hishamos.records.results import Issue, IssueDraft, Project
 from hishamos.records.runs import Run
-from hishamos.records.storage import Restoration
+from hishamos.records.storage import Pruning, Restoration
 from hishamos.records.workers import Workforce
 from hishamos.records.workspaces import Finding, Health, MapRow, Pong, ProviderStatus, StoredPart
 
@@ -346,6 +346,16 @@ class HealthService(Protocol):
         stopped before their next call. The server leaves; whoever has the workspace open goes on with the restored store. Killed at any instant it
         leaves the one store or the other. Raises :class:`InvalidInput` for what is no copy, :class:`WorkUnderWay`, and :class:`StoreError` on
         PostgreSQL, which has tools of its own, and where the disk has no room.
+        """
+        ...
+
+    @verb("health.prune", kind="change")
+    def prune(self, *, older_than_days: float, dry_run: bool = False, conversations: bool = False) -> Pruning:
+        """Let go of runs that ended so many days ago, one at least: their steps, events, inputs, forecasts, and their folders of executed notebooks.
+
+        For good stay ledger, audit, budgets, results, projects and issues, and every answer that was paid: an equal row of a later map is not paid again. A
+        run stays as long as its parent or one of its children does. ``conversations``: also those in which nothing was said for as long, with the files
+        attached to them. ``dry_run``: say what would go and change nothing. Whole runs go, some in each commit, while everything else goes on.
         """
         ...
 

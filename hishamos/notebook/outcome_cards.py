@@ -67,7 +67,11 @@ def result_card(result: Result) -> str:
         items = "".join(f'<li dir="auto">{markup.text(item)}</li>' for item in result.action_items)
         body += f'<div style="margin-top:8px;opacity:.7;font-size:12px">action items</div><ul style="margin:4px 0 0;padding-inline-start:20px">{items}</ul>'
     stars = f"{'★' * result.rating}{'☆' * (5 - result.rating)}" if result.rating else ""
-    foot = [f"result <code>{markup.text(result.id)}</code>", f"run {markup.text(result.run_id or missing())}", f"{clock(result.created_at)} UTC"]
+    foot = [
+        f"result <code>{markup.text(result.id)}</code>",
+        f"run {markup.text(result.run_words or missing())}",
+        f"{clock(result.created_at)} UTC",
+    ]
     head = markup.head(result.title, stars, result.workflow or "", offline=result.offline, kind="result")
     return markup.card(head, body, markup.SEPARATOR.join(foot))
 

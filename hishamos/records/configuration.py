@@ -36,6 +36,8 @@ class WorkspaceSettings(Record):
     """Most megabytes (1,048,576 bytes) for a python step whose code is not the library's."""
     runs: int = Field(32, ge=1, le=10_000)
     """How many runs a process works on at once; the others wait, in the order of their priorities."""
+    keep_runs_days: int | None = Field(None, ge=1, le=36_500)
+    """Runs that ended so many days ago are let go, looked for once a day; left out, they stay for good."""
 
 
 class ProviderSettings(Record):

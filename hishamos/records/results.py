@@ -33,6 +33,13 @@ class Result(ResultDraft):
     version: int = 1
     rating: int | None = Field(None, ge=1, le=5)
     created_at: datetime
+    run_pruned_at: datetime | None = None
+    """When its run was let go; the result stays."""
+
+    @property
+    def run_words(self) -> str | None:
+        """The run's id, and that it was pruned where it was; None for a result of no run."""
+        return f"{self.run_id}, pruned" if self.run_id and self.run_pruned_at else self.run_id
 
 
 IssueKind = Literal["epic", "story", "task", "bug"]

@@ -1,4 +1,4 @@
-"""What becomes of what a workspace keeps: a store that is restored from a copy."""
+"""What becomes of what a workspace keeps: a store that is restored from a copy, old runs that are let go."""
 
 from __future__ import annotations
 
@@ -53,3 +53,27 @@ class Restoration(Record):
     """None while it is not done."""
     kept: str | None = None
     """The store before it, whole."""
+
+
+class Pruning(Record):
+    """Letting go of runs that ended long ago: what it means, and once it is done, when it was and what it came to."""
+
+    before: datetime
+    """Runs that ended before this go."""
+    runs: int = 0
+    steps: int = 0
+    events: int = 0
+    conversations: int = 0
+    size_bytes: int = 0
+    """About how much their texts take in the store."""
+    files: int = 0
+    """Executed notebooks and attached files in ``data/local/`` that go with them."""
+    file_bytes: int = 0
+    held: int = 0
+    """Runs as old that stay: one of the runs that they belong together with, parent or child, is younger or has not ended."""
+    originals: int = 0
+    """How many of those that go were forked or repeated by runs that stay: these can't be compared with them any more."""
+    free_bytes: int | None = None
+    """What is free inside the store's file afterwards, and used again before the file grows; None where that is not known."""
+    pruned_at: datetime | None = None
+    """None while it is not done."""

@@ -16,11 +16,12 @@ from hishamos.errors import InvalidInput, StoreError
 from hishamos.records.record import now
 from hishamos.records.runs import RunState
 from hishamos.records.spans import span_of
-from hishamos.records.storage import Restoration
+from hishamos.records.storage import Pruning, Restoration
 from hishamos.records.workers import Workforce
 from hishamos.records.workspaces import Health, Pong, StoredPart
 from hishamos.security import redact
 from hishamos.services.restoring import restore
+from hishamos.services.retention import VERB, meant, noted, prune
 from hishamos.services.service import Service, implements
 from hishamos.services.workforce import workforce
 from hishamos.store.vitals import runs_by_state, spend_since
@@ -33,6 +34,7 @@ KEPT = {
     "batches": "executed notebooks of batches",
     "attached": "files of conversations, as long as these are kept",
     "backups": "copies of the store",
+    "notebooks": "executed notebooks of steps",
     "server.log": "the server's log; an old one makes room at 5 MB",
     "server": "who the server is, and its locks",
     "archive": "what was moved out of the store",
@@ -114,6 +116,14 @@ class HealthService(Service):
     def restore(self, file: str, *, dry_run: bool = False, force: bool = False) -> Restoration:
         """See the contract."""
         return restore(self, self._absolute(file), dry_run=dry_run, force=force)
+
+    def prune(self, *, older_than_days: float, dry_run: bool = False, conversations: bool = False) -> Pruning:
+        """See the contract."""
+        if dry_run:
+            return meant(self.machinery, older_than_days, conversations=conversations)
+        by = self.actor.name
+        done = prune(self.machinery, older_than_days, conversations=conversations, by=by)
+        return self.change(VERB, Pruning, lambda transaction: noted(transaction, done, by=by, request_id=self.change_id()))
 
     def _absolute(self, file: str) -> Path:
         path = Path(file).expanduser()

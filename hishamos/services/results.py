@@ -32,7 +32,8 @@ class ResultsService(Service):
         after, before = self.get(result), self.get(other)
         said, now_said = (one.model_dump(mode="json", include=set(SAID)) for one in (before, after))
         runs = None
-        if before.run_id and after.run_id and before.run_id != after.run_id:
+        pruned = before.run_pruned_at or after.run_pruned_at
+        if before.run_id and after.run_id and before.run_id != after.run_id and not pruned:
             history = self.machinery.journal.history
             runs = compared(self.machinery, history.get(before.run_id), history.get(after.run_id))
         return ResultComparison(before=before, after=after, differences=tuple(islice(differences(said, now_said), MOST)), runs=runs)

@@ -15,6 +15,7 @@ from hishamos.records.runs import Approval, Run, RunEvent, Step
 from hishamos.records.workspaces import MapRow
 from hishamos.store.journal_columns import parsed
 from hishamos.store.ledger import attempt_of
+from hishamos.store.pruning import raise_pruned
 from hishamos.store.statements import statements
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ class RunHistory:
         """Return one run with its spend; raises :class:`UnknownName`."""
         row = self._store.fetch_one(SQL["run_by_id"], {"id": run})
         if row is None:
+            raise_pruned(self._store, run)
             raise UnknownName.among("run", run, [found["id"] for found in self._store.fetch(SQL["run_ids"])])
         return self._with_spend([row])[0]
 
@@ -52,6 +54,8 @@ class RunHistory:
         if len(found) > 1:
             raise InvalidInput(what=f"{name!r} begins the ids of several runs", where=", ".join(found[:5]), next="Give more characters.")
         if not found:
+            if len(wanted) >= SHORTEST and wanted.isalnum():
+                raise_pruned(self._store, wanted)
             raise UnknownName.among("run", name, [row["id"] for row in self._store.fetch(SQL["run_ids"])], "See: hishamos runs")
         return found[0]
 

@@ -36,6 +36,8 @@ ONE_ROW = {
     15: "insert into conversation_messages (conversation, number, id, said, state, left_out, holder, asked_at, files)"
     " values ('kept', 1, 'm', 's', 'failed', 0, 'h', current_timestamp, '[]')",
     16: "insert into ledger_tags (name, day) values ('kept', '2026-11-28')",
+    17: "insert into pruned_runs (id, kind, name, state, created_at, finished_at, pruned_by, pruned_at)"
+    " values ('kept', 'map', 'n', 'failed', current_timestamp, current_timestamp, 'o', current_timestamp)",
 }
 KEPT = {
     1: "ledger_owners where owner",
@@ -54,6 +56,7 @@ KEPT = {
     14: "map_uploads where id",
     15: "conversation_messages where conversation",
     16: "ledger_tags where name",
+    17: "pruned_runs where id",
 }
 
 

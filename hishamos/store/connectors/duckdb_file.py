@@ -138,6 +138,14 @@ class DuckDBConnector:
             return None
         return sum(file.stat().st_size for file in (self.path, self.path.with_name(self.path.name + ".wal")) if file.exists())
 
+    def free_bytes(self) -> int | None:
+        """Return how much of the file is free and used again before it grows, after a checkpoint; None for a database in memory."""
+        if self.path is None:
+            return None
+        self.between_commits(self._checkpoint)
+        row = self.fetch_one("select block_size * free_blocks as free from pragma_database_size()")
+        return int(row["free"]) if row else None
+
     def copy_to(self, target: Path) -> None:
         """Write a consistent copy of the file between two commits; returns once it is complete and on the disk."""
         if self.path is None:
@@ -263,6 +271,10 @@ class DuckDBConnector:
             raise _typed(self.address, error) from error
 
     def _copy(self, source: Path, target: Path) -> None:
+        self._checkpoint()
+        copy_file(source, target)
+
+    def _checkpoint(self) -> None:
         end = time.monotonic() + CHECKPOINT_S
         while True:
             try:
@@ -275,7 +287,6 @@ class DuckDBConnector:
             except duckdb.Error as error:
                 self._given_up = _invalidated(error)
                 raise _typed(self.address, error) from error
-        copy_file(source, target)
 
     def _write(self) -> None:
         last = False

@@ -6,17 +6,18 @@ insert into work_results (
 );
 
 -- name: result_by_id
-select * from work_results where id = $id;
+select r.*, p.pruned_at as run_pruned_at from work_results r left join pruned_runs p on p.id = r.run_id where r.id = $id;
 
 -- name: result_ids
 select id from work_results order by created_at desc limit 1000;
 
 -- name: results_found
-select * from work_results
-where (cast($run as text) is null or run_id = $run)
-  and (cast($project as text) is null or project = $project)
-  and (cast($search as text) is null or strpos(lower(title || ' ' || summary || ' ' || body), lower($search)) > 0)
-order by created_at desc, id
+select r.*, p.pruned_at as run_pruned_at
+from work_results r left join pruned_runs p on p.id = r.run_id
+where (cast($run as text) is null or r.run_id = $run)
+  and (cast($project as text) is null or r.project = $project)
+  and (cast($search as text) is null or strpos(lower(r.title || ' ' || r.summary || ' ' || r.body), lower($search)) > 0)
+order by r.created_at desc, r.id
 limit $limit;
 
 -- name: rate_result
