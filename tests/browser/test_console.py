@@ -45,13 +45,13 @@ def test_run_page_shows_steps_attempts_and_costs(console: str, page: Page, folde
     page.get_by_text("succeeded").first.wait_for(timeout=20_000)
     page.get_by_text("offline").first.wait_for()
     graph = page.locator("img[alt^='Run of triage_bugs, succeeded']")
-    graph.wait_for(timeout=10_000)
+    graph.wait_for(timeout=30_000)
     assert "classify succeeded" in (graph.get_attribute("alt") or "")
     assert graph.evaluate("image => image.naturalWidth") > 100
     page.get_by_role("tab", name="Trace").click()
     # The table is drawn on a canvas; its cells are there for assistive technology.
-    page.locator("[role=gridcell]", has_text="offline/extractive").first.wait_for(state="attached", timeout=10_000)
-    page.locator(".js-plotly-plot").first.wait_for(timeout=10_000)
+    page.locator("[role=gridcell]", has_text="offline/extractive").first.wait_for(state="attached", timeout=30_000)
+    page.locator(".js-plotly-plot").first.wait_for(timeout=30_000)
 
 
 def test_approving_in_the_browser_ends_the_run(console: str, page: Page, folder: Path) -> None:

@@ -11,12 +11,7 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
-SWITCHES = [
-    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update"),
-    # One process for all pages, and no compiling of what runs a few times: a fifth of the processor time that a page takes.
-    *("--disable-site-isolation-trials", "--disable-features=IsolateOrigins,site-per-process", "--js-flags=--no-maglev --no-turbofan"),
-]
-"""How Chromium is started."""
+SWITCHES = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update"]
 
 
 def serve(folder: Path) -> Iterator[str]:
