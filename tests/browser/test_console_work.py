@@ -81,7 +81,7 @@ def test_a_batch_is_started_from_a_csv_file_watched_to_its_end_and_its_rows_are_
     page.locator("code", has_text="import hishamos").first.wait_for()
     page.goto(f"{console}/batches")
     page.get_by_text("1 batch").wait_for()
-    page.get_by_test_id("stDataFrame").first.click(position={"x": 20, "y": 50})
+    page.get_by_test_id("stDataFrame").first.click(position={"x": 150, "y": 50})
     page.get_by_role("heading", name="halves.ipynb").wait_for()
 
 

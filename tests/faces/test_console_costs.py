@@ -60,7 +60,7 @@ def test_the_page_says_what_the_ledger_sums_and_what_its_select_gives(draw: Draw
     assert next(metric for metric in page.metric if metric.label == "Spend").help == f"Exactly {exact_usd(total)} USD"
     assert metrics(page)["Unpriced attempts"] == str(spent["unpriced"].sum())
     shown = page.dataframe[0].value
-    assert shown[by.removeprefix("tag:")].tolist() == spent[COLUMNS.get(by, by)].fillna("–").tolist()
+    assert shown[by.removeprefix("tag:") if by.startswith("tag:") else by.capitalize()].tolist() == spent[COLUMNS.get(by, by)].fillna("–").tolist()
     assert len(shown) > 1
 
 
