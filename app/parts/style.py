@@ -23,6 +23,12 @@ RULES = """
 /* Streamlit's own captions are text that is seen through, too pale on these grounds. */
 [data-testid=stCaptionContainer]{opacity:1;color:$muted}
 [data-testid=stCaptionContainer] code{font-size:.9em}
+/* Streamlit's colours of code can't be read on the light ground; these are those of the family. */
+[data-testid=stCode] code .token{color:$text!important;background:transparent!important}
+[data-testid=stCode] code .token:is(.keyword,.builtin,.class-name,.function,.property,.tag){color:$link!important}
+[data-testid=stCode] code .token:is(.string,.char,.attr-value){color:$string!important}
+[data-testid=stCode] code .token:is(.number,.boolean,.parameter,.constant){color:$number!important}
+[data-testid=stCode] code .token:is(.comment,.prolog){color:$muted!important}
 @media(max-width:640px){
   [data-testid=stMainBlockContainer]{padding:4.2rem 1rem 2rem}
   [data-testid=stBottomBlockContainer]{padding-inline:1rem}
@@ -35,8 +41,8 @@ DARK = """
 [data-testid=stBaseButton-primary],[data-testid=stBaseButton-primaryFormSubmit]{color:#08201C}
 """
 COLOURS = {
-    "light": {"$muted": "#5F5C55", "$link": "#0F766E", "$text": "#1C1B19", "$mark": "#0F766E", "$lines": "#FFFFFF"},
-    "dark": {"$muted": "#9CA39F", "$link": "#2DD4BF", "$text": "#E9E7E1", "$mark": "#2DD4BF", "$lines": "#08201C"},
+    "light": {"$muted": "#5F5C55", "$link": "#0F766E", "$text": "#1C1B19", "$mark": "#0F766E", "$lines": "#FFFFFF", "$string": "#8A4B08", "$number": "#2744B8"},
+    "dark": {"$muted": "#9CA39F", "$link": "#2DD4BF", "$text": "#E9E7E1", "$mark": "#2DD4BF", "$lines": "#08201C", "$string": "#F5B041", "$number": "#8FB4FF"},
 }
 SIGN = """<rect width="24" height="24" rx="6" fill="$mark"/><g stroke="$lines" stroke-width="2.2" stroke-linecap="round">
 <path d="M6 7.5h12M6 12h8M6 16.5h10"/></g>"""

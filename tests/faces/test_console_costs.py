@@ -28,7 +28,7 @@ COLUMNS = {"user": "user_name", "commit": "git_commit", "key": "key_prefix"}
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     path = tmp_path_factory.mktemp("costs")
-    make(path, 2_100)
+    make(path, 4_200)
     yield path
     stop_server(path)
 
@@ -104,6 +104,15 @@ def test_the_terminal_sums_the_same_part_of_the_ledger(folder: Path):
         spent = ws.ledger.spend(by="model", only={"project": "DEMO", "key": None})
         assert [(row["model"], row["cost_nanos"]) for row in rows] == list(zip(spent["model"], spent["cost_nanos"], strict=True))
         assert 0 < spent["cost_nanos"].sum() < ws.ledger.spend(by=[], only={"project": "DEMO"})["cost_nanos"].sum()
+
+
+def test_runs_are_filtered_and_counted_as_the_address_says(draw: Draw):
+    assert len(draw("runs").dataframe[0].value) == 50
+    assert len(draw("runs", shown="60").dataframe[0].value) == 60
+    assert len(draw("runs", shown="<script>", state="nonsense").dataframe[0].value) == 50
+    failed = draw("runs", state="failed").dataframe[0].value
+    assert 0 < len(failed) < 50
+    assert set(failed["State"]) == {"✕ failed"}
 
 
 @pytest.mark.parametrize("chart", ["Tokens", "Times", "Rates"])
