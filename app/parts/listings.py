@@ -182,7 +182,8 @@ def amount(words: str) -> str:
 def table(rows: list[dict[str, Any]], key: str, *, right: Sequence[str], opens: str = "") -> int | None:
     """Draw rows of texts without the columns that are empty in every row, and return the number of the row that was clicked.
 
-    ``right``: columns of numbers; ``opens``: the column in which a click opens the row's thing; left out, a row is chosen by its mark and stays so.
+    ``right``: columns of numbers; ``opens``: the column in which a click chooses a row too, where that opens it; a button in a
+    table can't be pressed by keyboard, so the row's mark stays.
     """
     frame = pd.DataFrame(rows)
     frame = frame.loc[:, [name for name in frame.columns if (frame[name] != "").any()]]
@@ -193,14 +194,12 @@ def table(rows: list[dict[str, Any]], key: str, *, right: Sequence[str], opens: 
     height: Any = "content" if len(frame) <= SHOWN else (SHOWN + 1) * ROW
     drawn = _coloured(frame, opens)
     facts: dict[str, Any] = {"hide_index": True, "height": height, "column_config": columns, "key": key, "alt": f"Table of {key}"}
+    pressed = f"{key} opened"
     if opens:
-        pressed = f"{key} opened"
         columns[opens] = st.column_config.ButtonColumn(opens, width=widths[opens], type="tertiary", alignment="left", key=pressed)
-        st.dataframe(drawn, **facts)
-        click = st.session_state.get(pressed)
-        return None if click is None else int(click["row"])
-    picked = st.dataframe(drawn, **facts, on_select="rerun", selection_mode="single-row").selection.rows
-    return picked[0] if picked else None
+    picked = st.dataframe(drawn, **facts, on_select="rerun", selection_mode="single-row").selection.rows  # by keyboard: Shift and space
+    click = st.session_state.get(pressed) if opens else None
+    return int(click["row"]) if click is not None else picked[0] if picked else None
 
 
 def _width(name: str, texts: pd.Series[str]) -> int:

@@ -6,7 +6,7 @@ from pathlib import PurePath
 
 import streamlit as st
 
-from hishamos.charts.formats import clock, count, some, state_label
+from hishamos.charts.formats import clock, count, missing, some, state_label
 from hishamos.charts.row_bars import RowBar, row_bars_svg
 from hishamos.errors import HishamosError, InvalidInput
 from hishamos.frames.csv_rows import csv_rows
@@ -100,12 +100,12 @@ def _live(identity: str, *, ended: bool) -> None:
 
 def _acts(batch: BatchInfo) -> None:
     ws = workspace()
-    missing = batch.total - batch.rows.get("succeeded", 0)
+    left = batch.total - batch.rows.get("succeeded", 0)
     with st.container(horizontal=True, vertical_alignment="center"):
         if batch.state == RunState.RUNNING and st.button("Pause batch"):
             ws.runs.pause(batch.run)
             st.rerun()
-        if batch.state in {RunState.FAILED, RunState.CANCELLED} and missing and st.button(f"Execute what is missing ({count(missing)})", type="primary"):
+        if batch.state in {RunState.FAILED, RunState.CANCELLED} and left and st.button(f"Execute what is missing ({count(left)})", type="primary"):
             ws.runs.resume(batch.run)
             st.rerun()
         if batch.state == RunState.PAUSED and st.button("Resume batch", type="primary"):
@@ -124,8 +124,8 @@ def _numbers(batch: BatchInfo) -> None:
     cells = st.columns(4)
     cells[0].metric("Succeeded", f"{count(done)} of {count(batch.total)}", border=True)
     cells[1].metric("Failed", count(failed), border=True)
-    spend = spend_words(batch.cost_nanos, batch.unpriced, offline=batch.offline) if batch.attempts else "no model asked"
-    cells[2].metric("Spend", spend, border=True)
+    spend = spend_words(batch.cost_nanos, batch.unpriced, offline=batch.offline) if batch.attempts else missing()
+    cells[2].metric("Spend", spend, border=True, help=None if batch.attempts else "No model was asked.")
     cells[3].metric("Time", seconds_between(batch.started_at, batch.finished_at), border=True)
 
 

@@ -77,7 +77,7 @@ def test_a_filter_in_the_address_is_one_for_all_that_the_page_says(draw: Draw, f
         assert ws.sql(over_time)["cost_nanos"].sum() == spent["cost_nanos"].sum() == sum(call.cost_nanos or 0 for call in calls) > 0
         assert {call.own_tags["customer"] for call in calls} == {"acme"}
     assert metrics(page)["Spend"] == money(int(spent["cost_nanos"].sum()))
-    assert page.dataframe[0].value["model"].tolist() == spent["model"].tolist()
+    assert page.dataframe[0].value["Model"].tolist() == spent["model"].tolist()
     listed = draw("calls", since=since.isoformat(), **asked)
     assert f"**{len(calls):,} attempts**" in str(listed.markdown[-1].value)
     assert all("customer=acme" in tags for tags in listed.dataframe[0].value["Tags"])
