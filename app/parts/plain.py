@@ -9,8 +9,6 @@ ALL = str.maketrans({sign: f"\\{sign}" for sign in string.punctuation})
 LEADING_ELSEWHERE = str.maketrans({sign: f"\\{sign}" for sign in "![]<$~:"})
 """Signs of images, links, tags, formulas and Streamlit's own directives; headings, lists, emphasis and tables go without them."""
 CODE = re.compile(r"(^[ ]{0,3}```.*?^[ ]{0,3}```[ ]*$|`[^`\n]+`)", re.DOTALL | re.MULTILINE)
-ALIGNED = re.compile(r"^[ ]{0,3}\|?[ ]*:?-+:?[ ]*(?:\|[ ]*:?-+:?[ ]*)*\|?[ ]*$", re.MULTILINE)
-"""The line of a table that says how its columns are aligned; nothing in it leads anywhere, and escaped it is none."""
 ADDRESS = re.compile(r"(?<=:)(?=//)|(?<=www)(?=\.)|(?<=@)(?=\w)", re.IGNORECASE)
 JOINER = "\N{WORD JOINER}"
 """Unseen; what it stands in is no address that GitHub's Markdown makes a link of."""
@@ -30,5 +28,4 @@ def readable(markdown: str) -> str:
 
 
 def _stayed(text: str) -> str:
-    lines = ADDRESS.sub(JOINER, text).split("\n")
-    return "\n".join(line if ALIGNED.fullmatch(line) else line.translate(LEADING_ELSEWHERE) for line in lines)
+    return ADDRESS.sub(JOINER, text).translate(LEADING_ELSEWHERE)

@@ -53,11 +53,12 @@ def _all() -> None:
 def _card(agent: AgentDefinition, record: TrackRecord, candidate: Candidate | None, *, best: bool) -> None:
     with st.container(border=True, height="stretch"):
         with st.container(horizontal=True, vertical_alignment="center"):
-            st.page_link("views/agents.py", label=f"**{plain(agent.name)}**", query_params={"agent": agent.name})
+            st.markdown(f"**{plain(agent.name)}**", width="content")
             if candidate is not None:
                 st.badge(f"{'best fit, ' if best else ''}{candidate.score:.2f} of 1", color="green" if best else "gray")
             st.space("stretch")
-            st.page_link("views/chat.py", label="Try in Chat", icon=":material/forum:", query_params={"agent": agent.name})
+            st.page_link("views/agents.py", label="Open", query_params={"agent": agent.name})
+            st.page_link("views/chat.py", label="Try in Chat", query_params={"agent": agent.name})
         st.markdown(plain(agent.description))
         st.caption(plain(candidate.why) if candidate is not None else record_words(record))
 
@@ -70,7 +71,8 @@ def _one(name: str) -> None:
         head("Agent", help_text=HELP)
         lost(error, "views/agents.py", "All agents")
         return
-    head(plain(agent.name), help_text=HELP, above=("views/agents.py", "Agents"), here=agent.name)
+    st.page_link("views/agents.py", label="Agents")
+    head(plain(agent.name), help_text=HELP)
     st.markdown(plain(agent.description))
     source = "ships with HishamOS" if agent.source == "library" else agent.source
     st.caption(plain(" · ".join(part for part in (f"version {agent.version}", source, ", ".join(agent.tags)) if part)))

@@ -30,10 +30,6 @@ PAGES = (
     "commands?command=classify_bug", "agents?task=check+a+contract", "agents?agent=legal", "chat", "chat?conversation={talk}", "results",
     "results?result={result}", "sql", "admin", "admin?show=Settings", "admin?show=Storage", "admin?show=Log", "admin?show=Schedules",
 )  # fmt: skip
-EMPTY = (
-    "home", "runs", "run?run=nobody", "approvals", "batches", "costs", "calls?model=nobody", "budgets", "providers", "chat", "results", "admin?show=Schedules",
-)  # fmt: skip
-"""Pages of a workspace in which nothing has happened yet, and of things that are not there."""
 
 WORDS = {
     "home": "triage_bugs", "runs": re.compile(r"^\d+ runs"), "approvals": "1 waits for you", "costs": "Attempts", "providers": "First piece",
@@ -79,13 +75,6 @@ def console(folder: Path, things: dict[str, str]) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def new_console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    path = tmp_path_factory.mktemp("new")
-    yield from serve(path)
-    stop_server(path)
-
-
-@pytest.fixture(scope="module")
 def sheets(browser: Browser) -> dict[str, Page]:
     """A window of each look, kept from page to page."""
     return {theme: browser.new_page(viewport={"width": width, "height": 900}, color_scheme=theme, reduced_motion="reduce") for theme, width in LOOKS.items()}  # type: ignore[arg-type]
@@ -102,21 +91,12 @@ def drawn(page: Page, url: str) -> None:
 
 @pytest.mark.parametrize("address", PAGES)
 def test_nothing_serious_keeps_anybody_from_a_page(console: str, things: dict[str, str], sheets: dict[str, Page], axe: str, address: str) -> None:
-    held(f"{console}/{address.format(**things).removeprefix('home')}", sheets, axe, WORDS.get(address))
-
-
-@pytest.mark.parametrize("address", EMPTY)
-def test_nothing_serious_keeps_anybody_from_an_empty_page(new_console: str, sheets: dict[str, Page], axe: str, address: str) -> None:
-    held(f"{new_console}/{address.removeprefix('home')}", sheets, axe)
-
-
-def held(url: str, sheets: dict[str, Page], axe: str, words: str | re.Pattern[str] | None = None) -> None:
-    """Hold a page to axe in each look, and to the window's width, once it shows its ``words``."""
+    path = address.format(**things).removeprefix("home")
     for theme, page in sheets.items():
-        drawn(page, url)
+        drawn(page, f"{console}/{path}")
         assert page.get_by_text("Traceback").count() == 0
-        if words is not None:
-            page.get_by_text(words).first.wait_for(state="attached", timeout=30_000)
+        if address in WORDS:
+            page.get_by_text(WORDS[address]).first.wait_for(state="attached", timeout=30_000)
         page.evaluate(axe)
         found = page.evaluate("skipped => axe.run({exclude: skipped}, {resultTypes: ['violations']})", STREAMLITS_OWN)
         assert [_told(one) for one in found["violations"] if one["impact"] in {"serious", "critical"}] == [], theme
