@@ -22,6 +22,7 @@ from hishamos.records.record import canonical, new_id
 from hishamos.records.runs import Run, RunKind, RunState
 from hishamos.security import redact
 from hishamos.services.batch_summary import STEP, SUMMARY, folder_of, rows_at, statuses
+from hishamos.services.notebook_cells import workflow_name
 from hishamos.services.service import Service, implements
 from hishamos.services.settling import settled
 from hishamos.services.starting import start_run
@@ -161,7 +162,7 @@ class BatchService(Service):
     def _earlier(self, notebook: Path, inputs: Mapping[str, Any]) -> Run | None:
         """Return the newest batch of the same notebook text with the same rows, executed by the same kernel into the same folder."""
         wanted = canonical(_identity(inputs))
-        runs = self.machinery.journal.history.found(state=None, kind=RunKind.BATCH.value, name=notebook.stem, project=None, limit=LOOKED_AT)
+        runs = self.machinery.journal.history.found(state=None, kind=RunKind.BATCH.value, name=workflow_name(notebook), project=None, limit=LOOKED_AT)
         return next((run for run in runs if run.inputs.get("notebook_hash") == inputs["notebook_hash"] and canonical(_identity(run.inputs)) == wanted), None)
 
     def _again(self, verb: str, run: Run) -> Run:
@@ -265,4 +266,4 @@ def _definition(
     given |= {"reuse": reuse, "kernel": kernel, "limit_s": timeout_s, "nonce": nonce}
     step = StepDefinition.model_validate({"id": STEP, "type": "batch", "with": {name: value for name, value in given.items() if value is not None}})
     outputs = {"executed": "{{ steps.notebooks.output.executed }}", "summary": "{{ steps.notebooks.output.summary }}"}
-    return WorkflowDefinition(name=notebook.stem, description=f"{notebook.name} for each row", steps=(step,), outputs=outputs)
+    return WorkflowDefinition(name=workflow_name(notebook), description=f"{notebook.name} for each row", steps=(step,), outputs=outputs)

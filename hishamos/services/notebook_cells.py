@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import io
 import json
+import re
 import symtable
 import tokenize
 from collections.abc import Iterator, Mapping
@@ -79,6 +80,12 @@ class Cell:
             return names_in(self).own
         except InvalidDefinition:
             return frozenset()
+
+
+def workflow_name(notebook: Path) -> str:
+    """Return the name of the workflow that a notebook's file stands for: its own, with ``_`` for what no workflow's name may hold."""
+    name = re.sub(r"[^A-Za-z0-9_.-]+", "_", notebook.stem)
+    return name if name[:1].isascii() and name[:1].isalpha() else f"notebook_{name}"
 
 
 def read_cells(notebook: Path) -> list[Cell]:

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from hishamos.errors import InvalidDefinition, nearest_hint
 from hishamos.records.definitions import WorkflowDefinition
-from hishamos.services.notebook_cells import Cell, Names, inputs_of, names_in, read_cells
+from hishamos.services.notebook_cells import Cell, Names, inputs_of, names_in, read_cells, workflow_name
 
 KNOWN = ("parameters", "setup")
 PREFIXES = ("step", "after", "output")
@@ -52,10 +52,9 @@ def workflow_of(notebook: Path) -> WorkflowDefinition:
     steps = _steps(code)
     _join(code, steps, list(inputs))
     title = next((line.lstrip("# ").strip() for cell in cells if not cell.code for line in cell.source.splitlines() if line.strip()), "")
-    name = re.sub(r"[^A-Za-z0-9_.-]+", "_", notebook.stem)
     outputs = {output: _expression(step.id, output) for step in steps for output in step.outputs}
     whole = {
-        "name": name if NAME.match(name) else f"notebook_{name}",
+        "name": workflow_name(notebook),
         "description": title or f"From {notebook.name}.",
         "inputs": inputs,
         "steps": [_definition(step, [one.id for one in steps]) for step in steps],

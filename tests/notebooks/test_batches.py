@@ -5,9 +5,8 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shutil
 import signal
-import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -85,6 +84,15 @@ def test_each_row_is_executed_and_knows_its_cost(shared: Path) -> None:
     again = ws.batch.run(REPORT, frame, jobs=1)
     assert again.id == run.id
     assert ws.batch.get(run.id).rows == {"succeeded": 2}
+
+
+def test_a_notebook_may_be_called_as_its_author_likes(shared: Path) -> None:
+    ws = hishamos.open(shared)
+    for name, called in (("2026 Bericht (neu).ipynb", "notebook_2026_Bericht_neu_"), ("تقرير.ipynb", "notebook__")):
+        shutil.copy(REPORT, shared / name)
+        run = ws.batch.run(shared / name, rows(1))
+        assert (run.state, run.name) == ("succeeded", called), run.error
+        assert ws.batch.run(shared / name, rows(1)).id == run.id, "it is found again"
 
 
 def test_rows_that_fail_are_told_apart_and_only_they_are_tried_again(shared: Path) -> None:

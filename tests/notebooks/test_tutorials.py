@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,18 +26,28 @@ SHOWN = {
     "operating": ("workspace: ok", "the run queued", "Europe/Berlin", "not exactly one SELECT"),
 }
 """Words that a reader of each has to find."""
-FORBIDDEN = ("<object at 0x", " object at 0x", "IntProgress(value=0", "<script", "application/vnd.jupyter.widget-view", "http://", "https://", "NaT", "Traceback")
+FORBIDDEN = (
+    "<object at 0x",
+    " object at 0x",
+    "IntProgress(value=0",
+    "<script",
+    "application/vnd.jupyter.widget-view",
+    "http://",
+    "https://",
+    "NaT",
+    "Traceback",
+)
 
 
 @pytest.fixture(scope="module")
-def gallery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
+def gallery(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """The document of ``hishamos gallery``."""
     folder = tmp_path_factory.mktemp("gallery")
     (folder / "hishamos.toml").touch()
     done = Terminal(folder).type("gallery", "shown", "--json", timeout=200)
     assert done.returncode == 0, done.stdout + done.stderr
     assert not (folder / "data").exists(), "the workspace where it is typed is left alone"
-    yield json.loads(done.stdout)
+    return json.loads(done.stdout)
 
 
 @pytest.mark.parametrize("name", [*NOTEBOOKS, "batch_report", "prove"])
