@@ -12,7 +12,6 @@ import logging
 import os
 import signal
 import socket
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
@@ -220,4 +219,7 @@ class _Speaker:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    ended = main()
+    logging.shutdown()
+    # All is closed. To take litellm's modules apart one by one holds a processor for seconds, and nobody has anything of it.
+    os._exit(ended)
