@@ -247,18 +247,22 @@ def compose(root: Path, *, store: str | None = None, worker: bool = False) -> Co
         raise
 
 
-def finish_restore(root: Path) -> Path | None:
-    """Put a store that waits to be restored in its place, and return where the one before is kept; None where none waits.
+def store_file(root: Path) -> Path | None:
+    """Return the DuckDB file that a workspace's settings name; None for a store that is no file."""
+    return file_of(SettingsSource(root, Keys())().workspace.store, root)
+
+
+def finish_restore(path: Path | None) -> Path | None:
+    """Put a store that waits to be restored in its place at ``path``, and return where the one before is kept; None where none waits.
 
     The caller holds the workspace's lock, and has not opened the store.
     """
-    path = file_of(SettingsSource(root, Keys())().workspace.store, root)
     return None if path is None else finish(path)
 
 
 def restore_unread(root: Path, copy: Path) -> Restoration:
     """Go back to a copy where the present store can't be opened; as :func:`finish_restore`, which it does as well."""
-    path = file_of(SettingsSource(root, Keys())().workspace.store, root)
+    path = store_file(root)
     if path is None:
         raise InvalidInput(what="the workspace's store is no file", where=str(root), next="Restore it by its own tools.")
     return restore_at_rest(path, copy, OWNER.name)

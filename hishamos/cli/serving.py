@@ -1,4 +1,4 @@
-"""Verbs about the workspace's server : status, stop, logs."""
+"""Verbs about the workspace's server: status, stop, logs."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ from typing import IO
 import uvicorn
 
 import hishamos
-from hishamos.composition import Composed, compose, finish_restore
+from hishamos.composition import Composed, compose, finish_restore, store_file
 from hishamos.contracts.wire import PROTOCOL, Places, boot_id, code
 from hishamos.errors import HishamosError, StoreError, to_wire
 from hishamos.records.record import content_hash, now
@@ -66,7 +66,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _own(places: Places, say: _Speaker, lock: IO[str], *, stay: bool) -> int:
     try:
         folder = runtime_folder()
-        restored(places.root)
+        file = store_file(places.root)  # looked up once: an edit that breaks the settings must not keep the server from leaving in order
+        _put_restored(file)
         composed = compose(places.root)
     except HishamosError as error:
         log.error("did not start: %s", error)
@@ -84,15 +85,15 @@ def _own(places: Places, say: _Speaker, lock: IO[str], *, stay: bool) -> int:
         places.info.unlink(missing_ok=True)
         composed.close()
         address.unlink(missing_ok=True)
-        restored(places.root)
+        _put_restored(file)
         log.info("left")
         lock.close()
     return 0
 
 
-def restored(root: Path) -> None:
+def _put_restored(file: Path | None) -> None:
     """Put a store that waits to be restored in its place: between two servers, and again before the next where one was killed in between."""
-    kept = finish_restore(root)
+    kept = finish_restore(file)
     if kept is not None:
         log.info("the store was restored; the one before is kept as %s", kept)
 

@@ -83,8 +83,8 @@ def _file_of_store(service: Service, copy: Path) -> Path:
 def _first_answer(service: Service) -> Restoration | None:
     """Return what this very call came to, where it is a repeat because its answer was lost."""
     identity = request_id.get()
-    row = service.machinery.store.fetch_one("select answer from requests where id = $id", {"id": identity}) if identity else None
-    return Restoration.model_validate_json(row["answer"]) if row else None
+    answer = service.machinery.journal.kept(identity) if identity else None
+    return None if answer is None else Restoration.model_validate_json(answer)
 
 
 def _nothing_at_work(meant: Restoration) -> None:

@@ -26,23 +26,7 @@ OF_CONVERSATIONS = "attached"
 
 def meant(machinery: Machinery, older_than_days: float, *, conversations: bool) -> Pruning:
     """Return what would go; nothing is changed. Raises :class:`InvalidInput` for less than a day."""
-    before = _moment_before(older_than_days)
-    old = pruning.old_runs(machinery.store, before)
-    steps, events, size = pruning.texts_of_runs(machinery.store, list(old.steps))
-    silent, said = pruning.silent_conversations(machinery.store, before) if conversations else ([], 0)
-    files = _files(machinery.root, list(old.steps), silent)
-    return Pruning(
-        before=before,
-        runs=len(old.steps),
-        steps=steps,
-        events=events,
-        conversations=len(silent),
-        size_bytes=size + said,
-        files=len(files),
-        file_bytes=sum(files),
-        held=old.held,
-        originals=old.originals,
-    )
+    return _plan(machinery, older_than_days, conversations=conversations)[0]
 
 
 def prune(machinery: Machinery, older_than_days: float, *, conversations: bool, by: str) -> Pruning:
@@ -51,11 +35,10 @@ def prune(machinery: Machinery, older_than_days: float, *, conversations: bool, 
     Whoever is killed in between leaves whole runs; their folders go the next time.
     """
     store = machinery.store
-    plan = meant(machinery, older_than_days, conversations=conversations)
+    plan, old, silent = _plan(machinery, older_than_days, conversations=conversations)
     runs: list[str] = []
-    for portion in pruning.old_runs(store, plan.before).portions():
+    for portion in old.portions():
         runs += pruning.prune_runs(store, portion, plan.before, by, now())
-    silent, _ = pruning.silent_conversations(store, plan.before) if conversations else ([], 0)
     gone = [one for one in silent if pruning.prune_conversation(store, one, plan.before)]
     _sweep(machinery, gone)
     free = getattr(store, "free_bytes", None)
@@ -69,6 +52,28 @@ def noted(transaction: Transaction, done: Pruning, *, by: str, request_id: str) 
         went = done.model_dump_json(include={"runs", "steps", "events", "conversations", "files", "file_bytes"})
         audit.note(transaction, request_id, actor=by, action=VERB, subject=f"what ended before {done.before:%Y-%m-%d %H:%M} UTC", value_before=went)
     return done
+
+
+def _plan(machinery: Machinery, older_than_days: float, *, conversations: bool) -> tuple[Pruning, pruning.OldRuns, list[str]]:
+    """Return what would go, in numbers, and the runs and conversations themselves."""
+    before = _moment_before(older_than_days)
+    old = pruning.old_runs(machinery.store, before)
+    steps, events, size = pruning.texts_of_runs(machinery.store, list(old.steps))
+    silent, said = pruning.silent_conversations(machinery.store, before) if conversations else ([], 0)
+    files = _files(machinery.root, list(old.steps), silent)
+    plan = Pruning(
+        before=before,
+        runs=len(old.steps),
+        steps=steps,
+        events=events,
+        conversations=len(silent),
+        size_bytes=size + said,
+        files=len(files),
+        file_bytes=sum(files),
+        held=old.held,
+        originals=old.originals,
+    )
+    return plan, old, silent
 
 
 def _moment_before(days: float) -> datetime:

@@ -81,6 +81,15 @@ def test_a_terminated_server_drains_and_lets_go(workspace_dir: Path) -> None:
     assert ws.runs.wait(run.id, timeout_s=60).state == "succeeded"
 
 
+def test_a_server_whose_settings_were_broken_since_leaves_in_order(workspace_dir: Path) -> None:
+    hishamos.open(workspace_dir).health.ping()
+    (workspace_dir / "hishamos.toml").write_text("[nonsense\n")
+    assert Requests(workspace_dir).stop()
+    log = Places(workspace_dir).log.read_text()
+    assert log.rstrip().endswith("left")
+    assert "Traceback" not in log
+
+
 def test_who_follows_a_run_does_not_hold_a_leaving_server_and_goes_on_with_the_next(workspace_dir: Path) -> None:
     ws = hishamos.open(workspace_dir)
     run = ws.workflows.start("triage_bugs", {"file": hishamos.sample("bugs.csv"), "publish": "no"}, model=OFFLINE)
