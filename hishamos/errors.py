@@ -278,6 +278,10 @@ class UnpricedModel(GatewayError):
     """{model} has no price, and the hard budget {budget!r} needs one. {hint}Add to hishamos.toml: [prices."{model}"] input = "…" output = "…"  (or price = "free")"""
 
 
+class AnswerStopped(GatewayError):
+    """The answer in conversation {conversation} was stopped. What had come of it stays with its message: hishamos chats {conversation}"""
+
+
 class KeyReused(GatewayError):
     """The idempotency key {key!r} was used for another request. Use a new key, or repeat the same request."""
 

@@ -213,17 +213,23 @@ def _new() -> None:
         st.caption("Columns: " + ", ".join(_parameter(name, kind) for name, kind in notebook.parameters.items()) + ". One that is left out keeps its default.")
         file = st.file_uploader("Rows, a CSV file", type="csv", max_upload_size=20)
         pasted = st.text_area("Or its lines", placeholder=_example(notebook), height=100, key=f"lines of {path}")
+        told = st.container()
         left, middle, right = st.columns(3, vertical_alignment="bottom")
         jobs = left.number_input("Notebooks at once", 1, 64, 2)
         reuse = middle.toggle("Keep kernels", help="Quicker: a kernel is reset and used for the next row, instead of a fresh one for each.")
         fresh = right.toggle("Execute all anew", help="Also rows that an earlier batch has executed. What they ask is paid again.")
-        if st.button("Start batch", type="primary"):
-            try:
-                _, rows = csv_rows(_text(file.getvalue(), file.name) if file else pasted, file.name if file else "the lines above", MOST_ROWS)
-                run = workspace().batch.start(path, [row for _, row in rows], jobs=int(jobs), reuse=reuse, fresh=fresh, cells=True)
-            except HishamosError as error:  # the form stays as it was filled in
-                st.error(plain(str(error)), icon=":material/error:")
-                return
+        wanted = st.button("Start batch", type="primary")
+        if not (wanted or file or pasted):
+            return
+        name = file.name if file else "the lines above"
+        try:
+            _, rows = csv_rows(_text(file.getvalue(), name) if file else pasted, name, MOST_ROWS)
+            told.caption(plain(f"{some(len(rows), 'row')} in {name}"))
+            run = workspace().batch.start(path, [row for _, row in rows], jobs=int(jobs), reuse=reuse, fresh=fresh, cells=True) if wanted else None
+        except HishamosError as error:  # the form stays as it was filled in
+            st.error(plain(str(error)), icon=":material/error:")
+            return
+        if run is not None:
             st.switch_page("views/batches.py", query_params={"batch": run.id})
 
 

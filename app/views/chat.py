@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from typing import TypeGuard
 
 import streamlit as st
 
@@ -16,7 +17,7 @@ from parts.fields import OFFLINE
 from parts.heads import head, lost
 from parts.listings import conversations_table, spend_words
 from parts.plain import plain, readable
-from parts.talks import say, talk_of
+from parts.talks import Talk, say, talk_of
 
 HELP = """A conversation with an agent, which remembers what was said; **assistant** is the model without a role. Each message is kept before it is answered: a
 page that is closed loses nothing, and finds the answer when it is opened again. **Stop** ends an answer; what was asked till then is paid. In what a model
@@ -99,11 +100,11 @@ def _one(identity: str) -> None:
     said = ws.conversations.messages(talk.id, after=max(0, talk.messages - SHOWN))
     if talk.messages > SHOWN:
         st.caption(f"The last {SHOWN} of {count(talk.messages)} messages. All of them: `hishamos chats {talk.id[:6]}`")
-    ended = [one for one in said if one.state != "open"]
     _facts(talk, offline=any(one.answer is not None and one.answer.offline for one in said))
-    for one in ended:
-        _exchange(one)
-    under_way = _under_way(talk.id, len(ended))
+    for one in said:
+        if one.state != "open":
+            _exchange(one)
+    under_way = _listens(talk_of(talk.id), said) or any(one.state == "open" for one in said)
     st.fragment(_live, run_every=LIVE if under_way else None)(talk.id, talk.messages if not under_way else None)
     _ask(talk, talk.agent, talk.model, busy=under_way)
 
@@ -114,12 +115,9 @@ def _facts(talk: Conversation, *, offline: bool) -> None:
     st.caption(plain(f"with {talk.agent} · {asked} · {some(talk.messages, 'message')} · {spend} in all"))
 
 
-def _under_way(identity: str, ended: int) -> bool:
-    """Return whether an answer is awaited: one that this console listens to, or one that somebody asked for elsewhere."""
-    mine = talk_of(identity)
-    if mine is not None and not mine.ended:
-        return True
-    return any(one.state == "open" for one in workspace().conversations.messages(identity, after=ended))
+def _listens(mine: Talk | None, said: list[Said]) -> TypeGuard[Talk]:
+    """Return whether a message of this console still waits for its answer; its thread may hear of a stop later than the store tells of it."""
+    return mine is not None and not mine.ended and not any(one.id == mine.message and one.state != "open" for one in said)
 
 
 def _live(identity: str, known: int | None) -> None:
@@ -130,19 +128,20 @@ def _live(identity: str, known: int | None) -> None:
             if mine is not None and mine.refused and not any(one.id == mine.message for one in ws.conversations.messages(identity, after=max(0, known - 2))):
                 st.error(plain(mine.refused), icon=":material/error:")
             return
-        open_ones = [one for one in ws.conversations.messages(identity, after=max(0, ws.conversations.get(identity).messages - 2)) if one.state == "open"]
-        listening = mine is not None and not mine.ended
-        if not open_ones and not listening:
+        recent = ws.conversations.messages(identity, after=max(0, ws.conversations.get(identity).messages - 2))
+        heard = mine if _listens(mine, recent) else None
+        asked = [heard.text] if heard is not None else [one.text for one in recent if one.state == "open"]
+        if not asked:
             st.rerun()
         with st.chat_message("user", avatar=":material/person:"):
-            st.markdown(plain(mine.text if mine is not None and listening else open_ones[0].text))
+            st.markdown(plain(asked[0]))
         with st.chat_message("assistant", avatar=":material/forum:"):
-            if mine is not None and listening and mine.heard:
-                st.markdown(readable(mine.heard))
+            if heard is not None and heard.heard:
+                st.markdown(readable(heard.heard))
             with st.container(horizontal=True, vertical_alignment="center"):
                 if st.button("Stop", icon=":material/stop:"):
                     ws.conversations.stop(identity)
-                works = mine.works if mine is not None and listening else "is asked; the answer is shown once it is whole"
+                works = heard.works if heard is not None else "is asked; the answer is shown once it is whole"
                 st.caption(plain(f"{state_label('running')} {works}"))
 
 

@@ -60,6 +60,7 @@ class Conversations(Protocol):
         its answer and is not paid again. ``agent``: refuse unless the conversation is with this agent.
         Raises ``ConversationBusy`` while another message waits for its answer, ``KeyReused`` for another text under a known id, and what
         :meth:`hishamos.contracts.agents.Agents.ask` raises; a failed message stays, with its reason, and is no part of what is remembered.
+        Raises ``AnswerStopped`` where somebody stops it meanwhile (:meth:`stop`).
         """
         ...
 
@@ -88,7 +89,10 @@ class Conversations(Protocol):
 
     @verb("conversations.write", kind="change")
     def stop(self, conversation: str) -> Conversation:
-        """Stop the answer that is under way, if one is. Its message ends as failed; what had come of the answer stays with it."""
+        """Stop the answer that is under way, if one is; who waits for it is told at once (``AnswerStopped``).
+
+        Its message ends as failed; what had come of the answer stays with it.
+        """
         ...
 
     @verb("conversations.write", kind="change")

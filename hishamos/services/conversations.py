@@ -23,7 +23,7 @@ from hishamos.engine.agent_loop import Task
 from hishamos.engine.attaching import task_files
 from hishamos.engine.conversation import DATA
 from hishamos.engine.remembering import Exchange, Past
-from hishamos.errors import HishamosError, InvalidInput, ServerClosing, to_wire
+from hishamos.errors import AnswerStopped, HishamosError, InvalidInput, to_wire
 from hishamos.media.looking import MOST_BYTES, look
 from hishamos.records.attachments import Attachment
 from hishamos.records.calls import CommandResult, Finished, Restarted, TextPiece, ToolCalled
@@ -150,9 +150,9 @@ class ConversationsService(Service):
     def stop(self, conversation: str) -> Conversation:
         """See the contract."""
         identity = self._kept.identify(self.actor.name, conversation)
-        under_way = list(self.machinery.answering.get(identity, ()))
-        for answer in under_way:
-            answer.cancel()
+        under_way = [given for (conversation, _), given in list(self.machinery.answering.items()) if conversation == identity]
+        for given in under_way:
+            given.cancel()
         if not under_way and self.machinery.journal.exclusive:  # whoever asked for it is gone
             self.change("conversations.stop", type(None), lambda transaction: self._kept.give_up(transaction, identity))
         return self.get(identity)
@@ -232,9 +232,9 @@ class _Saying:
         except BaseException as error:
             self._keep(None, error)
             raise
-        under_way = self.service.machinery.answering
-        under_way.setdefault(self.said.conversation, []).append(answer)
-        answer.add_done_callback(lambda _: _removed(under_way, self.said.conversation, answer))
+        under_way, place = self.service.machinery.answering, (self.said.conversation, self.said.id)
+        under_way[place] = given
+        answer.add_done_callback(lambda _: under_way.pop(place, None))
         answer.add_done_callback(lambda future: _cancel(given) if future.cancelled() else None)
         given.add_done_callback(lambda done: self.service.machinery.runner.soon(lambda: self._end(done, answer)))
         return answer
@@ -256,7 +256,7 @@ class _Saying:
         if not answer.set_running_or_notify_cancel():
             return
         if result is None or error is not None:
-            answer.set_exception(error or ServerClosing())
+            answer.set_exception(error or AnswerStopped(conversation=self.said.conversation[:6]))
         else:
             answer.set_result(result)
 
@@ -300,14 +300,6 @@ def _plain_name(name: str) -> str:
     """Return a file's name that is nothing else: no folder, nothing hidden, nothing that a path means something by."""
     kept = re.sub(r"[^\w .()+-]", "_", name.replace("\\", "/").rpartition("/")[2]).strip(" .")
     return kept[-100:] or "file"
-
-
-def _removed(under_way: dict[str, list[Future[CommandResult]]], conversation: str, answer: Future[CommandResult]) -> None:
-    left = [one for one in under_way.get(conversation, ()) if one is not answer]
-    if left:
-        under_way[conversation] = left
-    else:
-        under_way.pop(conversation, None)
 
 
 def _failure(error: BaseException | None, heard: str) -> Failure:

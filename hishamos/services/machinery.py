@@ -64,8 +64,8 @@ class Machinery:
     """What is wrong with hishamos.toml since its last good version; None when nothing is."""
     secrets: Callable[[], list[str]] = list
     """The keys that this process knows."""
-    answering: dict[str, list[Future[CommandResult]]] = field(default_factory=dict)
-    """The answers that are under way in this process, by conversation."""
+    answering: dict[tuple[str, str], Future[CommandResult]] = field(default_factory=dict)
+    """The answers that are under way in this process, by conversation and message."""
     schedules_changed: Callable[[], None] = lambda: None
     """Have what starts scheduled runs look at the schedules again."""
     ending: Callable[[str], AbstractContextManager[None]] | None = None

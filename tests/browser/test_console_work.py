@@ -67,7 +67,7 @@ def test_a_batch_is_started_from_a_csv_file_watched_to_its_end_and_its_rows_are_
     page.goto(f"{console}/batches")
     page.get_by_text("No batch yet").wait_for()
     page.locator("input[type=file]").set_input_files(files=[{"name": "rows.csv", "mimeType": "text/csv", "buffer": b"number\n1\n0\n3\n"}])
-    page.get_by_text("rows.csv").first.wait_for()
+    page.get_by_text("3 rows in rows.csv").wait_for()
     page.get_by_role("button", name="Start batch").click()
     page.get_by_role("heading", name="halves.ipynb").wait_for()
     page.get_by_role("button", name="Execute what is missing (1)").wait_for()  # drawn by itself, once the rows have ended
@@ -93,7 +93,7 @@ def test_an_agent_is_tried_in_chat_as_it_comes_and_a_refresh_keeps_it(console: s
 
     page.on("request", note)
     words = f"## Findings\n\n![beacon]({provider.url}/seen) [press]({provider.url}/pressed) <b>bold</b> one two three four five six seven eight nine ten"
-    provider.script(MODEL, {"text": words, "chunk_s": 0.7})
+    provider.script(MODEL, {"text": words, "hold_after": 4})
     page.goto(f"{console}/agents?task=find%20sources%20for%20a%20comparison")
     page.get_by_text("best fit").wait_for()
     page.goto(f"{console}/agents?agent=research")
@@ -105,7 +105,8 @@ def test_an_agent_is_tried_in_chat_as_it_comes_and_a_refresh_keeps_it(console: s
     assert "ten" not in page.get_by_test_id("stChatMessage").nth(1).inner_text()
     assert "conversation=" in page.url
     page.reload()
-    page.get_by_role("heading", name="Findings").wait_for()
+    page.get_by_role("heading", name="Findings").wait_for()  # found again while it is under way
+    provider.go_on()
     page.get_by_text("eight nine ten").wait_for()
     page.get_by_text("USD in all").wait_for()
     answer = page.get_by_test_id("stChatMessage").nth(1)

@@ -128,6 +128,7 @@ def test_an_answer_is_seen_as_it_comes_and_stopped(draw: Draw, folder: Path, pro
     press(other, "Stop")
     page = until(page, lambda page: "stopped" in words(page))
     assert "one" in words(page)
+    assert len(page.chat_message) == 2  # the message is shown once, whenever the console hears of its end
     assert not page.chat_input[0].disabled
     with hishamos.open(folder) as ws:
         assert ws.conversations.messages(talk.id)[0].error.type == "Cancelled"

@@ -8,10 +8,10 @@ Run it (``python tests/rigs/simulator.py --port 0`` prints one JSON line with it
 - ``POST /script {"model": "m", "acts": [{…}, …], "then": {…}}``: how the next requests for a model are answered, and all after them.
 
 An act may hold ``status, code, message, retry_after, retry_delay, headers, delay_s, hang, drop, garbled, html, empty, text, finish,
-no_finish, blocked, cut_after, stall_after, malformed_after, error_after, told, chunk_s, usage, no_usage, calls, echo``. Times are seconds; what ends
-in ``_after`` counts chunks of a stream; ``told`` is the status of an error that a stream tells. ``calls: [{"name": …, "arguments": {…}}, …]`` has the
-model ask for tools; arguments that are a string go out as they are. The book keeps the tools that were ``offered`` and the ``results`` that came back,
-and of each image and PDF (``files``) its type, hash and size; each is billed by :data:`FILE_TOKENS`, and one that is not what it says is refused.
+no_finish, blocked, cut_after, stall_after, hold_after, malformed_after, error_after, told, chunk_s, usage, no_usage, calls, echo``. Times are seconds;
+what ends in ``_after`` counts chunks of a stream; ``told`` is the status of an error that a stream tells; one that is held goes on with ``POST /go``.
+``calls: [{"name": …, "arguments": {…}}, …]`` has the model ask for tools; arguments that are a string go out as they are. The book keeps the tools
+that were ``offered`` and the ``results`` that came back, and of each image and PDF (``files``) its type, hash and size; each is billed by :data:`FILE_TOKENS`, and one that is not what it says is refused.
 """
 
 from __future__ import annotations
@@ -83,6 +83,7 @@ class Book:
     acts: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     then: dict[str, dict[str, Any]] = field(default_factory=dict)
     listed: list[dict[str, str]] = field(default_factory=list)
+    gone_on: asyncio.Event = field(default_factory=asyncio.Event)
     under_way: int = 0
     peak: int = 0
 
@@ -417,6 +418,9 @@ class Server:
             return await self._list(bare, headers, writer)
         if bare == "/peak":
             return await _reply(writer, 200, {"peak": self.book.peak})
+        if bare == "/go":
+            self.book.gone_on.set()
+            return await _reply(writer, 200, {})
         if bare == "/script":
             script = json.loads(body)
             self.book.acts[script["model"]] = list(script.get("acts", []))
@@ -494,7 +498,7 @@ class Server:
             return await _reply(writer, 200, {name: value for name, value in answer.items() if not (act.get("no_usage") and name == "usage")})
         try:
             told = _event(dialect.error(act.get("told", 500), act), "error" if isinstance(dialect, Anthropic) else None)
-            return await _stream(writer, dialect.chunks(model, _pieces(text) if text or not calls else [], usage, finish, body), act, told)
+            return await _stream(writer, dialect.chunks(model, _pieces(text) if text or not calls else [], usage, finish, body), act, told, self.book.gone_on)
         except ConnectionError:
             entry.left = True
             raise
@@ -514,7 +518,7 @@ def _pieces(text: str) -> list[str]:
     return [group if place == 0 else " " + group for place, group in enumerate(groups)]
 
 
-async def _stream(writer: asyncio.StreamWriter, events: list[str], act: dict[str, Any], told: str) -> bool:
+async def _stream(writer: asyncio.StreamWriter, events: list[str], act: dict[str, Any], told: str, gone_on: asyncio.Event) -> bool:
     writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n")
     for place, event in enumerate(events):
         if place == act.get("cut_after"):
@@ -523,6 +527,9 @@ async def _stream(writer: asyncio.StreamWriter, events: list[str], act: dict[str
         if place == act.get("stall_after"):
             await writer.drain()
             await asyncio.sleep(3600)
+        if place == act.get("hold_after"):
+            await writer.drain()
+            await gone_on.wait()
         data = (MALFORMED if act.get("malformed_after") == place else told if act.get("error_after") == place else event).encode()
         writer.write(f"{len(data):x}\r\n".encode() + data + b"\r\n")
         if act.get("error_after") == place:
@@ -562,6 +569,10 @@ class Simulator:
     def script(self, model: str, *acts: dict[str, Any], then: dict[str, Any] | None = None) -> None:
         """Say how the next requests for a model are answered, and with ``then`` all after them."""
         self._ask("POST", "/script", {"model": model, "acts": acts, "then": then})
+
+    def go_on(self) -> None:
+        """Let what is held, and what would be, go on."""
+        self._ask("POST", "/go")
 
     def book(self) -> list[dict[str, Any]]:
         """Return what it received, in order."""

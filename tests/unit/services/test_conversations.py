@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import threading
+from collections import deque
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -14,7 +15,7 @@ import pytest
 
 import hishamos
 from hishamos.composition import Composed, compose
-from hishamos.errors import CallFailed, ConversationBusy, InvalidInput, KeyReused, UnknownName
+from hishamos.errors import AnswerStopped, CallFailed, ConversationBusy, InvalidInput, KeyReused, UnknownName
 from hishamos.notebook.cards import conversation_card, plain
 from hishamos.records.actors import OWNER, Actor
 from hishamos.records.record import now
@@ -330,6 +331,24 @@ def test_an_answer_is_stopped_and_what_had_come_stays_with_its_message(house: Ho
     assert house.ws.conversations.stop(talk.id).messages == 1  # nothing is under way: nothing happens
     assert talk.say("Hello").output == "Hello again."
     assert "Count" not in str(house.asked()[1])
+
+
+def test_who_waits_for_an_answer_that_is_stopped_elsewhere_is_told_so(here: House):
+    here.simulator.script(MODEL, {"text": "one two three four five six seven eight nine ten", "chunk_s": 0.5}, {"text": "ten", "delay_s": 5})
+    talk = here.ws.conversations.start("keeper")
+    events = talk.stream("Count")
+    while next(events).kind != "text":
+        pass
+    here.ws.conversations.stop(talk.id)
+    with pytest.raises(AnswerStopped, match=talk.id[:6]):
+        deque(events, maxlen=0)
+    waiting = here.ws.conversations.say_later(talk.id, "Count again")
+    while len(here.asked()) < 2:
+        pass
+    here.ws.conversations.stop(talk.id)
+    with pytest.raises(AnswerStopped):
+        waiting.result(timeout=20)
+    assert [(one.state, one.error.type) for one in here.ws.conversations.messages(talk.id)] == [("failed", "Cancelled")] * 2
 
 
 def test_a_message_whose_server_died_is_given_up_by_stop(here: House):
