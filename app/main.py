@@ -6,6 +6,7 @@ import streamlit as st
 
 from parts.connection import guarded
 from parts.foot import foot
+from parts.style import dressed
 
 PAGES = {
     "Observe": [
@@ -33,28 +34,7 @@ PAGES = {
 }
 
 st.set_page_config(page_title="HishamOS", page_icon=":material/menu_book:", layout="wide")
-STYLE = """<style>
-.block-container{padding-top:2.2rem;padding-bottom:3rem}
-[data-testid=stMetricValue]{font-variant-numeric:tabular-nums}
-/* A link on a page to the page itself, with another thing opened, is no tab that is active. */
-[data-testid=stMainBlockContainer] [data-testid=stPageLink-NavLink]{background:transparent;font-weight:400}
-[data-testid=stMainBlockContainer] [data-testid=stPageLink-NavLink]:hover{background:rgba(128,128,128,.14)}
-/* Figures stand in twos on a phone, not one below the other. */
-@media(max-width:640px){
-  [data-testid=stColumn]:has(>[data-testid=stVerticalBlock]>[data-testid=stElementContainer]>[data-testid=stMetric]){min-width:calc(50% - 1rem)}
-}
-</style>"""
-st.html(STYLE)
-
-MUTED = {"light": "#5F5C55", "dark": "#9CA39F"}  # of captions: Streamlit's own are text that is seen through, too pale on these grounds
-DARK = """<style>
-/* White on the dark theme's bright teal can't be read. */
-[data-testid=stBaseButton-primary],[data-testid=stBaseButton-primaryFormSubmit]{color:#08201C}
-</style>"""
-theme = "dark" if st.context.theme.type == "dark" else "light"
-st.html(f"<style>[data-testid=stCaptionContainer]{{opacity:1;color:{MUTED[theme]}}} [data-testid=stCaptionContainer] code{{font-size:.9em}}</style>")
-if theme == "dark":
-    st.html(DARK)
+dressed()
 
 page = st.navigation(PAGES, expanded=True)
 with guarded():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import streamlit as st
@@ -11,6 +11,7 @@ import streamlit as st
 from hishamos.errors import InvalidInput
 from hishamos.records.definitions import Parameter
 
+TALL = ("list", "object", "text")
 OFFLINE = "`offline/extractive` needs no key and costs nothing: it selects and classifies, it writes no prose."
 
 
@@ -25,10 +26,30 @@ def fields(parameters: Mapping[str, Parameter], key: str) -> dict[str, Any]:
     ``key``: distinguishes this form's fields from those of any other. Raises :class:`InvalidInput` for an object that is no JSON; all else the
     service checks.
     """
-    given = {name: _field(name, parameter, f"{key} input {name}") for name, parameter in parameters.items()}
+    given: dict[str, Any] = {}
+    for pair in _pairs(parameters):
+        for place, name in zip(st.columns(len(pair), vertical_alignment="bottom"), pair, strict=True):
+            with place:
+                given[name] = _field(name, parameters[name], f"{key} input {name}")
     if not parameters:
         st.caption("It takes no inputs.")
     return {name: value for name, value in given.items() if value is not None}
+
+
+def _pairs(parameters: Mapping[str, Parameter]) -> Iterator[list[str]]:
+    """Return the names in the order given: two of one line each beside each other, one of several lines by itself."""
+    waiting: list[str] = []
+    for name, parameter in parameters.items():
+        tall = parameter.type in TALL
+        if waiting and (tall or len(waiting) == 2):
+            yield waiting
+            waiting = []
+        if tall:
+            yield [name]
+        else:
+            waiting.append(name)
+    if waiting:
+        yield waiting
 
 
 def _field(name: str, parameter: Parameter, key: str) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from hishamos.charts.formats import money
+from hishamos.charts.formats import count, money, state_label
 from parts.connection import guarded, workspace
 from parts.plain import plain
 
@@ -14,10 +14,9 @@ def foot() -> None:
     """Draw the foot; it refreshes by itself."""
     with guarded():
         health = workspace().health.status()
-        spend = money(health.month_cost_nanos)
-        unpriced = f" and {health.month_unpriced} unpriced" if health.month_unpriced else ""
-        st.caption(f"**This month** {spend}{unpriced}")
-        state = f"server running, {health.running} running, {health.waiting} waiting"
-        st.caption(f"{state}  \n`{health.workspace}`")
+        unpriced = f" · {count(health.month_unpriced)} unpriced" if health.month_unpriced else ""
+        st.caption(f"**This month** {money(health.month_cost_nanos)}{unpriced}")
+        st.caption(f"{state_label('running')}: {count(health.running)} · {state_label('waiting')}: {count(health.waiting)}")
+        st.caption(f"Server ready · `{health.workspace}`")
         if health.settings_error:
             st.warning(plain(health.settings_error), icon=":material/warning:")

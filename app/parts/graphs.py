@@ -16,8 +16,8 @@ def drawn_graph(picture: Picture) -> None:
 
 
 def drawn_svg(svg: str, words: str) -> None:
-    """Draw an SVG of ours over the page's width."""
-    st.html(_image(svg.encode(), words, "100%"))
+    """Draw an SVG of ours over the page's width, as far as its few bars need it."""
+    st.html(f'<div style="max-width:52rem">{_image(svg.encode(), words, "100%")}</div>')
 
 
 def _image(data: bytes, words: str, width: str) -> str:

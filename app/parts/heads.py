@@ -8,6 +8,7 @@ from hishamos.charts.formats import state_label
 from hishamos.charts.palette import DARK, LIGHT
 from hishamos.errors import HishamosError
 from parts.plain import plain
+from parts.style import theme
 
 STATE_COLOURS = {
     "queued": "gray",
@@ -29,15 +30,33 @@ STATE_COLOURS = {
 
 def series() -> tuple[str, ...]:
     """Return the chart colours for the theme that the reader sees."""
-    return DARK if st.context.theme.type == "dark" else LIGHT
+    return DARK if theme() == "dark" else LIGHT
 
 
-def head(title: str, *, help_text: str) -> None:
-    """Draw a page's title with its help behind a small button."""
-    left, right = st.columns([6, 1], vertical_alignment="center")
-    left.title(title, anchor=False)
-    with right.popover("Help", type="tertiary", width="stretch"):
-        st.markdown(help_text)
+def head(title: str, *, help_text: str, above: tuple[str, str] | None = None, here: str = "") -> None:
+    """Draw a page's title with its help behind a small button.
+
+    ``above``: the page that this one belongs to and what it is called, a link; ``here``: what this one is there, such as a run's short id.
+    """
+    with st.container(gap=None):
+        if above is not None:
+            with st.container(horizontal=True, vertical_alignment="center", gap="xsmall"):
+                st.page_link(above[0], label=above[1])
+                st.caption(plain(f"/ {here}"), width="content")
+        with st.container(horizontal=True, vertical_alignment="center", wrap=False):
+            st.title(title, anchor=False)
+            with st.popover("Help", icon=":material/help:", type="tertiary"):
+                st.markdown(help_text)
+
+
+def section(title: str, page: str = "", label: str = "") -> None:
+    """Draw the title of a page's part, with a link to the page that has all of it."""
+    st.space("xxsmall")
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.subheader(title, anchor=False, width="content")
+        if page:
+            st.space("stretch")
+            st.page_link(page, label=label)
 
 
 def lost(error: HishamosError, page: str, label: str) -> None:

@@ -16,6 +16,13 @@ from hishamos.records.calls import Attempt
 from hishamos.records.conversations import Conversation
 from hishamos.records.own_tags import tag_words
 from hishamos.records.runs import Run, Step
+from parts.style import link_colour, state_colours
+
+USD = "Spend, USD"
+LETTER, AROUND, WIDEST = 6.6, 20, 270
+"""Pixels of a letter, of what stands around a text, and of the widest column."""
+SHOWN, ROW = 25, 35
+"""Rows of a table that are shown without a scroll bar of its own, and the height of one in pixels."""
 
 
 def runs_table(runs: Sequence[Run], key: str) -> None:
@@ -24,17 +31,17 @@ def runs_table(runs: Sequence[Run], key: str) -> None:
         {
             "State": state_label(run.state),
             "Run": run.name,
-            "Id": run.id[:6],
-            "Kind": run.kind.value,
-            "Started": clock(run.created_at),
+            USD: amount(spend_words(run.cost_nanos, run.unpriced, offline=run.offline)),
             "Time": seconds_between(run.started_at, run.finished_at),
+            "Started, UTC": clock(run.created_at),
             "Steps": f"{count(run.steps_done)} / {count(run.steps_total)}",
             "Attempts": count(run.attempts),
-            "Spend": spend_words(run.cost_nanos, run.unpriced, offline=run.offline),
+            "Kind": run.kind.value,
+            "Id": run.id[:6],
         }
         for run in runs
     ]
-    chosen = _table(rows, key, right=["Time", "Steps", "Attempts", "Spend"])
+    chosen = table(rows, key, right=[USD, "Time", "Steps", "Attempts"], opens="Run")
     if chosen is not None:
         st.switch_page("views/run.py", query_params={"run": runs[chosen].id})
 
@@ -45,17 +52,17 @@ def steps_table(steps: Sequence[Step], key: str) -> Step | None:
         {
             "State": state_label(step.state),
             "Step": step.path,
-            "Type": step.type,
             "Model": step.model or missing(),
+            USD: _step_amount(step),
             "Time": seconds_between(step.started_at, step.finished_at),
-            "Tries": count(step.attempt),
             "Attempts": count(step.attempts),
-            "Spend": money(step.cost_nanos) if step.attempts else missing(),
+            "Tries": count(step.attempt) if step.attempt > 1 else "",
+            "Type": step.type,
             "Note": "reused" if step.reused else (step.error.message if step.error else step.waiting_for or ""),
         }
         for step in steps
     ]
-    chosen = _table(rows, key, right=["Time", "Tries", "Attempts", "Spend"])
+    chosen = table(rows, key, right=[USD, "Time", "Attempts", "Tries"])
     return steps[chosen] if chosen is not None else None
 
 
@@ -64,22 +71,26 @@ def attempts_table(attempts: Sequence[Attempt], key: str, *, apart: bool = False
     rows = [
         {
             "State": state_label("offline" if attempt.offline else attempt.status),
-            **({"Run": (attempt.run_id or "")[:6], "Command": (attempt.command or "").partition("@")[0]} if apart else {}),
-            "Step": attempt.step_id or missing(),
+            **({} if apart else {"Step": attempt.step_id or missing()}),
             "Model": attempt.model,
-            "Cause": attempt.cause or "",
-            "Why": attempt.why,
-            "Sent": clock(attempt.started_at),
+            "Cost, USD": "offline" if attempt.offline else amount(money(attempt.cost_nanos)),
             "Latency": duration(None if attempt.latency_ms is None else attempt.latency_ms / 1000),
             "Input tokens": count(attempt.input_tokens),
             "Output tokens": count(attempt.output_tokens),
-            "Cost": money(attempt.cost_nanos),
+            "Sent, UTC": clock(attempt.started_at),
+            **(_place(attempt) if apart else {}),
             **({"Tags": tag_words(attempt.own_tags)} if apart else {}),
+            "Cause": attempt.cause or "",
+            "Why": attempt.why,
         }
         for attempt in attempts
     ]
-    chosen = _table(rows, key, right=["Latency", "Input tokens", "Output tokens", "Cost"])
+    chosen = table(rows, key, right=["Cost, USD", "Latency", "Input tokens", "Output tokens"], opens="Model" if apart else "")
     return attempts[chosen] if chosen is not None else None
+
+
+def _place(attempt: Attempt) -> dict[str, str]:
+    return {"Command": (attempt.command or "").partition("@")[0], "Step": attempt.step_id or missing(), "Run": (attempt.run_id or "")[:6]}
 
 
 def batches_table(batches: Sequence[BatchInfo], key: str) -> BatchInfo | None:
@@ -88,16 +99,16 @@ def batches_table(batches: Sequence[BatchInfo], key: str) -> BatchInfo | None:
         {
             "State": state_label(batch.state),
             "Notebook": PurePath(batch.notebook).name,
-            "Id": batch.run[:6],
-            "Started": clock(batch.created_at),
-            "Time": seconds_between(batch.started_at, batch.finished_at),
             "Rows": f"{count(batch.ended)} / {count(batch.total)}",
             "Failed": count(batch.rows.get("failed", 0)),
-            "Spend": spend_words(batch.cost_nanos, batch.unpriced, offline=batch.offline) if batch.attempts else missing(),
+            USD: amount(spend_words(batch.cost_nanos, batch.unpriced, offline=batch.offline)) if batch.attempts else missing(),
+            "Time": seconds_between(batch.started_at, batch.finished_at),
+            "Started, UTC": clock(batch.created_at),
+            "Id": batch.run[:6],
         }
         for batch in batches
     ]
-    chosen = _table(rows, key, right=["Time", "Rows", "Failed", "Spend"])
+    chosen = table(rows, key, right=["Rows", "Failed", USD, "Time"], opens="Notebook")
     return batches[chosen] if chosen is not None else None
 
 
@@ -107,14 +118,14 @@ def conversations_table(conversations: Sequence[Conversation], key: str) -> Conv
         {
             "Title": one.title,
             "With": one.agent,
-            "Id": one.id[:6],
             "Messages": count(one.messages),
-            "Last": clock(one.changed_at),
-            "Spend": spend_words(one.cost_nanos, one.unpriced, offline=False) if one.cost_nanos or one.unpriced else missing(),
+            USD: amount(spend_words(one.cost_nanos, one.unpriced, offline=False)) if one.cost_nanos or one.unpriced else missing(),
+            "Last, UTC": clock(one.changed_at),
+            "Id": one.id[:6],
         }
         for one in conversations
     ]
-    chosen = _table(rows, key, right=["Messages", "Spend"])
+    chosen = table(rows, key, right=["Messages", USD], opens="Title")
     return conversations[chosen] if chosen is not None else None
 
 
@@ -128,11 +139,11 @@ def rows_table(found: Sequence[BatchRow], key: str) -> BatchRow | None:
             "Why it failed": "" if row.reason is None else row.reason if row.cell is None else f"cell {row.cell}: {row.reason}",
             "Result": "" if row.result is None else _given(row.result),
             "Time": duration(row.seconds),
-            "Spend": money(row.cost_nanos) if row.cost_nanos != 0 else missing(),
+            USD: amount(money(row.cost_nanos)) if row.cost_nanos != 0 else missing(),
         }
         for row in found
     ]
-    chosen = _table(rows, key, right=["Row", "Time", "Spend"])
+    chosen = table(rows, key, right=["Row", "Time", USD])
     return found[chosen] if chosen is not None else None
 
 
@@ -152,14 +163,54 @@ def spend_words(nanos: int, unpriced: int, *, offline: bool) -> str:
     """Return a run's spend; what is unpriced or offline is never shown as 0.00."""
     if offline and nanos == 0 and not unpriced:
         return "offline"
-    return money(nanos) + (f" + {unpriced} unpriced" if unpriced else "")
+    if unpriced and not nanos:
+        return f"{count(unpriced)} unpriced"
+    return money(nanos) + (f" + {count(unpriced)} unpriced" if unpriced else "")
 
 
-def _table(rows: list[dict[str, Any]], key: str, *, right: Sequence[str]) -> int | None:
-    """Draw rows, hide columns that are empty in every row, return the clicked row's number."""
+def _step_amount(step: Step) -> str:
+    if not step.attempts:
+        return missing()
+    return "offline" if (step.model or "").startswith("offline/") and not step.cost_nanos else amount(money(step.cost_nanos))
+
+
+def amount(words: str) -> str:
+    """Return money for a column whose head has the unit."""
+    return words.replace(" USD", "")
+
+
+def table(rows: list[dict[str, Any]], key: str, *, right: Sequence[str], opens: str = "") -> int | None:
+    """Draw rows of texts without the columns that are empty in every row, and return the number of the row that was clicked.
+
+    ``right``: columns of numbers; ``opens``: the column in which a click chooses a row too, where that opens it; a button in a
+    table can't be pressed by keyboard, so the row's mark stays.
+    """
     frame = pd.DataFrame(rows)
     frame = frame.loc[:, [name for name in frame.columns if (frame[name] != "").any()]]
-    columns = {name: st.column_config.TextColumn(name, alignment="right") for name in right if name in frame.columns}
-    event = st.dataframe(frame, hide_index=True, column_config=columns, on_select="rerun", selection_mode="single-row", key=key, alt=f"Table of {key}")
-    picked = event.selection.rows
-    return picked[0] if picked else None
+    widths = {name: _width(name, frame[name]) for name in frame.columns}
+    columns: dict[str, Any] = {
+        name: st.column_config.TextColumn(name, width=width, alignment="right" if name in right else None) for name, width in widths.items()
+    }
+    height: Any = "content" if len(frame) <= SHOWN else (SHOWN + 1) * ROW
+    drawn = _coloured(frame, opens)
+    facts: dict[str, Any] = {"hide_index": True, "height": height, "column_config": columns, "key": key, "alt": f"Table of {key}"}
+    pressed = f"{key} opened"
+    if opens:
+        columns[opens] = st.column_config.ButtonColumn(opens, width=widths[opens], type="tertiary", alignment="left", key=pressed)
+    picked = st.dataframe(drawn, **facts, on_select="rerun", selection_mode="single-row").selection.rows  # by keyboard: Shift and space
+    click = st.session_state.get(pressed) if opens else None
+    return int(click["row"]) if click is not None else picked[0] if picked else None
+
+
+def _width(name: str, texts: pd.Series[str]) -> int:
+    """Return a column's width in pixels: Streamlit measures the first rows alone, and cuts off what is longer below."""
+    return round(min(WIDEST, AROUND + LETTER * max(len(name), int(texts.str.len().max()))))
+
+
+def _coloured(frame: pd.DataFrame, opens: str) -> Any:
+    """Return the frame with states in their colours and what opens in that of links."""
+    colours, link = state_colours(), f"color: {link_colour()}"
+    drawn = frame.style
+    if "State" in frame.columns:
+        drawn = drawn.map(lambda label: f"color: {colours[label]}" if label in colours else "", subset=["State"])
+    return drawn.map(lambda _: link, subset=[opens]) if opens else drawn

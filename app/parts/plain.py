@@ -9,6 +9,8 @@ ALL = str.maketrans({sign: f"\\{sign}" for sign in string.punctuation})
 LEADING_ELSEWHERE = str.maketrans({sign: f"\\{sign}" for sign in "![]<$~:"})
 """Signs of images, links, tags, formulas and Streamlit's own directives; headings, lists, emphasis and tables go without them."""
 CODE = re.compile(r"(^[ ]{0,3}```.*?^[ ]{0,3}```[ ]*$|`[^`\n]+`)", re.DOTALL | re.MULTILINE)
+ALIGNED = re.compile(r"^[ ]{0,3}\|?[ ]*:?-+:?[ ]*(?:\|[ ]*:?-+:?[ ]*)*\|?[ ]*$", re.MULTILINE)
+"""The line of a table that says how its columns are aligned; nothing in it leads anywhere, and escaped it is none."""
 ADDRESS = re.compile(r"(?<=:)(?=//)|(?<=www)(?=\.)|(?<=@)(?=\w)", re.IGNORECASE)
 JOINER = "\N{WORD JOINER}"
 """Unseen; what it stands in is no address that GitHub's Markdown makes a link of."""
@@ -28,4 +30,5 @@ def readable(markdown: str) -> str:
 
 
 def _stayed(text: str) -> str:
-    return ADDRESS.sub(JOINER, text).translate(LEADING_ELSEWHERE)
+    lines = ADDRESS.sub(JOINER, text).split("\n")
+    return "\n".join(line if ALIGNED.fullmatch(line) else line.translate(LEADING_ELSEWHERE) for line in lines)

@@ -30,7 +30,7 @@ Same in a notebook: `ws.health.status()`, `ws.health.settings()`, `ws.health.sto
 `hishamos doctor --no-network`, `hishamos server status`, `hishamos server logs`, `hishamos backup FILE`, `hishamos restore FILE`,
 `hishamos prune --older-than 90d`, `hishamos schedule`."""
 FIRST = 'hishamos schedule add nightly triage_bugs "0 2 * * *" -i file=bugs.csv'
-SIGNS = {"ok": "✓", "note": "·", "problem": "✕"}
+SIGNS = {"ok": ":green[✓]", "note": ":gray[·]", "problem": ":red[✕]"}
 LINES = (100, 500, 2000)
 
 

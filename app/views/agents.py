@@ -53,12 +53,11 @@ def _all() -> None:
 def _card(agent: AgentDefinition, record: TrackRecord, candidate: Candidate | None, *, best: bool) -> None:
     with st.container(border=True, height="stretch"):
         with st.container(horizontal=True, vertical_alignment="center"):
-            st.markdown(f"**{plain(agent.name)}**", width="content")
+            st.page_link("views/agents.py", label=f"**{plain(agent.name)}**", query_params={"agent": agent.name})
             if candidate is not None:
                 st.badge(f"{'best fit, ' if best else ''}{candidate.score:.2f} of 1", color="green" if best else "gray")
             st.space("stretch")
-            st.page_link("views/agents.py", label="Open", query_params={"agent": agent.name})
-            st.page_link("views/chat.py", label="Try in Chat", query_params={"agent": agent.name})
+            st.page_link("views/chat.py", label="Try in Chat", icon=":material/forum:", query_params={"agent": agent.name})
         st.markdown(plain(agent.description))
         st.caption(plain(candidate.why) if candidate is not None else record_words(record))
 
@@ -71,8 +70,7 @@ def _one(name: str) -> None:
         head("Agent", help_text=HELP)
         lost(error, "views/agents.py", "All agents")
         return
-    st.page_link("views/agents.py", label="Agents")
-    head(plain(agent.name), help_text=HELP)
+    head(plain(agent.name), help_text=HELP, above=("views/agents.py", "Agents"), here=agent.name)
     st.markdown(plain(agent.description))
     source = "ships with HishamOS" if agent.source == "library" else agent.source
     st.caption(plain(" · ".join(part for part in (f"version {agent.version}", source, ", ".join(agent.tags)) if part)))

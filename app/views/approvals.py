@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import streamlit as st
 
-from hishamos.charts.formats import clock
 from parts.connection import guarded, workspace
-from parts.decisions import decide
+from parts.decisions import waiting_card
 from parts.heads import empty, head
-from parts.plain import plain
 
 HELP = """Runs that stopped to ask somebody, oldest first. What you write as a comment stands in the run with your answer. A run that waits holds no
 server and loses nothing: it may wait for weeks.
@@ -29,12 +27,7 @@ def inbox() -> None:
         shown = [approval for approval in waiting if chosen in (None, approval.workflow)]
         st.caption(f"{len(shown)} {'waits' if len(shown) == 1 else 'wait'} for you")
         for approval in shown:
-            with st.container(border=True):
-                with st.container(horizontal=True, vertical_alignment="center"):
-                    st.markdown(f"**{plain(approval.workflow)}** · {plain(approval.path)} · since {clock(approval.since)} UTC", width="content")
-                    st.space("stretch")
-                    st.page_link("views/run.py", label=f"Open run {approval.run_id[:6]}", query_params={"run": approval.run_id})
-                decide(approval)
+            waiting_card(approval)
 
 
 ASKING = "hishamos run triage_bugs -i file=data/samples/bugs.csv --model offline/extractive"

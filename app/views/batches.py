@@ -6,7 +6,7 @@ from pathlib import PurePath
 
 import streamlit as st
 
-from hishamos.charts.formats import clock, count, some, state_label
+from hishamos.charts.formats import clock, count, missing, some, state_label
 from hishamos.charts.row_bars import RowBar, row_bars_svg
 from hishamos.errors import HishamosError, InvalidInput
 from hishamos.frames.csv_rows import csv_rows
@@ -18,6 +18,7 @@ from parts.heads import badge, empty, head, lost
 from parts.listings import attempts_table, batches_table, rows_table, seconds_between, spend_words
 from parts.notebooks import drawn_notebook
 from parts.plain import plain
+from parts.states import state_filter
 from parts.values import value_shown
 
 HELP = """A batch executes a notebook once per row of a table; the columns are the notebook's parameters. A row that fails stops none of the others, and
@@ -41,7 +42,7 @@ def page() -> None:
 
 def _all() -> None:
     head("Batches", help_text=HELP)
-    state = st.pills("State", [state.value for state in RunState], key="state", bind="query-params", label_visibility="collapsed")
+    state = state_filter("state", [state.value for state in RunState])
     st.fragment(_listing, run_every="3s")(RunState(state) if state else None)
     st.subheader("New batch", anchor=False)
     _new()
@@ -70,8 +71,7 @@ def _one(identity: str) -> None:
         head("Batch", help_text=HELP)
         lost(error, "views/batches.py", "All batches")
         return
-    st.page_link("views/batches.py", label=f"Batches / {batch.run[:6]}")
-    head(plain(PurePath(batch.notebook).name), help_text=HELP)
+    head(plain(PurePath(batch.notebook).name), help_text=HELP, above=("views/batches.py", "Batches"), here=batch.run[:6])
     ended = batch.state in RUN_ENDED
     st.fragment(_live, run_every=None if ended else LIVE)(batch.run, ended=ended)
     _chosen(batch.run)
@@ -100,12 +100,12 @@ def _live(identity: str, *, ended: bool) -> None:
 
 def _acts(batch: BatchInfo) -> None:
     ws = workspace()
-    missing = batch.total - batch.rows.get("succeeded", 0)
+    left = batch.total - batch.rows.get("succeeded", 0)
     with st.container(horizontal=True, vertical_alignment="center"):
         if batch.state == RunState.RUNNING and st.button("Pause batch"):
             ws.runs.pause(batch.run)
             st.rerun()
-        if batch.state in {RunState.FAILED, RunState.CANCELLED} and missing and st.button(f"Execute what is missing ({count(missing)})", type="primary"):
+        if batch.state in {RunState.FAILED, RunState.CANCELLED} and left and st.button(f"Execute what is missing ({count(left)})", type="primary"):
             ws.runs.resume(batch.run)
             st.rerun()
         if batch.state == RunState.PAUSED and st.button("Resume batch", type="primary"):
@@ -124,8 +124,8 @@ def _numbers(batch: BatchInfo) -> None:
     cells = st.columns(4)
     cells[0].metric("Succeeded", f"{count(done)} of {count(batch.total)}", border=True)
     cells[1].metric("Failed", count(failed), border=True)
-    spend = spend_words(batch.cost_nanos, batch.unpriced, offline=batch.offline) if batch.attempts else "no model asked"
-    cells[2].metric("Spend", spend, border=True)
+    spend = spend_words(batch.cost_nanos, batch.unpriced, offline=batch.offline) if batch.attempts else missing()
+    cells[2].metric("Spend", spend, border=True, help=None if batch.attempts else "No model was asked.")
     cells[3].metric("Time", seconds_between(batch.started_at, batch.finished_at), border=True)
 
 
@@ -133,16 +133,11 @@ def _rows(batch: BatchInfo) -> list[BatchRow]:
     """Draw the rows that the filter lets through, and return them."""
     st.subheader("Rows", anchor=False)
     known = [status for status in ROW_STATUSES if batch.rows.get(status)]
-    asked = st.query_params.get("rows")
-    chosen = st.pills(
-        "Rows",
-        known,
-        default=asked if asked in known else None,
-        format_func=lambda status: f"{state_label(status)} {count(batch.rows[status])}",
-        key=f"rows-{batch.run}",
-        label_visibility="collapsed",
-    )
-    _keep("rows", chosen)
+
+    def counted(status: str) -> str:
+        return f"{state_label(status)} {count(batch.rows[status])}"
+
+    chosen = state_filter("rows", known, label=counted, key=f"rows-{batch.run}")
     rows = workspace().batch.rows(batch.run, status=chosen, limit=BARS)
     clicked = rows_table(rows[:SHOWN], f"rows of {batch.run} {chosen or ''}")
     if len(rows) > SHOWN:
@@ -151,13 +146,6 @@ def _rows(batch: BatchInfo) -> list[BatchRow]:
         st.query_params["row"] = str(clicked.index + 1)
         st.rerun()
     return rows
-
-
-def _keep(name: str, value: str | None) -> None:
-    if value:
-        st.query_params[name] = value
-    elif name in st.query_params:
-        del st.query_params[name]
 
 
 def _chosen(batch: str) -> None:

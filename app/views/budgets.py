@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import streamlit as st
 
-from hishamos.charts.formats import clock, money, share
 from hishamos.errors import HishamosError
 from hishamos.records.money import Budget
 from parts.connection import guarded, workspace
 from parts.heads import empty, head
+from parts.meters import budget_meter
 from parts.plain import plain
 
 HELP = """A **hard** budget is never passed: money is reserved before a call is sent, and a call that does not fit is refused. One that is not hard warns.
@@ -34,22 +34,18 @@ def _card(budget: Budget) -> None:
         with st.container(horizontal=True, vertical_alignment="center"):
             st.markdown(f"**{plain(budget.name)}** · {plain(budget.scope)} · {budget.period}", width="content")
             st.badge("hard" if budget.hard else "warns only", color="gray")
+            if budget.warnings:
+                st.badge("⚠ limit passed" if budget.warnings[-1].share >= 1 else "⚠ near its limit", color="orange")
             if budget.closed:
                 st.badge("closed: a bill was above its reservation", color="red", icon=":material/lock:")
             st.space("stretch")
-            removed = st.button("Remove", key=f"remove-{budget.name}")
-        held = budget.committed_nanos + budget.reserved_nanos
-        st.progress(min(1.0, held / budget.limit_nanos) if budget.limit_nanos else 1.0, text=_words(budget))
-        for warning in budget.warnings:
-            st.caption(plain(f"⚠ {warning.message} {clock(warning.passed_at)} UTC"))
+            with st.popover("Remove", type="tertiary", key=f"ask-{budget.name}"):
+                st.markdown("Remove this budget? What it limited is limited no more; what was spent stays in the ledger.")
+                removed = st.button("Remove budget", key=f"remove-{budget.name}")
+        budget_meter(budget)
         if removed:
             workspace().budgets.remove(budget.name)
             st.rerun()
-
-
-def _words(budget: Budget) -> str:
-    spent = f"{money(budget.committed_nanos)} of {money(budget.limit_nanos)} spent ({share(budget.committed_nanos, budget.limit_nanos)})"
-    return f"{spent}, {money(budget.reserved_nanos)} reserved by calls under way" if budget.reserved_nanos else spent
 
 
 def _form() -> None:

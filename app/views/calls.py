@@ -15,10 +15,11 @@ from parts.filters import chips, is_filter, only
 from parts.heads import head
 from parts.listings import attempts_table
 from parts.plain import plain
+from parts.states import state_filter
 from parts.sums import spend
 
 HELP = """Attempts at providers, newest first: those behind a bar or a row of Costs. Each filter is in the address: copy it to share the list, take one away
-to see more. A click on a row opens the trace of its run.
+to see more. A click on its model opens the trace of an attempt's run.
 
 Same in a notebook: `ws.ledger.calls(only={"model": "openai/gpt-4.1-mini", "day": "2026-11-28"})`. In a terminal: `hishamos sql "select * from attempts"`."""
 PAGE = 50
@@ -26,12 +27,11 @@ PAGE = 50
 
 def page() -> None:
     """Draw the page."""
-    st.page_link("views/costs.py", label="Costs / Calls")
-    head("Calls", help_text=HELP)
+    head("Calls", help_text=HELP, above=("views/costs.py", "Costs"), here="Calls")
     asked = {name: value for name, value in st.query_params.items() if is_filter(name) or name in {"since", "until"}}
     with st.container(horizontal=True):
         chips("views/calls.py", asked, {})
-    status = st.pills("Status", [one.value for one in AttemptStatus], key="status", bind="query-params", label_visibility="collapsed")
+    status = state_filter("status", [one.value for one in AttemptStatus])
     try:
         since, until = _moment(asked, "since"), _moment(asked, "until")
         _listing(only() | ({"status": status} if status else {}), since, until)

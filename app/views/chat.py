@@ -14,7 +14,7 @@ from hishamos.records.calls import CommandResult
 from hishamos.records.conversations import Conversation, Said
 from parts.connection import guarded, workspace
 from parts.fields import OFFLINE
-from parts.heads import head, lost
+from parts.heads import head, lost, section
 from parts.listings import conversations_table, spend_words
 from parts.plain import plain, readable
 from parts.talks import Talk, say, talk_of
@@ -61,15 +61,16 @@ def _new() -> None:
         st.caption("There is no agent.")
         return
     st.caption(plain(agents[agent].description))
+    with st.container():  # in its place on the page: what stands at the window's foot scrolls the page there
+        _ask(None, agent, model)
     _listing()
-    _ask(None, agent, model)
 
 
 def _listing() -> None:
     found = workspace().conversations.list(limit=LISTED)
-    st.subheader("Your conversations", anchor=False)
+    section("Your conversations")
     if not found:
-        st.caption("None yet. Write a message below; the conversation stays, and its address opens it again.")
+        st.caption("None yet. Write a message above; the conversation stays, and its address opens it again.")
         return
     chosen = conversations_table(found, "conversations")
     if len(found) == LISTED:
@@ -86,21 +87,19 @@ def _one(identity: str) -> None:
         head("Chat", help_text=HELP)
         lost(error, "views/chat.py", "New conversation")
         return
+    head(plain(talk.title), help_text=HELP, above=("views/chat.py", "Chat"), here=talk.id[:6])
+    said = ws.conversations.messages(talk.id, after=max(0, talk.messages - SHOWN))
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.page_link("views/chat.py", label=f"Chat / {talk.id[:6]}")
+        _facts(talk, offline=any(one.answer is not None and one.answer.offline for one in said))
         st.space("stretch")
-        st.page_link("views/chat.py", label="New conversation", query_params={"agent": talk.agent})
+        st.page_link("views/chat.py", label="New conversation", icon=":material/add:", query_params={"agent": talk.agent})
         with st.popover("Delete", type="tertiary"):
             st.markdown("Delete this conversation with all that was said in it? What it cost stays in the ledger.")
-            deleted = st.button("Delete for good")
-    head(plain(talk.title), help_text=HELP)
-    if deleted:
-        ws.conversations.delete(talk.id)
-        st.switch_page("views/chat.py")
-    said = ws.conversations.messages(talk.id, after=max(0, talk.messages - SHOWN))
+            if st.button("Delete for good"):
+                ws.conversations.delete(talk.id)
+                st.switch_page("views/chat.py")
     if talk.messages > SHOWN:
         st.caption(f"The last {SHOWN} of {count(talk.messages)} messages. All of them: `hishamos chats {talk.id[:6]}`")
-    _facts(talk, offline=any(one.answer is not None and one.answer.offline for one in said))
     for one in said:
         if one.state != "open":
             _exchange(one)
@@ -112,7 +111,7 @@ def _one(identity: str) -> None:
 def _facts(talk: Conversation, *, offline: bool) -> None:
     spend = spend_words(talk.cost_nanos, talk.unpriced, offline=offline) if talk.messages else "nothing spent"
     asked = talk.model or "the agent's own model"
-    st.caption(plain(f"with {talk.agent} · {asked} · {some(talk.messages, 'message')} · {spend} in all"))
+    st.caption(plain(f"with {talk.agent} · {asked} · {some(talk.messages, 'message')} · {spend} in all"), width="content")
 
 
 def _listens(mine: Talk | None, said: list[Said]) -> TypeGuard[Talk]:

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 import streamlit as st
 
-from hishamos.charts.formats import clock, count, duration, exact_usd, missing, money, share
+from hishamos.charts.formats import count, duration, exact_usd, missing, money, share
 from hishamos.charts.palette import OTHER
 from hishamos.charts.spend import spend_figure
 from hishamos.charts.usage import month_end, rate, rates_figure, times_figure, tokens_figure
@@ -20,7 +20,9 @@ from hishamos.records.record import now
 from hishamos.records.spans import span_of
 from parts.connection import workspace
 from parts.filters import Only, chips, only
-from parts.heads import empty, head, series
+from parts.heads import empty, head, section, series
+from parts.listings import USD, amount, table
+from parts.meters import budget_meter
 from parts.plain import plain
 from parts.sums import COLUMNS, GROUPS, NO_NAME, span, spend, title_of
 from parts.takeaway import behind
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
 
 HELP = """Every attempt at a provider is one row of the ledger; all sums here are sums over it, exact to the nano-dollar. Days and months are those of the
 workspace's time zone. Unpriced attempts are counted apart and never shown as 0. Offline answers are free and count in no rate; answers given again by
-the cache count in its own rate only. **A click** on a bar, a point or a row opens the calls behind it.
+the cache count in its own rate only. **A click** on a bar, a point or a name opens the calls behind it.
 
 **Tags** are labels of your own: `ws.tagged(customer="acme")`, `--tag customer=acme`, `HISHAMOS_TAGS=customer=acme`. Spend is grouped by each, and
 **Filter** shows the costs of one value; filters stand in the address.
@@ -61,12 +63,12 @@ BAR = {"displayModeBar": False}
 def page() -> None:
     """Draw the page."""
     head("Costs", help_text=HELP)
-    with st.container(horizontal=True):
-        name = st.segmented_control("Span", SPANS, default="30 days", required=True, key="span", bind="query-params")
+    with st.container(gap="xsmall"):
+        name = st.segmented_control("Span", SPANS, default="30 days", required=True, key="span", bind="query-params", label_visibility="collapsed")
         timezone = workspace().health.status().timezone
         since, step = span(name, timezone)
         tags = workspace().ledger.tags(since=since)
-        group = st.segmented_control("By", _groups(tags), default="model", required=True, key="by", bind="query-params")
+        group = st.segmented_control("By", _groups(tags), default="model", required=True, key="by", bind="query-params", label_visibility="collapsed")
     chosen = only()
     _filters(tags, chosen, since)
     column = COLUMNS.get(group, group)
@@ -82,9 +84,7 @@ def page() -> None:
         empty("No attempt in this span. This line makes some, free of charge, with the offline model:", "hishamos demo")
         return
     _metrics(total, timezone, chosen)
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        chart = st.segmented_control("Chart", CHARTS, default="Spend", required=True, key="chart", bind="query-params", label_visibility="collapsed")
-    _chart(chart, since, step, group, column, chosen)
+    _chart(since, step, group, column, chosen)
     _top(total, since, group, column, chosen)
     _budgets()
 
@@ -138,9 +138,9 @@ def _metrics(total: pd.DataFrame, timezone: str, chosen: Only) -> None:
     cells[2].metric("Attempts", count(row["attempts"] - row["offline"]), border=True, help=more)
     unpriced = "They are in no sum. Give their models a price in hishamos.toml, then: `hishamos reconcile --reprice`"
     cells[3].metric("Unpriced attempts", count(row["unpriced"]), border=True, help=unpriced)
-    with st.container(horizontal=True, gap="medium"):
-        for name, (label, what) in RATES.items():
-            st.metric(label, share(*rate(row, name)), width="content", help=f"{what} Here {count(row[name])}.")
+    with st.container(border=True):
+        for cell, (name, (label, what)) in zip(st.columns(4), RATES.items(), strict=True):
+            cell.metric(label, share(*rate(row, name)), help=f"{what} Here {count(row[name])}.")
 
 
 def _month_end(timezone: str, chosen: Only) -> str:
@@ -150,7 +150,11 @@ def _month_end(timezone: str, chosen: Only) -> str:
     return missing() if likely is None else money(likely)
 
 
-def _chart(chart: str, since: datetime, step: str, group: str, column: str, chosen: Only) -> None:
+def _chart(since: datetime, step: str, group: str, column: str, chosen: Only) -> None:
+    row = st.container(horizontal=True, vertical_alignment="center")
+    above = row.container(width="content")
+    row.space("stretch")
+    chart = row.segmented_control("Chart", CHARTS, default="Spend", required=True, key="chart", bind="query-params", label_visibility="collapsed")
     draw: Callable[..., plotly.graph_objects.Figure]
     if chart == "Spend":
         title, frame = f"Spend by {step} and {title_of(group)}", spend([step, group], since, only=chosen, sums_only=True)
@@ -158,11 +162,10 @@ def _chart(chart: str, since: datetime, step: str, group: str, column: str, chos
     else:
         title, frame = f"{chart} by {step}", spend([step], since, only=chosen)
         draw = {"Tokens": tokens_figure, "Times": times_figure, "Rates": rates_figure}[chart]
-    with st.container(horizontal=True, vertical_alignment="center"):
-        st.subheader(title, anchor=False, width="content")
-        st.space("stretch")
+    above.subheader(title, anchor=False, width="content")
+    with row:
         behind(frame, title.lower().replace(" ", "-"))
-    st.caption(ABOUT.get(chart, "USD, the dearest first. A click on a bar opens its calls."))
+    st.caption(ABOUT.get(chart, "The dearest first. A click on a bar opens its calls."))
     if chart == "Spend" and not frame["cost_nanos"].sum():
         st.caption("Nothing was spent in this span; offline answers are free.")
         return
@@ -175,16 +178,16 @@ def _chart(chart: str, since: datetime, step: str, group: str, column: str, chos
 
 
 def _top(total: pd.DataFrame, since: datetime, group: str, column: str, chosen: Only) -> None:
-    title, heading = f"Top spenders by {title_of(group)}", title_of(group)
+    title, heading = f"Top spenders by {title_of(group)}", title_of(group) if group.startswith(GROUP) else group.capitalize()
     with st.container(horizontal=True, vertical_alignment="center"):
         st.subheader(title, anchor=False, width="content")
         st.space("stretch")
-        behind(total, f"spend-by-{heading}")
+        behind(total, f"spend-by-{title_of(group)}")
     ranked = cast("list[dict[str, Any]]", total.head(SHOWN).to_dict("records"))
     rows = [
         {
             heading: _name(row[column]) or NO_NAME,
-            "Spend": _spent(row),
+            USD: _spent(row),
             "Attempts": count(row["attempts"]),
             "Input tokens": count(row["input_tokens"]),
             "Output tokens": count(row["output_tokens"]),
@@ -194,14 +197,13 @@ def _top(total: pd.DataFrame, since: datetime, group: str, column: str, chosen: 
         }
         for row in ranked
     ]
-    right = {name: st.column_config.TextColumn(name, alignment="right") for name in rows[0] if name != heading}
-    event = st.dataframe(rows, hide_index=True, column_config=right, alt=title, on_select="rerun", selection_mode="single-row", key=f"top-{group}")
+    clicked = table(rows, title, right=[name for name in rows[0] if name != heading], opens=heading)
     if "p50_ms" not in total:
         st.caption(f"Without times, for there are more than {count(MANY)} attempts: choose a shorter span, or the chart Times.")
     if len(total) > SHOWN:
         st.caption(f"The dearest {SHOWN} of {count(len(total))}; the file has all of them.")
-    if event.selection.rows:
-        _open_calls({column: _name(ranked[event.selection.rows[0]][column])}, since, chosen)
+    if clicked is not None:
+        _open_calls({column: _name(ranked[clicked][column])}, since, chosen)
 
 
 def _spent(row: dict[str, Any]) -> str:
@@ -210,7 +212,7 @@ def _spent(row: dict[str, Any]) -> str:
         return "offline"
     if row["unpriced"] and not row["cost_nanos"]:
         return "unpriced"
-    return money(int(row["cost_nanos"])) + (f" + {count(row['unpriced'])} unpriced" if row["unpriced"] else "")
+    return amount(money(int(row["cost_nanos"]))) + (f" + {count(row['unpriced'])} unpriced" if row["unpriced"] else "")
 
 
 def _name(value: Any) -> str:
@@ -228,15 +230,15 @@ def _open_calls(behind_it: dict[str, str], since: datetime, chosen: Only) -> Non
 
 
 def _budgets() -> None:
-    st.subheader("Budgets", anchor=False)
+    section("Budgets", "views/budgets.py", "All budgets")
     budgets = workspace().budgets.list()
-    for budget in budgets:
-        part = min(1.0, budget.committed_nanos / budget.limit_nanos) if budget.limit_nanos else 1.0
-        kind = "hard" if budget.hard else "soft"
-        words = f"{budget.name}: {money(budget.committed_nanos)} of {money(budget.limit_nanos)} · {kind}, {budget.scope}, {budget.period}"
-        st.progress(part, text=plain(words + (" · closed" if budget.closed else "")))
-        if budget.warnings:
-            st.caption(plain(f"{budget.warnings[-1].message} {clock(budget.warnings[-1].passed_at)} UTC"))
+    for place in range(0, len(budgets), 3):
+        for cell, budget in zip(st.columns(3), budgets[place : place + 3], strict=False):
+            with cell.container(border=True, height="stretch", gap="xsmall"):
+                st.markdown(f"**{plain(budget.name)}**")
+                kind = "hard" if budget.hard else "warns only"
+                st.caption(plain(f"{kind} · {budget.scope} · {budget.period}" + (" · closed" if budget.closed else "")))
+                budget_meter(budget)
     if not budgets:
         st.caption("No budget limits this workspace. Set one: `hishamos budget set month --limit 50`")
 

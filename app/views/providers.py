@@ -18,7 +18,7 @@ times in a row is left alone for a while, and other models of its route are aske
 **Test** makes one tiny call. It costs next to nothing, and stands in the ledger like any other.
 
 Same in a notebook: `ws.providers.list()`, `ws.providers.test("openai")`. In a terminal: `hishamos providers`, `hishamos providers --test openai`."""
-FIGURES = ("Attempts", "Failed", "p50", "p95", "First piece", "Spend")
+FIGURES = ("Attempts", "Failed", "p50", "p95", "First token", "Spend")
 
 
 @st.fragment(run_every="5s")
@@ -26,6 +26,7 @@ def listing() -> None:
     """Draw all providers; refreshes by itself."""
     with guarded():
         found = workspace().providers.list()
+        st.caption("How each did in the last 24 hours; p50 and p95: half, and 95 %, of its answers took at most this long.")
         for provider in found:
             _card(provider)
         if all(provider.kind == "offline" for provider in found):
@@ -42,7 +43,10 @@ def _card(provider: ProviderStatus) -> None:
             badge(provider.state)
             st.space("stretch")
             pressed = st.button("Test", key=f"test-{provider.name}", disabled=not provider.models, help="Makes one tiny call")
-        _figures(provider)
+        if provider.attempts:
+            _figures(provider)
+        else:
+            st.caption("No attempt in the last 24 hours.")
         facts = [f"key from `{provider.key}`" if provider.key else "", f"at `{provider.api_base}`" if provider.api_base else ""]
         facts += [", ".join(f"`{model}`" for model in provider.models), f"is not sent: {', '.join(provider.hides)}" if provider.hides else ""]
         st.caption(" · ".join(fact for fact in facts if fact))
@@ -62,9 +66,8 @@ def _figures(provider: ProviderStatus) -> None:
     spend = "offline" if provider.kind == "offline" else money(provider.cost_nanos)
     failed = share(provider.failed, provider.attempts)
     values = (count(provider.attempts), failed, seconds(provider.p50_ms), seconds(provider.p95_ms), seconds(provider.ttft_ms), spend)
-    with st.container(horizontal=True, gap="medium"):
-        for name, value in zip(FIGURES, values, strict=True):
-            st.metric(name, value, width="content")
+    for cell, name, value in zip(st.columns(len(FIGURES)), FIGURES, values, strict=True):
+        cell.metric(name, value)
 
 
 def _test(name: str) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import streamlit as st
 
 from hishamos.charts.comparison_lines import differences_told
-from hishamos.charts.formats import clock, state_label
+from hishamos.charts.formats import clock, some, state_label
 from hishamos.errors import HishamosError
 from hishamos.records.results import Result
 from parts.connection import workspace
@@ -27,14 +27,13 @@ def page() -> None:
     if not identity:
         _listing()
         return
-    st.page_link("views/results.py", label=f"Results / {identity[:6]}")
     try:
         result = workspace().results.get(identity)
     except HishamosError as error:
-        head("Result", help_text=HELP)
+        head("Result", help_text=HELP, above=("views/results.py", "Results"), here=identity[:6])
         st.warning(plain(str(error)), icon=":material/search_off:")
         return
-    head(plain(result.title), help_text=HELP)
+    head(plain(result.title), help_text=HELP, above=("views/results.py", "Results"), here=identity[:6])
     _reading(result)
 
 
@@ -44,14 +43,12 @@ def _listing() -> None:
     found = workspace().results.list(search=search.strip() or None, limit=PAGE)
     if not found and not search.strip():
         empty("No result yet. A workflow that saves a result shows it here; this one does, with the offline model:", "hishamos demo")
-    st.caption(f"{len(found)} {'result' if len(found) == 1 else 'results'}" + (", the newest" if len(found) == PAGE else ""))
+    st.caption(some(len(found), "result") + (", the newest" if len(found) == PAGE else ""))
     for result in found:
-        with st.container(border=True):
+        with st.container(border=True, gap="xsmall"):
             with st.container(horizontal=True, vertical_alignment="center"):
-                st.markdown(f"**{plain(result.title)}**", width="content")
+                st.page_link("views/results.py", label=f"**{plain(result.title)}**", query_params={"result": result.id})
                 _labels(result)
-                st.space("stretch")
-                st.page_link("views/results.py", label="Read", query_params={"result": result.id})
             st.text(result.summary[:500])
             st.caption(plain(_facts(result)))
 

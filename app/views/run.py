@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
-from hishamos.charts.formats import clock, count, outlook
+from hishamos.charts.formats import count, outlook
 from hishamos.charts.ranges import compared_words
 from hishamos.charts.trace import trace_bars, trace_figure, trace_words
 from hishamos.errors import HishamosError
@@ -21,6 +22,7 @@ from parts.graphs import drawn_graph
 from parts.heads import badge, empty, head
 from parts.listings import attempts_table, seconds_between, spend_words, steps_table
 from parts.plain import plain
+from parts.style import theme
 
 HELP = """One run: its steps as the journal holds them, every attempt at a provider, what it cost.
 
@@ -31,6 +33,8 @@ Same in a notebook: `ws.runs.get(id)`, `ws.runs.steps(id)`, `ws.runs.calls(id)`,
 In a terminal: `hishamos show RUN`, `hishamos follow RUN`, `hishamos fork RUN`, `hishamos repeat RUN`."""
 PAGE = 200
 LINES = 80  # of the trace, drawn at first
+NARROW = 330  # pixels: a graph beside which the tabs have room
+EVENTS_SHOWN, EVENTS_HEIGHT = 25, 912
 STEPS, TRACE, VALUES, EVENTS, COMPARED = "Steps", "Trace", "Inputs and outputs", "Events", "Compared"
 
 
@@ -49,8 +53,7 @@ def page() -> None:
         st.warning(plain(str(error)), icon=":material/search_off:")
         st.page_link("views/runs.py", label="All runs")
         return
-    st.page_link("views/runs.py", label=f"Runs / {run.id[:6]}")
-    head(plain(run.name), help_text=HELP)
+    head(plain(run.name), help_text=HELP, above=("views/runs.py", "Runs"), here=run.id[:6])
     every = None if run.state in RUN_ENDED else "1.5s"
     st.fragment(_live, run_every=every)(run.id, run.state)
 
@@ -61,25 +64,20 @@ def _live(identity: str, drawn: RunState) -> None:
         run = ws.runs.get(identity)
         if (run.state in RUN_ENDED) != (drawn in RUN_ENDED):
             st.rerun()
-        _state(run)
-        _acts(run)
+        steps = ws.runs.steps(run.id, limit=PAGE)
+        _state(run, steps)
+        _asked(run)
         _numbers(run)
         tag_links(run.own_tags)
-        forecast = ws.runs.forecast(run.id)
-        if forecast is not None:
-            st.caption(plain(f"Forecast: {compared_words(forecast, run)}"))
         if run.error:
             st.error(plain(run.error.message), icon=":material/error:")
-        if run.kind is RunKind.WORKFLOW:
-            drawn_graph(ws.runs.picture(run.id, ground="dark" if st.context.theme.type == "dark" else "light"))
-        steps = ws.runs.steps(run.id, limit=PAGE)
-        if run.ended:
-            _afterwards(run, steps)
         asked = st.query_params
         other = asked.get("with", "")
-        open_at = COMPARED if other else TRACE if "attempt" in asked or "step" in asked else STEPS
-        names = [STEPS, TRACE, VALUES, EVENTS, *([COMPARED] if other else [])]
-        tabs = dict(zip(names, st.tabs(names, default=open_at, key=f"tabs {open_at} {asked.get('step')} {other}"), strict=True))
+        beside = _graph(run)
+        with beside:
+            open_at = COMPARED if other else TRACE if "attempt" in asked or "step" in asked else STEPS
+            names = [STEPS, TRACE, VALUES, EVENTS, *([COMPARED] if other else [])]
+            tabs = dict(zip(names, st.tabs(names, default=open_at, key=f"tabs {open_at} {asked.get('step')} {other}"), strict=True))
         with tabs[STEPS]:
             _steps(steps, run)
         with tabs[TRACE]:
@@ -87,44 +85,54 @@ def _live(identity: str, drawn: RunState) -> None:
         with tabs[VALUES]:
             _values(run)
         with tabs[EVENTS]:
-            for event in ws.runs.events(run.id, limit=PAGE):
-                st.text(f"{clock(event.happened_at)}  {event.path or 'run'}  {event.state or event.kind}  {event.message}")
+            _events(run)
         if other:
             with tabs[COMPARED]:
                 compared(run, other)
 
 
-def _afterwards(run: Run, steps: list[Step]) -> None:
-    """Draw what can be done with a run that has ended."""
-    with st.container(horizontal=True):
-        again(run, steps)
-        with st.popover("Compare with"):
-            choose_other(run)
-
-
-def _state(run: Run) -> None:
-    with st.container(horizontal=True):
+def _state(run: Run, steps: list[Step]) -> None:
+    """Draw what state the run is in, and at the right what can be done about it."""
+    ws = workspace()
+    with st.container(horizontal=True, vertical_alignment="center"):
         badge(run.state, offline=run.offline)
         if run.waiting_for:
-            st.caption(plain(run.waiting_for))
-
-
-def _acts(run: Run) -> None:
-    ws = workspace()
-    if run.state == RunState.WAITING:
-        for approval in [item for item in ws.runs.approvals() if item.run_id == run.id]:
-            with st.container(border=True):
-                decide(approval)
-    with st.container(horizontal=True):
-        if run.state == RunState.RUNNING and st.button("Pause run"):
-            ws.runs.pause(run.id)
-            st.rerun()
+            st.caption(plain(run.waiting_for), width="content")
+        st.space("stretch")
         if run.state in {RunState.PAUSED, RunState.FAILED, RunState.CANCELLED} and st.button("Resume run", type="primary"):
             ws.runs.resume(run.id)
+            st.rerun()
+        if run.state == RunState.RUNNING and st.button("Pause run"):
+            ws.runs.pause(run.id)
             st.rerun()
         if run.state not in RUN_ENDED and st.button("Cancel run"):
             ws.runs.cancel(run.id)
             st.rerun()
+        if run.ended:
+            again(run, steps)
+            with st.popover("Compare with"):
+                choose_other(run)
+
+
+def _asked(run: Run) -> None:
+    if run.state == RunState.WAITING:
+        for approval in [item for item in workspace().runs.approvals() if item.run_id == run.id]:
+            with st.container(border=True):
+                decide(approval)
+
+
+def _graph(run: Run) -> DeltaGenerator:
+    """Draw the graph of a workflow, and return the place for what stands beside it: at its right where it is narrow, else below."""
+    if run.kind is not RunKind.WORKFLOW:
+        return st.container()
+    picture = workspace().runs.picture(run.id, ground=theme())
+    if picture.width is None or picture.width > NARROW:
+        drawn_graph(picture)
+        return st.container()
+    left, right = st.columns([3, 8], gap="medium")
+    with left:
+        drawn_graph(picture)
+    return right
 
 
 def _numbers(run: Run) -> None:
@@ -136,6 +144,21 @@ def _numbers(run: Run) -> None:
     cells[1].metric("Time", seconds_between(run.started_at, run.finished_at), border=True)
     cells[2].metric("Calls", count(run.calls), border=True)
     cells[3].metric("Attempts", count(run.attempts), border=True)
+    forecast = workspace().runs.forecast(run.id)
+    if forecast is not None:
+        st.caption(plain(f"Forecast: {compared_words(forecast, run)}"))
+
+
+def _events(run: Run) -> None:
+    found = workspace().runs.events(run.id, limit=PAGE)
+    rows = [
+        {"At, UTC": f"{event.happened_at:%d %b %H:%M:%S}", "Step": event.path or "run", "What": event.state or event.kind, "Said": event.message}
+        for event in found
+    ]
+    if rows:
+        st.dataframe(rows, hide_index=True, height="content" if len(rows) <= EVENTS_SHOWN else EVENTS_HEIGHT, alt="Events of the run, the oldest first")
+    else:
+        st.caption("Nothing has happened yet.")
 
 
 def _steps(steps: list[Step], run: Run) -> None:

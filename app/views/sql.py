@@ -10,7 +10,7 @@ import streamlit as st
 from hishamos.charts.formats import count, duration
 from hishamos.errors import HishamosError
 from parts.connection import workspace
-from parts.heads import head, series
+from parts.heads import head, section, series
 from parts.plain import plain
 from parts.takeaway import downloads
 
@@ -21,6 +21,17 @@ is a file of the workspace's folder `queries/`.
 Same in a notebook: `ws.sql("select …")`, `ws.queries.saved()`. In a terminal: `hishamos sql "select …"`."""
 VIEWS = ("runs", "steps", "attempts", "results", "issues", "events", "budgets", "audit")
 FIRST = "select model, count(*) as attempts, cast(sum(cost_nanos) as bigint) / 1e9 as usd\nfrom attempts\ngroup by 1\norder by 3 desc"
+EXAMPLES = {
+    "What did each workflow cost this month?": (
+        "select workflow, count(*) as attempts, cast(sum(cost_nanos) as bigint) / 1e9 as usd\nfrom attempts\n"
+        "where started_at >= date_trunc('month', now())\ngroup by 1\norder by 3 desc"
+    ),
+    "Why did attempts fail?": "select provider, cause, count(*) as attempts\nfrom attempts\nwhere status = 'failed'\ngroup by 1, 2\norder by 3 desc",
+    "Which calls took longest?": (
+        "select started_at, model, step_id, latency_ms / 1000 as seconds\nfrom attempts\nwhere latency_ms is not null\norder by 4 desc\nlimit 20"
+    ),
+    "Which runs failed last?": "select created_at, name, id, error\nfrom runs\nwhere state = 'failed'\norder by 1 desc\nlimit 20",
+}
 ROWS = 1000
 MOST = 100_000
 KINDS = {"bool": "yes or no", "int64": "whole number", "Int64": "whole number", "float64": "number", "datetime64": "time"}
@@ -43,6 +54,9 @@ def page() -> None:
         _answer(*answer)
     else:
         st.caption(f"The first {count(ROWS)} rows are shown. Nothing that a statement says can change anything.")
+        section("Questions to begin with")
+        for place, (name, example) in enumerate(EXAMPLES.items()):
+            st.button(name, key=f"example {place}", type="tertiary", icon=":material/edit_note:", on_click=_write, args=(example,))
 
 
 def _ask(statement: str) -> tuple[str, pd.DataFrame | str, float]:

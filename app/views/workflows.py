@@ -13,6 +13,7 @@ from parts.graphs import drawn_graph
 from parts.heads import head
 from parts.listings import runs_table
 from parts.plain import plain
+from parts.style import theme
 
 HELP = """The workspace's own workflows and those that ship with HishamOS. **Start run** starts one and opens its run; **Forecast** says what it would cost,
 and sends nothing.
@@ -37,7 +38,7 @@ def page() -> None:
     with start:
         _start(workflow)
     with graph:
-        drawn_graph(workspace().workflows.picture(name, ground="dark" if st.context.theme.type == "dark" else "light"))
+        drawn_graph(workspace().workflows.picture(name, ground=theme()))
         st.dataframe(
             [{"Step": step.id, "Type": step.type, "After": ", ".join(step.after), "When": step.when or ""} for step in workflow.steps],
             hide_index=True,

@@ -13,7 +13,7 @@ STATES: dict[str, tuple[str, str, str]] = {
     "pending": ("·", "pending", "muted"),
     "running": ("●", "running", "blue"),
     "sent": ("●", "sent", "blue"),
-    "waiting": ("✋", "waiting", "amber"),
+    "waiting": ("◷", "waiting", "amber"),
     "paused": ("‖", "paused", "amber"),
     "succeeded": ("✓", "succeeded", "green"),
     "cached": ("✓", "cached", "green"),

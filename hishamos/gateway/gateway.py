@@ -193,11 +193,14 @@ class Gateway:
                 return
             self._closing = True
         self._warming.stop()
-        if self._thread.is_alive():
-            asyncio.run_coroutine_threadsafe(self._drain(grace_s), self._loop).result()
-            self._loop.call_soon_threadsafe(self._loop.stop)
-            self._thread.join()
-        self._loop.close()
+        try:
+            if self._thread.is_alive():
+                asyncio.run_coroutine_threadsafe(self._drain(grace_s), self._loop).result()
+        finally:
+            if self._thread.is_alive():
+                self._loop.call_soon_threadsafe(self._loop.stop)
+                self._thread.join()
+            self._loop.close()
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)

@@ -118,7 +118,7 @@ def test_a_passed_share_of_a_budget_is_shown(console: str, page: Page, folder: P
         assert [warning.budget for warning in answer.warnings] == ["tiny"]
     for path in ("/", "/costs"):
         page.goto(console + path)
-        page.get_by_text("Budget tiny (workspace").first.wait_for(timeout=20_000)
+        page.get_by_text("Passed 100 %").first.wait_for(timeout=20_000)
         assert page.get_by_text("Traceback").count() == 0
 
 
@@ -134,7 +134,7 @@ HOSTILE = """# Head *one*
 [beacon]: BASE/reference
 
 | left | right |
-|---|---|
+|---|--:|
 | 1 | عربي |
 """
 

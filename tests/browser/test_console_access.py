@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,16 +26,19 @@ LOOKS = {"light": 1400, "dark": 390}
 """Theme to the window's width in pixels: both themes and both widths, without each with each."""
 STREAMLITS_OWN = [["[data-testid=stSidebarNav]"], ["[data-testid=stDataFrame]"]]
 """What Streamlit draws by itself and no page can change: its navigation's list has ``div`` between ``ul`` and ``li``, its tables are a canvas."""
-STALE = "[data-stale=true] {opacity: 1 !important; transition: none !important}"
-"""A page that is live is drawn again every second or two; what Streamlit pales for that moment is no colour of the page."""
+MUTED = "getComputedStyle(document.querySelector('[data-testid=stCaptionContainer]')).color"
 PAGES = (
     "home", "runs", "run?run={run}", "approvals", "batches", "batches?batch={batch}&row=1", "costs", "budgets", "providers", "workflows?workflow=triage_bugs",
     "commands?command=classify_bug", "agents?task=check+a+contract", "agents?agent=legal", "chat", "chat?conversation={talk}", "results",
     "results?result={result}", "sql", "admin", "admin?show=Settings", "admin?show=Storage", "admin?show=Log", "admin?show=Schedules",
 )  # fmt: skip
+EMPTY = (
+    "home", "runs", "run?run=nobody", "approvals", "batches", "costs", "calls?model=nobody", "budgets", "providers", "chat", "results", "admin?show=Schedules",
+)  # fmt: skip
+"""Pages of a workspace in which nothing has happened yet, and of things that are not there."""
 
 WORDS = {
-    "home": "triage_bugs", "runs": re.compile(r"^\d+ runs"), "approvals": "1 waits for you", "costs": "Attempts", "providers": "First piece",
+    "home": "triage_bugs", "runs": re.compile(r"^\d+ runs"), "approvals": "1 waits for you", "costs": "Attempts", "providers": "First token",
     "workflows?workflow=triage_bugs": "From a CSV of reports", "commands?command=classify_bug": "Run classify_bug", "results": "A result",
     "sql": "Views and columns",
 }  # fmt: skip
@@ -77,9 +81,16 @@ def console(folder: Path, things: dict[str, str]) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def sheets(browser: Browser) -> dict[str, Page]:
-    """A window of each look, kept from page to page."""
-    return {theme: browser.new_page(viewport={"width": width, "height": 900}, color_scheme=theme, reduced_motion="reduce") for theme, width in LOOKS.items()}  # type: ignore[arg-type]
+def new_console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    path = tmp_path_factory.mktemp("new")
+    yield from serve(path)
+    stop_server(path)
+
+
+@pytest.fixture(scope="module")
+def sheet(browser: Browser) -> Page:
+    """A window, kept from page to page."""
+    return browser.new_page(reduced_motion="reduce")
 
 
 def drawn(page: Page, url: str) -> None:
@@ -88,17 +99,47 @@ def drawn(page: Page, url: str) -> None:
     page.get_by_role("heading").first.wait_for(timeout=30_000)
     page.get_by_text("This month").first.wait_for(state="attached", timeout=30_000)  # the sidebar's foot, which the router draws last
     page.locator("[data-testid=stSkeleton]").first.wait_for(state="detached", timeout=30_000)
-    page.add_style_tag(content=STALE)
+
+
+def looked_at(page: Page, theme: str) -> None:
+    """Have the window that look; a page that is open is drawn anew by Streamlit's own key, with less work than to load it once more."""
+    page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
+    page.set_viewport_size({"width": LOOKS[theme], "height": 900})
+
+
+def redrawn(page: Page) -> None:
+    """Have a page drawn anew, and wait until it has taken on its theme's colours, which the server gives it."""
+    before = page.evaluate(MUTED)
+    page.evaluate("document.activeElement?.blur()")
+    deadline = time.monotonic() + 30
+    while page.evaluate(MUTED) == before:
+        assert time.monotonic() < deadline, "it is still drawn in the other theme's colours"
+        page.keyboard.press("r")  # without effect while the page is being drawn, which a live one often is
+        page.wait_for_timeout(300)
+    page.locator("[data-testid=stSkeleton]").first.wait_for(state="detached", timeout=30_000)
 
 
 @pytest.mark.parametrize("address", PAGES)
-def test_nothing_serious_keeps_anybody_from_a_page(console: str, things: dict[str, str], sheets: dict[str, Page], axe: str, address: str) -> None:
-    path = address.format(**things).removeprefix("home")
-    for theme, page in sheets.items():
-        drawn(page, f"{console}/{path}")
+def test_nothing_serious_keeps_anybody_from_a_page(console: str, things: dict[str, str], sheet: Page, axe: str, address: str) -> None:
+    held(f"{console}/{address.format(**things).removeprefix('home')}", sheet, axe, WORDS.get(address))
+
+
+@pytest.mark.parametrize("address", EMPTY)
+def test_nothing_serious_keeps_anybody_from_an_empty_page(new_console: str, sheet: Page, axe: str, address: str) -> None:
+    held(f"{new_console}/{address.removeprefix('home')}", sheet, axe)
+
+
+def held(url: str, page: Page, axe: str, words: str | re.Pattern[str] | None = None) -> None:
+    """Hold a page to axe in each look, and to the window's width, once it shows its ``words``."""
+    for theme in LOOKS:
+        looked_at(page, theme)
+        if theme == "light":
+            drawn(page, url)
+        else:
+            redrawn(page)
         assert page.get_by_text("Traceback").count() == 0
-        if address in WORDS:
-            page.get_by_text(WORDS[address]).first.wait_for(state="attached", timeout=30_000)
+        if words is not None:
+            page.get_by_text(words).first.wait_for(state="attached", timeout=30_000)
         page.evaluate(axe)
         found = page.evaluate("skipped => axe.run({exclude: skipped}, {resultTypes: ['violations']})", STREAMLITS_OWN)
         assert [_told(one) for one in found["violations"] if one["impact"] in {"serious", "critical"}] == [], theme
@@ -107,8 +148,9 @@ def test_nothing_serious_keeps_anybody_from_a_page(console: str, things: dict[st
         assert page.evaluate(inner), theme
 
 
-def test_a_run_is_approved_and_a_message_sent_by_keyboard_alone(console: str, sheets: dict[str, Page], folder: Path, things: dict[str, str]) -> None:
-    page = sheets["light"]
+def test_a_run_is_approved_and_a_message_sent_by_keyboard_alone(console: str, sheet: Page, folder: Path, things: dict[str, str]) -> None:
+    page = sheet
+    looked_at(page, "light")
     drawn(page, f"{console}/approvals")
     _tab_to(page, "Comment")
     page.keyboard.type("looks right")
@@ -118,6 +160,7 @@ def test_a_run_is_approved_and_a_message_sent_by_keyboard_alone(console: str, sh
     with hishamos.open(folder) as ws:
         assert ws.runs.wait(things["run"], timeout_s=60).state == "succeeded"
     drawn(page, f"{console}/chat?conversation={things['talk']}")
+    page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for(timeout=30_000)  # what is typed while fields come and go is lost
     _tab_to(page, "Message to research")
     page.keyboard.type("And what else?")
     page.keyboard.press("Enter")

@@ -93,7 +93,7 @@ def test_a_bar_leads_to_its_calls_and_a_call_to_its_trace(console: str, page: Pa
     settled(page)
     corner = table.bounding_box()
     assert corner
-    page.mouse.click(corner["x"] + 18, corner["y"] + 52)  # the first row's mark
+    page.mouse.click(corner["x"] + 230, corner["y"] + 52)  # the first row's model
     page.wait_for_url("**/run?**", timeout=20_000)
     page.get_by_role("heading", name="Attempt ").wait_for(timeout=20_000)
     page.locator(".js-plotly-plot").locator("visible=true").first.wait_for(timeout=20_000)

@@ -71,7 +71,7 @@ def test_a_batch_is_started_from_a_csv_file_watched_to_its_end_and_its_rows_are_
     page.get_by_role("button", name="Start batch").click()
     page.get_by_role("heading", name="halves.ipynb").wait_for()
     page.get_by_role("button", name="Execute what is missing (1)").wait_for()  # drawn by itself, once the rows have ended
-    page.get_by_text("2 of 3").wait_for()
+    page.get_by_text("2 of 3").first.wait_for()
     with hishamos.open(folder) as ws:
         (batch,) = ws.batch.list()
     assert f"batch={batch.run}" in page.url
@@ -81,6 +81,8 @@ def test_a_batch_is_started_from_a_csv_file_watched_to_its_end_and_its_rows_are_
     page.locator("code", has_text="import hishamos").first.wait_for()
     page.goto(f"{console}/batches")
     page.get_by_text("1 batch").wait_for()
+    page.locator("[data-testid=stDataFrameResizable] canvas").first.wait_for()
+    page.wait_for_timeout(500)  # it is drawn
     page.get_by_test_id("stDataFrame").first.click(position={"x": 20, "y": 50})
     page.get_by_role("heading", name="halves.ipynb").wait_for()
 

@@ -28,7 +28,7 @@ COLUMNS = {"user": "user_name", "commit": "git_commit", "key": "key_prefix"}
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     path = tmp_path_factory.mktemp("costs")
-    make(path, 2_100)
+    make(path, 4_200)
     yield path
     stop_server(path)
 
@@ -60,7 +60,7 @@ def test_the_page_says_what_the_ledger_sums_and_what_its_select_gives(draw: Draw
     assert next(metric for metric in page.metric if metric.label == "Spend").help == f"Exactly {exact_usd(total)} USD"
     assert metrics(page)["Unpriced attempts"] == str(spent["unpriced"].sum())
     shown = page.dataframe[0].value
-    assert shown[by.removeprefix("tag:")].tolist() == spent[COLUMNS.get(by, by)].fillna("–").tolist()
+    assert shown[by.removeprefix("tag:") if by.startswith("tag:") else by.capitalize()].tolist() == spent[COLUMNS.get(by, by)].fillna("–").tolist()
     assert len(shown) > 1
 
 
@@ -77,7 +77,7 @@ def test_a_filter_in_the_address_is_one_for_all_that_the_page_says(draw: Draw, f
         assert ws.sql(over_time)["cost_nanos"].sum() == spent["cost_nanos"].sum() == sum(call.cost_nanos or 0 for call in calls) > 0
         assert {call.own_tags["customer"] for call in calls} == {"acme"}
     assert metrics(page)["Spend"] == money(int(spent["cost_nanos"].sum()))
-    assert page.dataframe[0].value["model"].tolist() == spent["model"].tolist()
+    assert page.dataframe[0].value["Model"].tolist() == spent["model"].tolist()
     listed = draw("calls", since=since.isoformat(), **asked)
     assert f"**{len(calls):,} attempts**" in str(listed.markdown[-1].value)
     assert all("customer=acme" in tags for tags in listed.dataframe[0].value["Tags"])
@@ -104,6 +104,15 @@ def test_the_terminal_sums_the_same_part_of_the_ledger(folder: Path):
         spent = ws.ledger.spend(by="model", only={"project": "DEMO", "key": None})
         assert [(row["model"], row["cost_nanos"]) for row in rows] == list(zip(spent["model"], spent["cost_nanos"], strict=True))
         assert 0 < spent["cost_nanos"].sum() < ws.ledger.spend(by=[], only={"project": "DEMO"})["cost_nanos"].sum()
+
+
+def test_runs_are_filtered_and_counted_as_the_address_says(draw: Draw):
+    assert len(draw("runs").dataframe[0].value) == 50
+    assert len(draw("runs", shown="60").dataframe[0].value) == 60
+    assert len(draw("runs", shown="<script>", state="nonsense").dataframe[0].value) == 50
+    failed = draw("runs", state="failed").dataframe[0].value
+    assert 0 < len(failed) < 50
+    assert set(failed["State"]) == {"✕ failed"}
 
 
 @pytest.mark.parametrize("chart", ["Tokens", "Times", "Rates"])

@@ -103,7 +103,7 @@ def test_a_budget_is_set_shown_and_removed_and_what_is_no_budget_is_a_sentence(d
     assert "mine" in words(page)
     with hishamos.open(folder) as ws:
         assert (ws.budgets.get("mine").limit_nanos, [str(share) for share in ws.budgets.get("mine").warn_at]) == (5_000_000_000, ["0.5", "0.8"])
-        press(draw("budgets"), "Remove")
+        press(draw("budgets"), "Remove budget")
         deadline = time.monotonic() + 10
         while ws.budgets.list() and time.monotonic() < deadline:
             time.sleep(0.05)

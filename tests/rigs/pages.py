@@ -33,6 +33,7 @@ def drawn(patch: pytest.MonkeyPatch, folder: Path, view: str, **query: str) -> A
 def words(page: AppTest) -> str:
     """Return what the page says, without the signs that keep it from being read as Markdown."""
     said = "\n".join(str(one.value) for kind in ("markdown", "caption", "text", "code", "error", "warning", "info", "success") for one in page.get(kind))
+    said += "\n".join(link.proto.label for link in page.get("page_link"))
     return re.sub(r"\\([!-/:-@\[-`{-~])", r"\1", said)
 
 

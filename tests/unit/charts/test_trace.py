@@ -71,7 +71,7 @@ def test_the_figure_has_every_bar_once_and_marks_the_chosen_attempt() -> None:
     assert sorted(identities) == ["A1", "A2", "A3", "A4"]
     marked = [width for trace in figure.data for width in trace.marker.line.width]
     assert sorted(marked)[-2:] == [0, 3]
-    assert [trace.marker.pattern.shape for trace in figure.data if trace.name.startswith(("waits", "step ✋"))] == ["/", "/"]
+    assert [trace.marker.pattern.shape for trace in figure.data if trace.name.startswith(("waits", "step ◷"))] == ["/", "/"]
 
 
 def spend_rows(count: int) -> Any:

@@ -154,4 +154,4 @@ def test_what_an_agent_says_is_shown_until_it_is_void_or_has_ended(ws: Workspace
 def test_a_terminal_gets_a_line_of_text(ws: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
     run = watch_in_terminal(ws, waiting(ws), None)
     assert run.state == "waiting"
-    assert capsys.readouterr().out.startswith("asks  ✋ waiting  0 USD")
+    assert capsys.readouterr().out.startswith("asks  ◷ waiting  0 USD")
