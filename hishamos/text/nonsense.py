@@ -61,7 +61,7 @@ def _advertisement(text: str, letters: list[str]) -> float:
     return score - 0.2 * sum(trouble.get(name, 0.0) for name in _DIFFICULTY)
 
 
-@lru_cache(maxsize=65536)
+@lru_cache(maxsize=8192)
 def gibberish(word: str) -> bool:
     """Return whether one normalised word looks typed without sense: one letter repeated, keyboard or alphabet runs, no vowel, long consonant runs."""
     if _REPEATED.search(word):

@@ -60,7 +60,7 @@ def name_words(name: str) -> list[str]:
     return words(_CAMEL.sub(" ", name).replace("_", " "))
 
 
-@lru_cache(maxsize=65536)
+@lru_cache(maxsize=8192)
 def stem(word: str) -> str:
     """Return a light stem of one normalised word: plural, tense and article endings go, derivations stay."""
     if _ARABIC.match(word):
