@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from hishamos.schemas import json_schema
 from tests.rigs import compiling, crashes, nursery
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ for _name in CLEARED:
 # Hundreds of processes import the same modules: where nobody keeps what was compiled, each of them compiles them again.
 sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+json_schema.load()  # before nbformat loads it with its grammar, which is two seconds in each process
 RIGS = Path(__file__).parent / "rigs"
 
 

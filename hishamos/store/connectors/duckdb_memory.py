@@ -18,7 +18,7 @@ SPILL = 8 * 10**9
 """Most bytes that queries may put aside on the disk."""
 LOOK_S = 0.1
 """How often the file's time is looked at, seconds; each look lets other threads in."""
-KEPT = 4 * 10**6
+KEPT = 10**6
 """How much of the file DuckDB may still hold after a checkpoint, bytes."""
 
 
