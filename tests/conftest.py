@@ -1,6 +1,6 @@
 """What all tests share: a clean environment, quick processes, and the services that some of them need.
 
-The whole suite has a time budget: the README's second line ends in under ten minutes on two processors. A new test keeps it so:
+The whole suite has a time budget: the README's second line is to end in ten minutes on two processors. A new test does not add to it:
 
 - In process where a process is not what is tested: ``hishamos.open(":memory:")``, ``compose``, ``tests.rigs.run_bench``, ``tests.rigs.gateways``.
 - Terminals (``Terminal.type``), workspace servers and :class:`~tests.rigs.simulator.Simulator` are forked from a warm process by themselves

@@ -150,7 +150,7 @@ class ConversationsService(Service):
     def stop(self, conversation: str) -> Conversation:
         """See the contract."""
         identity = self._kept.identify(self.actor.name, conversation)
-        under_way = [given for (conversation, _), given in list(self.machinery.answering.items()) if conversation == identity]
+        under_way = [given for (talk, _), given in list(self.machinery.answering.items()) if talk == identity]
         for given in under_way:
             given.cancel()
         if not under_way and self.machinery.journal.exclusive:  # whoever asked for it is gone

@@ -102,13 +102,13 @@ def drawn(page: Page, url: str) -> None:
 
 
 def looked_at(page: Page, theme: str) -> None:
-    """Have the window that look; a page that is open is drawn anew by Streamlit's own key, with less work than to load it once more."""
+    """Give the window a theme and its width."""
     page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
     page.set_viewport_size({"width": LOOKS[theme], "height": 900})
 
 
 def redrawn(page: Page) -> None:
-    """Have a page drawn anew, and wait until it has taken on its theme's colours, which the server gives it."""
+    """Have an open page drawn anew by Streamlit's own key, less work than a load, and wait for its theme's colours, which the server gives it."""
     before = page.evaluate(MUTED)
     page.evaluate("document.activeElement?.blur()")
     deadline = time.monotonic() + 30

@@ -11,7 +11,8 @@ An act may hold ``status, code, message, retry_after, retry_delay, headers, dela
 no_finish, blocked, cut_after, stall_after, hold_after, malformed_after, error_after, told, chunk_s, usage, no_usage, calls, echo``. Times are seconds;
 what ends in ``_after`` counts chunks of a stream; ``told`` is the status of an error that a stream tells; one that is held goes on with ``POST /go``.
 ``calls: [{"name": …, "arguments": {…}}, …]`` has the model ask for tools; arguments that are a string go out as they are. The book keeps the tools
-that were ``offered`` and the ``results`` that came back, and of each image and PDF (``files``) its type, hash and size; each is billed by :data:`FILE_TOKENS`, and one that is not what it says is refused.
+that were ``offered`` and the ``results`` that came back, and of each image and PDF (``files``) its type, hash and size; each is billed by
+:data:`FILE_TOKENS`, and one that is not what it says is refused.
 """
 
 from __future__ import annotations

@@ -446,3 +446,17 @@ def wait_until(condition: Callable[[], bool], seconds: float = 5) -> None:
     while not condition():
         assert time.monotonic() < until, "it did not happen in time"
         time.sleep(0.01)
+
+
+def test_its_thread_ends_whatever_closing_meets(monkeypatch: pytest.MonkeyPatch):
+    house, _ = scripted(answer())
+    house.ask()
+
+    async def broken() -> None:
+        raise OSError("the adapters can't be closed")
+
+    monkeypatch.setattr(house.gateway._adapters, "close", broken)
+    with pytest.raises(OSError, match="can't be closed"):
+        house.gateway.close()
+    assert not house.gateway._thread.is_alive()
+    house.close()
