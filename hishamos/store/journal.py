@@ -48,9 +48,7 @@ SQL = statements("journal")
 INPUTS_AT_ONCE = 5_000
 PLAIN = {"id", "name", "version", "model", "project", "user_name", "key_prefix", "steps_total", "budget_nanos", "created_at", "priority", "repeats"}
 FEW = 3
-"""Up to so many rows are written one by one: DuckDB takes longer to unpack a list than to insert a row or two."""
-RARE = ("parent", "item", "error", "waiting_for", "model", "not_judged")
-"""Columns that most steps of a workflow leave empty."""
+"""Up to so many rows are written one by one: DuckDB takes longer to unpack a list than to write a row or two."""
 RENEWED = timedelta(seconds=1)
 """Where one process writes, a lease renewed so lately (and a third of its time at most) is not renewed again: a run's widest row is spared."""
 SETTLED = RUN_ENDED | {RunState.WAITING}
@@ -99,11 +97,11 @@ class StoreJournal(WaitingRuns, Line):
             steps = transaction.fetch(SQL["rows_to_resume" if found["kind"] == "map" else "steps_to_resume"], {"run": run})
             ended = sum(step["state"] in STEP_ENDED for step in steps)  # what the run says of it is up to a second old
             deaths = deaths_by(found, ended)
+            transaction.after_commit(lambda: self._keep(run, None))  # who had the lease before asks again
             values = {"id": run, "owner": owner, "until": moment + timedelta(seconds=seconds), "moment": moment}
             values |= {"deaths": deaths, "deaths_done": ended}
             claimed = transaction.fetch(SQL["claim_run"], values)[0]
-            lost = self._events.lost(transaction, run) if found["state"] == RunState.RUNNING else []
-            self._events.record(transaction, run, [*lost, EventDraft("run", "running", moment)])
+            self._events.record(transaction, run, [EventDraft("run", "running", moment)])
             pinned = Pinned.model_validate_json(claimed["definition"])
             jumping = any(isinstance(step.on_error, Goto) for step in pinned.workflow.steps)
             jumps = transaction.fetch(SQL["jumps"], {"run": run, "state": WENT_BACK}) if jumping else []
@@ -148,8 +146,7 @@ class StoreJournal(WaitingRuns, Line):
                     "release": change.release,
                 }
                 transaction.execute(SQL["change_run"], values)
-                transaction.catch_up()  # when a run rests, all that is told of it is written
-            self._events.record(transaction, lease.run, events, late=not signals.changed)
+            self._events.record(transaction, lease.run, events)
             return signals
 
         def again() -> Work[Signals]:
@@ -394,14 +391,14 @@ class StoreJournal(WaitingRuns, Line):
         signals = Signals(renewed["wish"], int(renewed["decisions"]))
         if self.exclusive:
             ended = batch.run is not None and batch.run.release
-            transaction.after_commit(lambda: self._keep(lease, None if ended else _Renewed(lease.number, moment, signals)))
+            transaction.after_commit(lambda: self._keep(lease.run, None if ended else _Renewed(lease.number, moment, signals)))
         return signals
 
-    def _keep(self, lease: Lease, renewed: _Renewed | None) -> None:
+    def _keep(self, run: str, renewed: _Renewed | None) -> None:
         if renewed is None:
-            self._renewed.pop(lease.run, None)
+            self._renewed.pop(run, None)
         else:
-            self._renewed[lease.run] = renewed
+            self._renewed[run] = renewed
 
     def _write_rows(self, transaction: Transaction, rows: list[RowState], *, careful: bool) -> None:
         """Keep how rows ended; what has succeeded stays, also when another map says otherwise later.
@@ -428,11 +425,11 @@ class StoreJournal(WaitingRuns, Line):
 
     def _write_steps(self, transaction: Transaction, run: str, steps: list[StepRow]) -> None:
         columns = step_columns([step for step in steps if not step.known])
-        rows = [{"run": run, **dict(zip(columns, values, strict=True))} for values in zip(*columns.values(), strict=True)]
-        for row in rows if self.exclusive else ():
-            # DuckDB takes time for each of a statement's columns: most steps of a workflow have none of the rare ones.
-            transaction.insert(SQL["insert_plain_step" if all(row[name] is None for name in RARE) else "insert_step"], row)
-        if not self.exclusive:
+        rows = [{"run": run, "latest": True, **dict(zip(columns, values, strict=True))} for values in zip(*columns.values(), strict=True)]
+        if len(rows) <= FEW and all(row["state"] in STEP_ENDED for row in rows):
+            for row in rows:
+                transaction.insert_later(SQL["insert_step"], row)
+        else:
             transaction.executemany(SQL["insert_step"], rows)
         columns = step_columns([step for step in steps if step.known])
         if len(columns["path"]) > FEW:

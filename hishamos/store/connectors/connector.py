@@ -30,6 +30,14 @@ class Transaction(Protocol):
         """
         ...
 
+    def insert_later(self, sql: str, values: Parameters) -> None:
+        """Add one row by a plain ``insert into t (…) values ($a, …)`` of parameters alone; it is durable with this commit.
+
+        An engine may write it into its table long after, together with many others, but before anybody could see that it is missing. It is for
+        single rows of wide tables that are not changed soon; its key has to be new.
+        """
+        ...
+
     def put_off(self, sql: str, values: Parameters) -> None:
         """Run a plain insert of one row, or an ``update`` that takes each parameter as a list with one value, before anybody could see that it is missing.
 

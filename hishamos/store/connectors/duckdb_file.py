@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import queue
 import re
@@ -23,6 +24,7 @@ from hishamos.errors import DuplicateKey, HishamosError, StoreBusy, StoreClosed,
 from hishamos.store.connectors.connector import Parameters, Row, Transaction, Work, call_back
 from hishamos.store.connectors.duckdb_memory import Trimming, opening_statements
 from hishamos.store.connectors.duckdb_transaction import DuckDBTransaction, Session
+from hishamos.store.connectors.notes import CREATE, READ, insertions
 from hishamos.store.connectors.waiting import PutOff
 
 if TYPE_CHECKING:
@@ -74,7 +76,7 @@ class DuckDBConnector:
         self._closed = False
         self._late = PutOff()
         self._trimming = Trimming(path)
-        self._session = Session(self._connect())
+        self._session = self._open()
         self._writer = threading.Thread(target=self._write, name="store-writer", daemon=True)
         self._writer.start()
 
@@ -101,7 +103,7 @@ class DuckDBConnector:
         """Return the rows of a query."""
         if self._late:
             with self._reading() as session:
-                behind = self._late.seen_by(sql, session.is_table)
+                behind = self._late.seen_by(sql, parameters, session.is_table)
             if behind:  # asked for with no lock in hand: the writer may want it
                 self._catch_up()
         with self._reading() as session:
@@ -188,6 +190,23 @@ class DuckDBConnector:
             connection.close()
             raise opening_error(self.address, error) from error
         return connection
+
+    def _open(self) -> Session:
+        """Open the file, and take up the notes of whoever could not write their rows any more."""
+        session = Session(self._connect())
+        if self.path is not None:
+            try:
+                for statement in CREATE:
+                    session.connection.execute(statement)
+                notes = session.connection.execute(READ).fetchall()
+            except duckdb.Error as error:
+                session.close()
+                raise opening_error(self.address, error) from error
+            self._late.clear(noted_only=True)
+            for (note,) in notes:
+                for sql, values in insertions(note):
+                    self._late.add(sql, values, noted=True)
+        return session
 
     def _put(self, item: _Member | _Alone) -> None:
         with self._gate:
@@ -323,28 +342,34 @@ class DuckDBConnector:
         except queue.Empty:
             return found if found.taken else _Round([(_catch_up, Future())])
 
-    def _commit(self, group: list[_Member]) -> None:
-        """Commit the group at once; if any member fails, roll back and run them one by one. Nobody is answered before his commit."""
+    def _commit(self, group: list[_Member], *, careful: bool = False) -> None:
+        """Commit the group at once; if any member fails, roll back and run them one by one. Nobody is answered before his commit.
+
+        ``careful``: of what was put off, leave out what is there already; it would be in the way of everybody for ever.
+        """
         try:
-            answers, callbacks = self._together(group)
+            answers, callbacks = self._together(group, careful=careful)
         except BaseException as error:  # noqa: BLE001 - it is handed to the caller whose work raised it
             # When DuckDB gave up the file, it is not for one member's sake: nobody is tried again.
-            if len(group) == 1 or self._given_up:
-                for _, future in group:
-                    future.set_exception(_typed(self.address, error))
-            else:
+            if len(group) > 1 and not self._given_up:
                 for member in group:
                     self._commit([member])
+            elif group[0][0] is _catch_up and isinstance(error, duckdb.ConstraintException) and not careful:
+                logging.getLogger("hishamos.store").error("left out, for it is there already: %s", first_line(str(error)))
+                self._commit(group, careful=True)
+            else:
+                for _, future in group:
+                    future.set_exception(_typed(self.address, error))
             return
         for callback in callbacks:
             call_back(callback)
         for (_, future), answer in zip(group, answers, strict=True):
             future.set_result(answer)
 
-    def _together(self, group: list[_Member]) -> tuple[list[Any], list[Callable[[], None]]]:
+    def _together(self, group: list[_Member], *, careful: bool) -> tuple[list[Any], list[Callable[[], None]]]:
         if self._given_up:
             self._reopen(self._generation)
-        transaction = DuckDBTransaction(self._session, self._late)
+        transaction = DuckDBTransaction(self._session, self._late, lasting=self.path is not None, careful=careful)
         try:
             answers = [work(transaction) for work, _ in group]
             transaction.commit(self.address)
@@ -374,7 +399,7 @@ class DuckDBConnector:
         self._close_sessions()
         if not self.path.exists():
             raise StoreError(problem="the file has gone", where=self.address, next="Put it back, or restore a backup; nothing was written anew.")
-        fresh = Session(self._connect())
+        fresh = self._open()
         with self._gate:
             self._session = fresh
             self._generation += 1

@@ -10,6 +10,7 @@ import duckdb
 
 from hishamos.errors import StoreError
 from hishamos.store.connectors.connector import Parameters, Row, Transaction
+from hishamos.store.connectors.notes import CLEAR, LONGEST, keeping, noted
 from hishamos.store.connectors.parameters import chosen, plain_row
 from hishamos.store.connectors.waiting import PutOff, WaitingInserts, shape, together
 
@@ -59,11 +60,16 @@ class Session:
 
 
 class DuckDBTransaction:
-    """What the works of one commit do, all on the writer's session; ``earlier``: what earlier commits have put off."""
+    """What the works of one commit do, all on the writer's session.
 
-    def __init__(self, session: Session, earlier: PutOff) -> None:
+    ``earlier``: what earlier commits have put off; ``lasting``: whether a note outlives the process; ``careful``: see :meth:`PutOff.together`.
+    """
+
+    def __init__(self, session: Session, earlier: PutOff, *, lasting: bool = False, careful: bool = False) -> None:
         self._session = session
         self._earlier = earlier
+        self._lasting, self._careful = lasting, careful
+        self._note: list[str] = []
         self.caught_up = False
         """Whether that has been written here."""
         self.late = PutOff()
@@ -81,16 +87,28 @@ class DuckDBTransaction:
         if not self._waiting.add(sql, values):
             self.execute(sql, values)
 
+    def insert_later(self, sql: str, values: Parameters) -> None:
+        row = noted(sql, values)
+        if len(row.encode()) > LONGEST:  # text that no store keeps fails here
+            self.insert(sql, values)
+            return
+        if self._lasting:
+            self._note.append(row)
+        self.late.add(sql, values, noted=self._lasting)
+
     def put_off(self, sql: str, values: Parameters) -> None:
         self.late.add(sql, values)
 
     def catch_up(self) -> None:
         self._write_waiting()
         for late in (self.late,) if self.caught_up else (self._earlier, self.late):
-            for sql, values in late.together():
+            for sql, values in late.together(careful=self._careful):
                 self._run(sql, values)
+        if self._earlier.noted and not self.caught_up:
+            self._run(CLEAR, None)
         self.caught_up = True
         self.late.clear()
+        self._note.clear()
 
     def executemany(self, sql: str, rows: Sequence[Parameters]) -> None:
         if shape(sql) is not None:
@@ -117,6 +135,8 @@ class DuckDBTransaction:
         """
         if not self._failed:
             statements = [statement for insert, rows in self._waiting.due() for statement in together(insert, rows)]
+            if self._note:
+                statements.append(keeping(self._note))
             if len(statements) > 1:
                 self._begin()
             for text, values in statements:
@@ -150,7 +170,8 @@ class DuckDBTransaction:
                 self._run(text, values)
         if sql is None or not late:
             return
-        if self.late.seen_by(sql, self._session.is_table) or (not self.caught_up and self._earlier.seen_by(sql, self._session.is_table)):
+        unwritten = (self.late,) if self.caught_up else (self._earlier, self.late)
+        if any(late.seen_by(sql, parameters, self._session.is_table) for late in unwritten):
             self.catch_up()
 
     @contextlib.contextmanager

@@ -185,6 +185,9 @@ class _PostgresTransaction:
     def insert(self, sql: str, values: Parameters) -> None:
         self.execute(sql, values)
 
+    def insert_later(self, sql: str, values: Parameters) -> None:
+        self.execute(sql, values)
+
     def put_off(self, sql: str, values: Parameters) -> None:
         self.execute(sql, values if shape(sql) else {name: [value] for name, value in values.items()})
 

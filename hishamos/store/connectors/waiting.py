@@ -45,6 +45,8 @@ class Shape:
     columns: dict[str, str]
     folded: str | None
     """The same insert of many rows, each parameter a list of their values; None where an expression stands among them."""
+    bare: bool
+    """Whether each column is filled by a parameter."""
 
 
 @lru_cache(maxsize=2048)
@@ -61,7 +63,7 @@ def shape(sql: str) -> Shape | None:
     filled = {column.lower(): value[1:] for column, value, plain in zip(columns, values, bare, strict=True) if plain}
     folds = all(plain or "$" not in value for value, plain in zip(values, bare, strict=True)) and any(bare)
     taken = ", ".join(f"unnest({value})" if plain else value for value, plain in zip(values, bare, strict=True))
-    return Shape(found[1].lower(), filled, f"insert into {found[1]} ({found[2]}) select {taken}" if folds else None)
+    return Shape(found[1].lower(), filled, f"insert into {found[1]} ({found[2]}) select {taken}" if folds else None, all(bare))
 
 
 @lru_cache(maxsize=2048)
@@ -117,21 +119,9 @@ class WaitingInserts:
         if reads is not None and not self._is_table(reads.table):
             reads = None
         # All or none: rows of one work keep their order among its tables.
-        if reads is None or any(self._seen(insert, rows, reads, parameters) for insert, rows in self._rows.items()):
+        if reads is None or any(_seen(insert, rows, reads, parameters) for insert, rows in self._rows.items()):
             rows, self._rows = self._rows, {}
             yield from rows.items()
-
-    def _seen(self, insert: str, rows: list[Parameters], reads: Reach, parameters: Parameters | None) -> bool:
-        written = shape(insert)
-        if written is None or written.table != reads.table:
-            return False
-        if reads.column is None or reads.parameter is None:
-            return False
-        filled_by = written.columns.get(reads.column)
-        if filled_by is None or parameters is None:
-            return True
-        wanted = parameters.get(reads.parameter)
-        return any(row.get(filled_by) == wanted for row in rows)
 
 
 class PutOff:
@@ -139,39 +129,61 @@ class PutOff:
 
     def __init__(self) -> None:
         self._rows: dict[str, list[Parameters]] = {}
+        self._noted: dict[str, list[Parameters]] = {}
 
     def __len__(self) -> int:
-        return sum(len(rows) for rows in self._rows.values())
+        return sum(len(rows) for rows in (*self._rows.values(), *self._noted.values()))
 
-    def add(self, sql: str, values: Parameters) -> None:
-        """Keep a row of a plain insert, or of an update that takes each parameter as a list."""
-        self._rows.setdefault(sql, []).append(values)
+    @property
+    def noted(self) -> bool:
+        """Whether notes have been made of some of it."""
+        return bool(self._noted)
+
+    def add(self, sql: str, values: Parameters, *, noted: bool = False) -> None:
+        """Keep a row of a plain insert, or of an update that takes each parameter as a list; ``noted``: a note of it is committed."""
+        (self._noted if noted else self._rows).setdefault(sql, []).append(values)
 
     def take(self, others: PutOff) -> None:
         """Keep what others kept."""
-        for sql, rows in others._rows.items():
-            self._rows.setdefault(sql, []).extend(rows)
+        for mine, theirs in ((self._rows, others._rows), (self._noted, others._noted)):
+            for sql, rows in theirs.items():
+                mine.setdefault(sql, []).extend(rows)
 
-    def clear(self) -> None:
-        """Forget what has been written."""
-        self._rows = {}
+    def clear(self, *, noted_only: bool = False) -> None:
+        """Forget what has been written; ``noted_only``: what notes have been made of."""
+        self._noted = {}
+        if not noted_only:
+            self._rows = {}
 
-    def seen_by(self, sql: str, is_table: Callable[[str], bool]) -> bool:
-        """Whether a statement might read a table that something has been put off for; ``is_table``: see :class:`WaitingInserts`."""
-        if not self._rows:
+    def seen_by(self, sql: str, parameters: Parameters | None, is_table: Callable[[str], bool]) -> bool:
+        """Whether a statement might read something that has been put off; ``is_table``: see :class:`WaitingInserts`."""
+        if not self:
             return False
         reads = reach(sql)
         if reads is None or (reads.column is not None and not is_table(reads.table)):
             return True
-        return reads.column is not None and any(reads.table == table_of(late) for late in self._rows)
+        # Copies, for another thread may add to them.
+        return any(_seen(late, rows, reads, parameters) for late, rows in [*self._noted.items(), *self._rows.items()])
 
-    def together(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
-        """Give what has been put off, as few statements as possible."""
-        for sql, rows in self._rows.items():
+    def together(self, *, careful: bool = False) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        """Give what has been put off, as few statements as possible; ``careful``: rows whose keys are there already are left out."""
+        for sql, rows in (*self._noted.items(), *self._rows.items()):
             if shape(sql) is not None:
-                yield from together(sql, rows)
+                yield from ((f"{text} on conflict do nothing" if careful else text, values) for text, values in together(sql, rows))
             else:
                 yield sql, {name: [row[name] for row in rows] for name in rows[0]}
+
+
+def _seen(late: str, rows: Sequence[Parameters], reads: Reach, parameters: Parameters | None) -> bool:
+    """Whether what ``reads`` says can see one of the rows that an insert or update will write."""
+    if reads.column is None or reads.parameter is None or reads.table != table_of(late):
+        return False
+    written = shape(late)
+    filled_by = written.columns.get(reads.column) if written is not None else None
+    if filled_by is None or parameters is None:
+        return True
+    wanted = parameters.get(reads.parameter)
+    return any(row.get(filled_by) == wanted for row in rows)
 
 
 @lru_cache(maxsize=128)

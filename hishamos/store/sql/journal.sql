@@ -70,7 +70,7 @@ insert into journal_steps (
     run_id, path, attempt, position, parent, item, first, latest, type, state, input_hash, inputs, output, error, waiting_for, model,
     reused, not_judged, started_at, finished_at
 ) values (
-    $run, $path, $attempt, $position, $parent, $item, $first, true, $type, $state, $input_hash, $inputs, $output, $error, $waiting_for, $model,
+    $run, $path, $attempt, $position, $parent, $item, $first, $latest, $type, $state, $input_hash, $inputs, $output, $error, $waiting_for, $model,
     $reused, $not_judged, $started_at, $finished_at
 );
 
@@ -79,13 +79,6 @@ update journal_steps set
     state = $state, input_hash = $input_hash, inputs = $inputs, output = $output, error = $error, waiting_for = $waiting_for, model = $model,
     reused = $reused, not_judged = $not_judged, started_at = $started_at, finished_at = $finished_at
 where run_id = $run and path = $path and attempt = $attempt;
-
--- name: insert_plain_step
-insert into journal_steps (
-    run_id, path, attempt, position, first, latest, type, state, input_hash, inputs, output, reused, started_at, finished_at
-) values (
-    $run, $path, $attempt, $position, $first, true, $type, $state, $input_hash, $inputs, $output, $reused, $started_at, $finished_at
-);
 
 -- name: update_steps
 update journal_steps set
@@ -112,16 +105,6 @@ select coalesce(max(seq), 0) as seq from journal_events;
 -- name: insert_event
 insert into journal_events (run_id, seq, kind, path, state, message, data, happened_at)
 values ($run_id, $seq, $kind, $path, $state, $message, $data, $happened_at);
-
--- name: steps_not_told
-select s.path, s.state, s.error, s.waiting_for, coalesce(s.finished_at, s.started_at) as moment
-from journal_steps s join journal_runs r on r.id = s.run_id
-where s.run_id = $run and s.state in ('succeeded', 'failed', 'timed_out', 'skipped', 'waiting') and coalesce(s.finished_at, s.started_at) >= r.created_at
-    and not exists (
-        select 1 from journal_events e
-        where e.run_id = $run and e.kind = 'step' and e.path = s.path and e.state = s.state and e.happened_at >= coalesce(s.started_at, s.finished_at)
-    )
-order by moment, s.position, s.path;
 
 -- name: insert_events
 insert into journal_events (run_id, seq, kind, path, state, message, data, happened_at)
