@@ -104,6 +104,13 @@ class Client(PapermillNotebookClient):  # type: ignore[misc]  # papermill has no
                 return False
         return True
 
+    def output(self, outs: list[Any], msg: dict[str, Any], display_id: str | None, cell_index: int) -> Any:
+        """Keep an output; what is printed comes in pieces that end where the kernel happened to send them, and is one text again."""
+        out = super().output(outs, msg, display_id, cell_index)
+        if out is not None and len(outs) > 1 and all(one.output_type == "stream" and one.name == out.get("name") for one in outs[-2:]):
+            outs[-2].text += outs.pop().text
+        return out
+
     def _look_for_the_end(self, *, execute_reply: dict[str, Any], **_: Any) -> None:
         """Note that a cell called ``quit()`` or ``exit()``: its kernel ends in a moment, and whether the next cells come before that is a matter of luck."""
         told = execute_reply["content"].get("payload", ())

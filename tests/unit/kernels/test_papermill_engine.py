@@ -27,3 +27,15 @@ def test_papermill_finds_it_and_what_never_ran_looks_so(tmp_path: Path) -> None:
     found = nbformat.read(tmp_path / "out.ipynb", 4).cells
     assert [cell.metadata.papermill.status for cell in found if "papermill" in cell.metadata] == ["completed", "completed", "completed", "failed", "pending"]
     assert any(output.get("text") == "7\n" for cell in found for output in cell.get("outputs", ()))
+
+
+def test_what_is_printed_in_pieces_is_one_text_and_keeps_its_place(tmp_path: Path) -> None:
+    papermill_engines.register("hishamos", HishamosEngine)
+    told = "import sys\nfor word in ('row', '29'):\n    print(word, end=' ', flush=True)\n"
+    cell = nbformat.v4.new_code_cell(told + "print('oh', file=sys.stderr, flush=True)\nprint('on', flush=True)\ndisplay(1)\nprint('end')")
+    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+    nbformat.write(nbformat.v4.new_notebook(cells=[cell], metadata=kernel), tmp_path / "in.ipynb")
+    papermill.execute_notebook(str(tmp_path / "in.ipynb"), str(tmp_path / "out.ipynb"), engine_name="hishamos", progress_bar=False)
+    outputs = [output for cell in nbformat.read(tmp_path / "out.ipynb", 4).cells for output in cell.get("outputs", ())]
+    found = [(output.get("name"), output.get("text")) for output in outputs][:5]
+    assert found == [("stdout", "row 29 "), ("stderr", "oh\n"), ("stdout", "on\n"), (None, None), ("stdout", "end\n")]
