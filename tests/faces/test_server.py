@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -18,7 +19,7 @@ import pytest
 
 import hishamos
 from hishamos.contracts.wire import PROTOCOL, Hello, Places, Welcome, all_verbs
-from hishamos.errors import InvalidSettings, NoProvider, ServerUnreachable, StoreBusy, StoreError, StoreTooNew, UnknownName
+from hishamos.errors import AnswerStopped, InvalidSettings, NoProvider, ServerUnreachable, StoreBusy, StoreError, StoreTooNew, UnknownName
 from hishamos.records.calls import CallStatus, Finished, Restarted, TextPiece, UsageTold
 from hishamos.records.results import IssueDraft
 from hishamos.records.turns import AgentEvent
@@ -186,6 +187,16 @@ def test_a_stream_comes_as_typed_events_while_the_answer_comes(workspace_dir: Pa
         whole, broken = ws.ledger.calls(limit=2)
         assert [event.cost_nanos for event in events if isinstance(event, UsageTold)] == [broken.cost_nanos, whole.cost_nanos]
         assert events[-1] == Finished(status=CallStatus.SUCCEEDED, model=whole.model, cost_nanos=broken.cost_nanos + whole.cost_nanos)
+        # Who hears an answer that somebody else stops is told so at once, while the provider still holds it.
+        simulator.script("gpt-4.1-mini", {"text": "one two three four five six seven eight", "hold_after": 2})
+        talk = ws.conversations.start("bug-triage")
+        heard = talk.stream("Count")
+        while next(heard).kind != "text":
+            pass
+        hishamos.open(workspace_dir).conversations.stop(talk.id)
+        with pytest.raises(AnswerStopped, match=talk.id[:6]):
+            deque(heard, maxlen=0)
+        simulator.go_on()
 
 
 def test_waiting_calls_starve_nobody(workspace_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
