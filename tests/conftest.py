@@ -86,6 +86,14 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.hookimpl(trylast=True)
+def pytest_collection_finish() -> None:
+    """Let the collector of garbage leave alone what was loaded, and look less often at the rest: a fifth of the tests' time on a processor."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 50)
+
+
+@pytest.hookimpl(trylast=True)
 def pytest_sessionfinish() -> None:
     """Spare pytest's last collections of garbage, five of them, what is going to end with the process anyhow."""
     gc.freeze()

@@ -124,28 +124,32 @@ def test_it_falls_back_with_the_others(installed: Installation, simulators: dict
     assert installed.json("command", "say", "-i", "text=again", "--model", "lab/our-model")["model"] == "lab/our-model"
 
 
-@pytest.mark.parametrize(
-    ("source", "problem"),
-    [
-        ("import no_such_module\n", "No module named 'no_such_module'"),
-        ("class LabAdapter:\n    def warm(self): ...\n", "it has no stream and no close"),
-        ("LabAdapter = 7\n", "not callable"),
-    ],
-    ids=["does not import", "is no adapter", "is no class"],
-)
-def test_a_broken_one_is_named_and_the_next_model_is_asked(installed: Installation, simulators: dict[str, Simulator], source: str, problem: str) -> None:
-    installed.install("lab-adapter", "lab_adapter", source, "lab = lab_adapter:LabAdapter")
+BROKEN = {
+    "lab": ("import no_such_module\n", "No module named 'no_such_module'"),
+    "half": ("class Adapter:\n    def warm(self): ...\n", "it has no stream and no close"),
+    "seven": ("Adapter = 7\n", "not callable"),
+}
+"""One that does not import, one that is no adapter, and one that is no class."""
+
+
+def test_broken_ones_are_named_and_the_next_model_is_asked(installed: Installation, simulators: dict[str, Simulator]) -> None:
+    settings = installed.workspace / "hishamos.toml"
+    for name, (source, _) in BROKEN.items():
+        installed.install(f"{name}-adapter", f"{name}_adapter", source, f"{name} = {name}_adapter:Adapter")
+        if name != "lab":
+            settings.write_text(settings.read_text() + f'[providers.{name}]\nkind = "{name}"\napi_base = "{simulators["lab"].url}/v1"\n')
     answer = installed.json("command", "say", "-i", "text=hello", "--model", "spared")
     assert answer["model"] == "offline/extractive"
     assert "lab-adapter" in answer["attempts"][0]["tags"]["passed_over"]
-    alone = installed.type("command", "say", "-i", "text=hello", "--model", "lab/our-model")
-    assert alone.returncode != 0
-    assert "The adapter 'lab' of the package lab-adapter can't be used" in alone.stderr
-    assert problem in alone.stderr
-    assert "pip uninstall lab-adapter" in alone.stderr
     found = {status["name"]: status for status in installed.json("providers")}
-    assert found["lab"]["state"] == "misconfigured"
-    assert problem in found["lab"]["advice"]
+    for name, (_, problem) in BROKEN.items():
+        alone = installed.type("command", "say", "-i", "text=hello", "--model", f"{name}/our-model")
+        assert alone.returncode != 0
+        assert f"The adapter '{name}' of the package {name}-adapter can't be used" in alone.stderr
+        assert problem in alone.stderr
+        assert f"pip uninstall {name}-adapter" in alone.stderr
+        assert found[name]["state"] == "misconfigured"
+        assert problem in found[name]["advice"]
     assert found["openai"]["state"] == "no key"
     assert simulators["lab"].book() == []
 

@@ -12,6 +12,7 @@ There is a nursery while ``HISHAMOS_TEST_NURSERY`` names its socket; ``tests/con
 from __future__ import annotations
 
 import contextlib
+import gc
 import importlib
 import importlib.util
 import json
@@ -288,8 +289,6 @@ class Nursery:
             if name not in self._loaded:
                 self._loaded.add(name)
                 self._load(name)
-                import gc
-
                 gc.freeze()  # no child's collector walks through it, and copies it by that
 
     def _load(self, name: str) -> None:

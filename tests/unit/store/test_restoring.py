@@ -127,14 +127,22 @@ def test_it_works_where_there_is_no_store_any_more(tmp_path: Path, copy: Path) -
     assert os.listdir(path.parent) == ["store.duckdb"]
 
 
+@pytest.fixture(scope="module")
+def versions(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a copy of a store as each version left it, with a row from each."""
+    folder = tmp_path_factory.mktemp("versions")
+    growing = open_connector(str(folder / "growing.duckdb"))
+    for version in range(1, NEWEST + 1):
+        migrate(growing, shipped()[:version], back_up=False)
+        growing.transaction(lambda transaction, version=version: transaction.execute(ONE_ROW[version]))
+        growing.copy_to(folder / f"{version}.duckdb")
+    growing.close()
+    return folder
+
+
 @pytest.mark.parametrize("version", range(1, NEWEST + 1))
-def test_a_copy_of_every_earlier_version_is_read_and_brought_to_the_newest(tmp_path: Path, version: int) -> None:
-    copy, path = tmp_path / "old.duckdb", tmp_path / "store.duckdb"
-    old = open_connector(str(copy))
-    migrate(old, shipped()[:version])
-    for number in range(1, version + 1):
-        old.transaction(lambda transaction, number=number: transaction.execute(ONE_ROW[number]))
-    old.close()
+def test_a_copy_of_every_earlier_version_is_read_and_brought_to_the_newest(tmp_path: Path, versions: Path, version: int) -> None:
+    copy, path = versions / f"{version}.duckdb", tmp_path / "store.duckdb"
     present = store_with(path, "OLD")
     meant = restoring.look(path, copy, present)
     assert (meant.schema_version, meant.lost.runs, meant.back.runs) == (version, 0, int(version >= 13))
