@@ -8,9 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hishamos.charts.arrangement import Arrangement, Box, arrange
-from hishamos.charts.boxes import LINE_HEIGHT, NAME_HEIGHT, PADDING, SIGN, SIZES, StepBox, TextLine, failure_words, fitting, step_boxes, text_width
-from hishamos.charts.formats import state_colour, state_label
+from hishamos.charts.box_svg import STACK, box_svg
+from hishamos.charts.boxes import StepBox, failure_words, step_boxes, text_width
+from hishamos.charts.formats import state_label
 from hishamos.charts.palette import ACCENTS
+from hishamos.charts.strokes import Point, arrow, rounded, stroke
 from hishamos.records.pictures import Graph, Ground
 
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, 'DejaVu Sans', sans-serif"
@@ -20,22 +22,18 @@ TALL, BROAD = 700.0, 1500.0
 """A graph that is longer than the first is broken into columns, as long as these fit the second."""
 MARGIN = 10.0
 BETWEEN, BESIDE = 34.0, 22.0
-STACK = 5.0
 COLUMN = 56.0
 """Between two columns."""
 COLOURS: dict[str, dict[str, str]] = {
     "light": {"box": "#FCFBF8", "border": "#CFCABD", "text": "#1C1B19", "muted": "#6B6860", "line": "#8C887E"},
     "dark": {"box": "#181E1C", "border": "#3B4541", "text": "#E9E7E1", "muted": "#9CA39F", "line": "#7D8683"},
 }
-QUIET = frozenset({"pending", "queued", "skipped", "cancelled"})
-
-Point = tuple[float, float]
 
 
 def graph_svg(graph: Graph, ground: Ground, words: str) -> tuple[str, int, int]:
     """Return the graph as an SVG document, with its width and height in pixels. ``words``: the same for those who can't see it."""
     sheet = _Sheet(graph, ground)
-    parts = [*sheet.lines(), *sheet.jumps(), *(sheet.box(box) for box in sheet.boxes), *sheet.caption()]
+    parts = [*sheet.lines(), *sheet.jumps(), *(box_svg(place.box, place.x, place.y, sheet.colours) for place in sheet.boxes), *sheet.caption()]
     width, height = (round(side) for side in sheet.size)
     head = f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}" role="img"'
     told = f"<title>{html.escape(graph.name)}</title><desc>{html.escape(words)}</desc>"
@@ -106,28 +104,6 @@ class _Sheet:
         """Draw where the run goes on when a step has failed, dashed, beside the boxes."""
         return [self._jump(step.id, step.goto, failure_words(step)) for step in self.graph.steps if step.goto is not None and step.goto in self._by_id]
 
-    def box(self, place: _Place) -> str:
-        """Draw one step."""
-        step, box = place.box.step, place.box
-        colour = self.colours["border"] if step.state is None or step.state in QUIET else ACCENTS[state_colour(step.state)]
-        dash = ' stroke-dasharray="4 3"' if step.offline else ""
-        frame = f'width="{box.width:.1f}" height="{box.height:.1f}" rx="8" fill="{self.colours["box"]}" stroke="{colour}" stroke-width="1.4"{dash}'
-        parts = [f'<g transform="translate({place.x:.1f} {place.y:.1f})"><title>{html.escape(_told(box))}</title>']
-        if step.many:
-            parts.append(f'<rect x="{STACK}" y="{STACK}" {frame}/>')
-        parts.append(f"<rect {frame}/>")
-        y = 9.0
-        for number, line in enumerate(box.lines):
-            if line.kind == "part" and box.lines[number - 1].kind != "part":
-                y += 3
-                parts.append(f'<path d="M{PADDING} {y + 1:.1f}H{box.width - PADDING:.1f}" stroke="{self.colours["border"]}" stroke-width="0.8"/>')
-                y += 3
-            parts.append(self._text(line, box, y))
-            y += NAME_HEIGHT if line.kind == "name" else LINE_HEIGHT
-        if step.done is not None:
-            parts.append(self._bar(box))
-        return "".join(parts) + "</g>"
-
     def caption(self) -> list[str]:
         """Label what no real model answered."""
         if not self.graph.offline:
@@ -178,7 +154,7 @@ class _Sheet:
         for (x1, y1), (x2, y2) in itertools.pairwise(points):
             middle = ((x1 + x2) / 2, y1, (x1 + x2) / 2, y2) if self.flat else (x1, (y1 + y2) / 2, x2, (y1 + y2) / 2)
             path += f"C{middle[0]:.1f} {middle[1]:.1f} {middle[2]:.1f} {middle[3]:.1f} {x2:.1f} {y2:.1f}"
-        return self._stroke(path) + self._arrow(points[-1], (1, 0) if self.flat else (0, 1), self.colours["line"])
+        return stroke(path, self.colours["line"]) + arrow(points[-1], (1, 0) if self.flat else (0, 1), self.colours["line"])
 
     def _over(self, start: _Place, end: _Place) -> str:
         """Draw a line to another column: down, up between the columns, and down again; over those that lie between, above all boxes."""
@@ -192,7 +168,7 @@ class _Sheet:
             way += [(gutters[0], above), (gutters[-1], above)]
         way += [(gutters[-1], y2 - 8), (x2, y2 - 8), (x2, y2)]
         self._reach(gutters[-1], y1 + 8 + aside)
-        return self._stroke(_rounded(way)) + self._arrow((x2, y2), (0, 1), self.colours["line"])
+        return stroke(rounded(way), self.colours["line"]) + arrow((x2, y2), (0, 1), self.colours["line"])
 
     def _jump(self, source: str, target: str, words: str) -> str:
         """Draw a jump beside all boxes that it passes; where a box stands in the way, through the gap between two layers."""
@@ -209,8 +185,8 @@ class _Sheet:
         width = text_width(words, 11)
         self._reach(*((x + width / 2, edge + 18) if self.flat else (edge + 8 + width, y)))
         (xa, ya), (xb, yb) = way[-2:]
-        arrow = self._arrow((xb, yb), ((xb > xa) - (xb < xa), (yb > ya) - (yb < ya)), colour)
-        drawn = self._stroke(_rounded(way), colour, ' stroke-dasharray="5 4"') + arrow
+        head = arrow((xb, yb), ((xb > xa) - (xb < xa), (yb > ya) - (yb < ya)), colour)
+        drawn = stroke(rounded(way), colour, ' stroke-dasharray="5 4"') + head
         return drawn + f'<text x="{place[0]:.1f}" y="{place[1]:.1f}" font-size="11" fill="{colour}" text-anchor="{anchor}">{html.escape(words)}</text>'
 
     def _way_out(self, place: _Place, edge: float, *, leaving: bool) -> list[Point]:
@@ -226,87 +202,7 @@ class _Sheet:
         gap = last + place.stack + 9 if leaving else first - 14
         return [(across, side), (across, gap), (edge, gap)]
 
-    def _stroke(self, path: str, colour: str | None = None, more: str = "") -> str:
-        return f'<path d="{path}" fill="none" stroke="{colour or self.colours["line"]}" stroke-width="1.4"{more}/>'
-
-    @staticmethod
-    def _arrow(tip: Point, way: tuple[int, int], colour: str) -> str:
-        (x, y), (dx, dy) = tip, way
-        x, y = x + 4 * dx, y + 4 * dy
-        wings = [(x - 7 * dx + 3.5 * dy, y - 7 * dy + 3.5 * dx), (x - 7 * dx - 3.5 * dy, y - 7 * dy - 3.5 * dx)]
-        return f'<path d="M{x:.1f} {y:.1f}L{wings[0][0]:.1f} {wings[0][1]:.1f}L{wings[1][0]:.1f} {wings[1][1]:.1f}Z" fill="{colour}"/>'
-
-    # texts
-
-    def _text(self, line: TextLine, box: StepBox, y: float) -> str:
-        size, bold = SIZES[line.kind], line.kind == "name"
-        signed = line.state is not None and line.kind in {"name", "part"}
-        left = PADDING + (SIGN if signed else 0)
-        room = box.width - left - PADDING - (text_width(line.right, 11.5) + 14 if line.right else 0)
-        fill = {"name": self.colours["text"], "part": self.colours["text"]}.get(line.kind, self.colours["muted"])
-        if line.kind in {"state", "note"}:
-            fill = ACCENTS[state_colour(line.state or "")]
-        style = ' font-weight="600"' if bold else ' font-style="italic"' if line.kind == "slanted" else ""
-        base = y + (13.5 if bold else 11.5)
-        words = html.escape(fitting(line.text, size, room, bold=bold))
-        drawn = f'<text x="{left:.1f}" y="{base:.1f}" font-size="{size}" fill="{fill}"{style}>{words}</text>'
-        if signed:
-            drawn += sign(line.state or "", box.step.note, PADDING, base - 11.5)
-        if line.right:
-            drawn += f'<text x="{box.width - PADDING:.1f}" y="{base:.1f}" fill="{self.colours["text"]}" text-anchor="end">{html.escape(line.right)}</text>'
-        return drawn
-
-    def _bar(self, box: StepBox) -> str:
-        step, width = box.step, box.width - 2 * PADDING
-        part = 1.0 if step.total == step.done else min(1.0, (step.done or 0) / step.total) if step.total else 0.0
-        y, colour = box.height - 11, ACCENTS[state_colour(step.state or "")]
-        ground = f'<rect x="{PADDING}" y="{y:.1f}" width="{width:.1f}" height="4" rx="2" fill="{self.colours["border"]}"/>'
-        return ground + (f'<rect x="{PADDING}" y="{y:.1f}" width="{width * part:.1f}" height="4" rx="2" fill="{colour}"/>' if part else "")
-
-
-def sign(state: str, note: str, x: float, y: float) -> str:
-    """Return a state's sign, drawn: no font has to hold it. It stands in 14 by 14 pixels."""
-    colour = ACCENTS[state_colour(state)]
-    shapes = {
-        "succeeded": '<path d="M2.5 7.5L5.8 11L11.5 3.5"/>',
-        "failed": '<path d="M3 3L11 11M11 3L3 11"/>',
-        "timed_out": '<path d="M3 3L11 11M11 3L3 11"/>',
-        "running": f'<circle cx="7" cy="7" r="4" fill="{colour}"/>',
-        "paused": '<path d="M4.5 2.5V11.5M9.5 2.5V11.5"/>',
-        "skipped": '<circle cx="7" cy="7" r="4.2"/>',
-        "cancelled": '<circle cx="7" cy="7" r="4.2"/>',
-        # An open hand, or a clock where it is time that has to pass.
-        "waiting": '<path d="M3.6 8.2V4.2M6 7V2.4M8.4 7V2.6M10.8 7.6V4M3.6 8C3.6 11 5 12.4 7.2 12.4S10.8 11 10.8 7.4"/>'
-        if "until " not in note
-        else '<circle cx="7" cy="7" r="5"/><path d="M7 4V7L9.2 8.4"/>',
-    }
-    drawn = shapes.get(state, f'<circle cx="7" cy="7" r="1.6" fill="{colour}"/>')
-    style = f'fill="none" stroke="{colour}" stroke-width="1.7" stroke-linecap="round" stroke-linejoin="round"'
-    return f'<g transform="translate({x:.1f} {y:.1f})" {style}>{drawn}</g>'
-
 
 def _arranged(boxes: Sequence[StepBox], *, flat: bool) -> Arrangement:
     sized = [Box(box.step.id, box.width if flat else box.height, box.height if flat else box.width, box.step.after) for box in boxes]
     return arrange(sized, between=BETWEEN, beside=BESIDE)
-
-
-def _rounded(way: Sequence[Point], radius: float = 6.0) -> str:
-    """Return a path of straight pieces with round corners."""
-    path = f"M{way[0][0]:.1f} {way[0][1]:.1f}"
-    for before, corner, behind in zip(way, way[1:], way[2:], strict=False):
-        (x1, y1), (x2, y2) = _toward(corner, before, radius), _toward(corner, behind, radius)
-        path += f"L{x1:.1f} {y1:.1f}Q{corner[0]:.1f} {corner[1]:.1f} {x2:.1f} {y2:.1f}"
-    return f"{path}L{way[-1][0]:.1f} {way[-1][1]:.1f}"
-
-
-def _toward(corner: Point, other: Point, radius: float) -> Point:
-    dx, dy = other[0] - corner[0], other[1] - corner[1]
-    far = max(abs(dx), abs(dy))
-    part = min(0.5, radius / far) if far else 0.0
-    return corner[0] + dx * part, corner[1] + dy * part
-
-
-def _told(box: StepBox) -> str:
-    """Return all of a box's words, also those that had no room."""
-    words = [" ".join(part for part in (line.text, line.right) if part) for line in box.lines]
-    return "\n".join([*words, *([box.step.description] if box.step.description else [])])
