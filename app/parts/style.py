@@ -29,7 +29,11 @@ RULES = """
 [data-testid=stCode] code .token:is(.string,.char,.attr-value){color:$string!important}
 [data-testid=stCode] code .token:is(.number,.boolean,.parameter,.constant){color:$number!important}
 [data-testid=stCode] code .token:is(.comment,.prolog){color:$muted!important}
+/* A graph is drawn twice where it is wider than a phone. */
+.hish-narrow{display:none}
 @media(max-width:640px){
+  .hish-narrow{display:block}
+  .hish-wide{display:none}
   [data-testid=stMainBlockContainer]{padding:4.2rem 1rem 2rem}
   [data-testid=stBottomBlockContainer]{padding-inline:1rem}
   /* Figures stand in twos on a phone, not one below the other. */

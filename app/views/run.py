@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
@@ -125,13 +127,14 @@ def _graph(run: Run) -> DeltaGenerator:
     """Draw the graph of a workflow, and return the place for what stands beside it: at its right where it is narrow, else below."""
     if run.kind is not RunKind.WORKFLOW:
         return st.container()
-    picture = workspace().runs.picture(run.id, ground=theme())
+    draw = partial(workspace().runs.picture, run.id, ground=theme())
+    picture = draw()
     if picture.width is None or picture.width > NARROW:
-        drawn_graph(picture)
+        drawn_graph(picture, partial(draw, narrow=True))
         return st.container()
     left, right = st.columns([3, 8], gap="medium")
     with left:
-        drawn_graph(picture)
+        drawn_graph(picture, partial(draw, narrow=True))
     return right
 
 

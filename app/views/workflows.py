@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import streamlit as st
 
 from hishamos.charts.ranges import forecast_words
@@ -38,7 +40,8 @@ def page() -> None:
     with start:
         _start(workflow)
     with graph:
-        drawn_graph(workspace().workflows.picture(name, ground=theme()))
+        draw = partial(workspace().workflows.picture, name, ground=theme())
+        drawn_graph(draw(), partial(draw, narrow=True))
         st.dataframe(
             [{"Step": step.id, "Type": step.type, "After": ", ".join(step.after), "When": step.when or ""} for step in workflow.steps],
             hide_index=True,

@@ -39,11 +39,11 @@ class StepBox:
     height: float
 
 
-def step_boxes(steps: tuple[GraphStep, ...]) -> list[StepBox]:
-    """Return the boxes of a graph's steps, all of one width: the widest text's, within limits."""
-    texts = [_lines(step) for step in steps]
+def step_boxes(steps: tuple[GraphStep, ...], *, widest: float = WIDEST, jumps: bool = False) -> list[StepBox]:
+    """Return the boxes of a graph's steps, all of one width: the widest text's, within limits. ``jumps``: whether a box says where the run jumps to."""
+    texts = [_lines(step, jumps=jumps) for step in steps]
     need = max(_breadth(line) for lines in texts for line in lines) + 2 * PADDING
-    width = min(WIDEST, max(NARROWEST, need))
+    width = min(widest, max(NARROWEST, need))
     return [StepBox(step, tuple(lines), width, _height(lines, step)) for step, lines in zip(steps, texts, strict=True)]
 
 
@@ -80,7 +80,7 @@ def failure_words(step: GraphStep) -> str:
     return "goes on when it fails" if step.lenient else ""
 
 
-def _lines(step: GraphStep) -> list[TextLine]:
+def _lines(step: GraphStep, *, jumps: bool) -> list[TextLine]:
     found = [TextLine("name", step.id, step.state, right=progress_words(step))]
     found.append(TextLine("muted", f"{step.type} · {step.subject}" if step.subject else step.type))
     if step.state is not None:
@@ -91,6 +91,8 @@ def _lines(step: GraphStep) -> list[TextLine]:
         found.append(TextLine("slanted", f"if {step.when}"))
     if step.lenient:
         found.append(TextLine("slanted", failure_words(step)))
+    if jumps and step.goto is not None:
+        found.append(TextLine("slanted", f"{failure_words(step)} → {step.goto}"))
     found += [TextLine("part", part_words(part), part.state) for part in step.parts[:MOST_PARTS]]
     if len(step.parts) > MOST_PARTS:
         found.append(TextLine("part", f"and {len(step.parts) - MOST_PARTS} more"))
@@ -116,7 +118,7 @@ def fitting(text: str, size: float, room: float, *, bold: bool = False) -> str:
     kept = text
     while kept and text_width(f"{kept}…", size, bold=bold) > room:
         kept = kept[:-1]
-    return f"{kept.rstrip()}…"
+    return f"{kept.rstrip(' .')}…"
 
 
 def text_width(text: str, size: float, *, bold: bool = False) -> float:

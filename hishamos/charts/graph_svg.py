@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import html
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from hishamos.charts.arrangement import Arrangement, Box, arrange
 from hishamos.charts.box_svg import STACK, box_svg
 from hishamos.charts.boxes import StepBox, failure_words, step_boxes, text_width
 from hishamos.charts.formats import state_label
+from hishamos.charts.graph_column import Column
 from hishamos.charts.palette import ACCENTS
 from hishamos.charts.strokes import Point, arrow, rounded, stroke
 from hishamos.records.pictures import Graph, Ground
@@ -30,11 +31,20 @@ COLOURS: dict[str, dict[str, str]] = {
 }
 
 
-def graph_svg(graph: Graph, ground: Ground, words: str) -> tuple[str, int, int]:
-    """Return the graph as an SVG document, with its width and height in pixels. ``words``: the same for those who can't see it."""
-    sheet = _Sheet(graph, ground)
-    parts = [*sheet.lines(), *sheet.jumps(), *(box_svg(place.box, place.x, place.y, sheet.colours) for place in sheet.boxes), *sheet.caption()]
-    width, height = (round(side) for side in sheet.size)
+def graph_svg(graph: Graph, ground: Ground, words: str, *, narrow: bool = False) -> tuple[str, int, int]:
+    """Return the graph as an SVG document, with its width and height in pixels.
+
+    ``words``: the same for those who can't see it; ``narrow``: in one column, for a phone.
+    """
+    colours = COLOURS[ground]
+    sheet = Column(graph, colours) if narrow else _Sheet(graph, colours)
+    parts = [*sheet.lines(), *sheet.jumps(), *(box_svg(place.box, place.x, place.y, colours) for place in sheet.boxes)]
+    width, height = sheet.size
+    if graph.offline:  # what no real model answered is labelled
+        label = f"⌁ {state_label('offline').partition(' ')[2]}"
+        parts.append(f'<text x="{MARGIN}" y="{height + MARGIN:.1f}" fill="{ACCENTS["muted"]}">{html.escape(label)}</text>')
+        width, height = max(width, text_width(label, 11.5) + 2 * MARGIN), height + 2 * MARGIN
+    width, height = round(width), round(height)
     head = f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}" role="img"'
     told = f"<title>{html.escape(graph.name)}</title><desc>{html.escape(words)}</desc>"
     return f'{head} font-family="{html.escape(FONT)}" font-size="11.5">{told}{"".join(parts)}</svg>', width, height
@@ -73,9 +83,9 @@ class _Place:
 class _Sheet:
     """Turns the arrangement into places on a page: along it, down it, or down it in several columns."""
 
-    def __init__(self, graph: Graph, ground: Ground) -> None:
+    def __init__(self, graph: Graph, colours: Mapping[str, str]) -> None:
         self.graph = graph
-        self.colours = COLOURS[ground]
+        self.colours = colours
         boxes = step_boxes(graph.steps)
         plan = _arranged(boxes, flat=True)
         self.flat = plan.length <= WIDE and plan.breadth <= WIDE
@@ -103,15 +113,6 @@ class _Sheet:
     def jumps(self) -> list[str]:
         """Draw where the run goes on when a step has failed, dashed, beside the boxes."""
         return [self._jump(step.id, step.goto, failure_words(step)) for step in self.graph.steps if step.goto is not None and step.goto in self._by_id]
-
-    def caption(self) -> list[str]:
-        """Label what no real model answered."""
-        if not self.graph.offline:
-            return []
-        y = self._edge[1] + 20
-        text = f"⌁ {state_label('offline').partition(' ')[2]}"
-        self._reach(MARGIN + text_width(text, 11.5), y)
-        return [f'<text x="{MARGIN}" y="{y:.1f}" fill="{ACCENTS["muted"]}">{html.escape(text)}</text>']
 
     # places
 

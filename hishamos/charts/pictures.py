@@ -11,13 +11,13 @@ SUFFIXES: dict[str, PictureFormat] = {".svg": "svg", ".png": "png", ".mmd": "mer
 """What a file's name says about the picture in it."""
 
 
-def graph_picture(graph: Graph, format: PictureFormat = "svg", ground: Ground = "light") -> Picture:
-    """Return a picture of a graph. ``ground``: what it will stand on; its own is transparent."""
+def graph_picture(graph: Graph, format: PictureFormat = "svg", ground: Ground = "light", *, narrow: bool = False) -> Picture:
+    """Return a picture of a graph. ``ground``: what it will stand on; its own is transparent. ``narrow``: in one column; texts are alike."""
     words = graph_sentence(graph)
     if format in {"mermaid", "text"}:
         text = graph_mermaid(graph) if format == "mermaid" else graph_text(graph)
         return Picture(name=graph.name, format=format, words=words, data=text.encode())
-    svg, width, height = graph_svg(graph, ground, words)
+    svg, width, height = graph_svg(graph, ground, words, narrow=narrow)
     data = svg.encode() if format == "svg" else _png(svg)
     return Picture(name=graph.name, format=format, words=words, width=width, height=height, data=data)
 

@@ -49,7 +49,7 @@ class Runs(Protocol):
         ...
 
     @verb("runs.read")
-    def picture(self, run: str, *, format: PictureFormat = "svg", ground: Ground = "light") -> Picture:
+    def picture(self, run: str, *, format: PictureFormat = "svg", ground: Ground = "light", narrow: bool = False) -> Picture:
         """Draw the graph of the definition that the run was started with, and how each step stands; see :meth:`Workflows.picture`."""
         ...
 

@@ -221,8 +221,11 @@ class Workflows(Protocol):
         ...
 
     @verb("workflows.read")
-    def picture(self, name: str, *, format: PictureFormat = "svg", ground: Ground = "light") -> Picture:
-        """Draw a workflow's graph: ``svg``, ``png``, ``mermaid`` or ``text``, on nothing. ``ground``: what it will stand on."""
+    def picture(self, name: str, *, format: PictureFormat = "svg", ground: Ground = "light", narrow: bool = False) -> Picture:
+        """Draw a workflow's graph: ``svg``, ``png``, ``mermaid`` or ``text``, on nothing.
+
+        ``ground``: what it will stand on; ``narrow``: box below box, about 340 pixels wide, for a phone or the side of a page. Texts are alike.
+        """
         ...
 
 

@@ -75,12 +75,13 @@ class RunsService(Service):
         """See the contract."""
         return forecasts.kept(self.machinery.store, self._id(run))
 
-    def picture(self, run: str, *, format: PictureFormat = "svg", ground: Ground = "light") -> Picture:
+    def picture(self, run: str, *, format: PictureFormat = "svg", ground: Ground = "light", narrow: bool = False) -> Picture:
         """See the contract."""
-        found, history = self.get(run), self.machinery.journal.history
+        history = self.machinery.journal.history
+        found = history.get(self._id(run))
         tops = history.steps(found.id, under="", state=None, after=None, limit=10_000)
         graph = run_graph(found, history.pinned(found.id).workflow, tops, children(self.machinery.store, found.id))
-        return graph_picture(graph, format, ground)
+        return graph_picture(graph, format, ground, narrow=narrow)
 
     def cost(self, run: str) -> int:
         """See the contract."""

@@ -87,9 +87,9 @@ class WorkflowsService(Service):
         """See the contract."""
         return save(self, "workflow", definition, version)
 
-    def picture(self, name: str, *, format: PictureFormat = "svg", ground: Ground = "light") -> Picture:
+    def picture(self, name: str, *, format: PictureFormat = "svg", ground: Ground = "light", narrow: bool = False) -> Picture:
         """See the contract."""
-        return graph_picture(workflow_graph(self.get(name)), format, ground)
+        return graph_picture(workflow_graph(self.get(name)), format, ground, narrow=narrow)
 
     def _pinned(self, given: str | WorkflowDefinition) -> tuple[WorkflowDefinition, Pinned]:
         if isinstance(given, str):

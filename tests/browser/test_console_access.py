@@ -140,6 +140,18 @@ def test_nothing_serious_keeps_anybody_from_an_empty_page(new_console: str, shee
     held(new_console, address, sheet, axe)
 
 
+def test_a_graph_is_read_in_its_own_size_on_a_phone_and_on_a_page(console: str, things: dict[str, str], sheet: Page) -> None:
+    sheet.set_viewport_size({"width": 390, "height": 900})
+    drawn(sheet, f"{console}/run?run={things['run']}")
+    graphs = sheet.locator("img[alt^='Run of triage_bugs']")
+    for width, seen in ((390, ".hish-narrow"), (1400, ".hish-wide")):
+        sheet.set_viewport_size({"width": width, "height": 900})
+        sheet.locator(f"{seen} img").wait_for(timeout=30_000)
+        sizes = graphs.evaluate_all("all => all.filter(one => one.clientWidth).map(one => [one.clientWidth, one.naturalWidth])")
+        assert [size[0] for size in sizes] == [size[1] for size in sizes], width
+        assert len(sizes) == 1
+
+
 def held(console: str, address: str, page: Page, axe: str, words: str | re.Pattern[str] | None = None) -> None:
     """Hold a page to axe in each look, and to the window's width, once it shows its ``words``."""
     url = f"{console}/{address.removeprefix('home')}"

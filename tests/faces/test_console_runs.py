@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -62,6 +63,33 @@ def test_the_trace_is_drawn_and_an_attempt_named_in_the_address_is_shown(draw: D
     trace = next(table.value for table in page.dataframe if "Latency" in table.value.columns)
     assert trace["Step"].tolist() == ["second"]
     assert "none of this name" in words(draw("run", run=run.id, step="<script>"))
+
+
+def widths(page: AppTest) -> dict[str, list[int]]:
+    """The width of each graph on the page, by what says when it is seen."""
+    found: dict[str, list[int]] = {}
+    for one in page.get("html"):
+        for kind, width in re.findall(r'<div class="([^"]*)"[^>]*><img [^>]*style="width:(\d+)px', one.proto.body):
+            found.setdefault(kind, []).append(int(width))
+    return found
+
+
+def test_a_graph_that_is_wider_than_a_phone_is_there_in_one_column_too(draw: Draw, folder: Path, run: Run):
+    with hishamos.open(folder) as ws:
+        wide, narrow = ws.runs.picture(run.id), ws.runs.picture(run.id, narrow=True)
+        planned, slim = ws.workflows.picture("said"), ws.workflows.picture("said", narrow=True)
+    assert wide.width > 350 >= narrow.width
+    assert widths(draw("run", run=run.id)) == {"hish-wide": [wide.width], "hish-narrow": [narrow.width]}
+    assert widths(draw("workflows", workflow="said")) == {"hish-wide": [planned.width], "hish-narrow": [slim.width]}
+
+
+def test_a_graph_that_a_phone_can_show_is_there_once(draw: Draw, folder: Path):
+    (folder / "workflows" / "short.yaml").write_text("name: short\ndescription: One gate.\nsteps:\n  - {id: gate, type: approval, with: {message: Publish}}\n")
+    with hishamos.open(folder) as ws:
+        waiting = ws.workflows.start("short", {}).wait(60)
+        width = ws.runs.picture(waiting.id).width
+        assert widths(draw("run", run=waiting.id)) == {"": [width]}
+        ws.runs.cancel(waiting.id)
 
 
 def test_a_run_is_repeated_and_the_new_one_stands_beside_it(draw: Draw, folder: Path, run: Run):

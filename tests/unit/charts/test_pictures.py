@@ -29,8 +29,8 @@ def chain(number: int) -> Graph:
     return graph(*(step(f"s{one}", subject="classify_bug", after=(f"s{one - 1}",) if one else ()) for one in range(number)))
 
 
-def drawn(shown: Graph, ground="light") -> ElementTree.Element:
-    return ElementTree.fromstring(graph_picture(shown, "svg", ground).data)
+def drawn(shown: Graph, ground="light", *, narrow: bool = False) -> ElementTree.Element:
+    return ElementTree.fromstring(graph_picture(shown, "svg", ground, narrow=narrow).data)
 
 
 def frames(root: ElementTree.Element) -> list[tuple[float, float, float, float]]:
@@ -72,8 +72,9 @@ def tangled(seed: int, number: int) -> Graph:
 
 @pytest.mark.parametrize("number", [1, 3, 12, 40])
 @pytest.mark.parametrize("seed", range(6))
-def test_boxes_stand_apart_and_within_the_sheet(seed, number):
-    root = drawn(tangled(seed, number))
+@pytest.mark.parametrize("narrow", [False, True])
+def test_boxes_stand_apart_and_within_the_sheet(narrow, seed, number):
+    root = drawn(tangled(seed, number), narrow=narrow)
     boxes = frames(root)
     width, height = float(root.get("width", 0)), float(root.get("height", 0))
     assert len(boxes) == number
@@ -175,3 +176,65 @@ def test_colours_follow_the_ground():
     assert "#FCFBF8" in light
     assert "#FCFBF8" not in dark
     assert "#181E1C" in dark
+
+
+def ends(root: ElementTree.Element, colour: str) -> list[tuple[float, float]]:
+    """The tips of all arrows of a colour."""
+    heads = [path.get("d", "") for path in root.findall(f"{SVG}path") if path.get("fill") == colour]
+    return [(float(x), float(y)) for x, y in (head[1:].partition("L")[0].split() for head in heads)]
+
+
+@pytest.mark.parametrize("number", [1, 12, 40])
+@pytest.mark.parametrize("seed", range(4))
+def test_a_narrow_picture_is_one_column_that_a_phone_shows_in_its_own_size(seed, number):
+    boxes = sorted(frames(drawn(tangled(seed, number), narrow=True)), key=lambda box: box[1])
+    assert len({left for left, *_ in boxes}) == 1
+    assert max(right for _, _, right, _ in boxes) <= 340
+    assert graph_picture(tangled(seed, number), narrow=True).width <= 340 or boxes[0][2] - boxes[0][0] <= 185  # a box is never too small to read
+
+
+def test_a_narrow_picture_has_an_arrow_for_each_line_and_follows_a_branch_to_its_end():
+    shown = graph(
+        step("a"), step("b1", after=("a",)), step("c1", after=("a",)), step("b2", after=("b1",)), step("c2", after=("c1",)), step("d", after=("b2", "c2"))
+    )
+    root = drawn(shown, narrow=True)
+    names = [group.find(f"{SVG}text").text for group in root.findall(f"{SVG}g")]
+    assert names == ["a", "b1", "b2", "c1", "c2", "d"]
+    tips = ends(root, "#8C887E")
+    boxes = frames(root)
+    left = [number for number, box in enumerate(boxes) if any(abs(x - box[0] + 1) < 0.2 and box[1] < y < box[3] for x, y in tips)]
+    above = [number for number, box in enumerate(boxes) if any(abs(y - box[1] + 1) < 0.2 and box[0] < x < box[2] for x, y in tips)]
+    assert len(tips) == 6
+    assert ([names[number] for number in left], [names[number] for number in above]) == (["c1", "d"], ["b1", "b2", "c2", "d"])
+
+
+def test_many_branches_share_two_lanes_in_a_narrow_picture():
+    middle = [step(f"s{number}", after=("first",)) for number in range(30)]
+    root = drawn(graph(step("first"), *middle, step("last", after=tuple(one.id for one in middle))), narrow=True)
+    lanes = [path.get("d", "") for path in root.findall(f"{SVG}path") if "Q" in path.get("d", "")]
+    assert len(lanes) == 2
+    assert frames(root)[0][0] < 32
+    assert len(ends(root, "#8C887E")) == 1 + 29 + 1 + 1  # down to the first, aside to the others, aside and down to the last
+
+
+def test_a_narrow_picture_says_in_the_box_where_the_run_jumps_to_and_leads_there():
+    shown = graph(
+        step("draft", many=True),
+        step("review", after=("draft",), goto="draft", at_most=3),
+        step("fix", after=("review",), goto="end"),
+        step("end", after=("fix",)),
+    )
+    root = drawn(shown, narrow=True)
+    dashed = [path for path in root.findall(f"{SVG}path") if path.get("stroke-dasharray")]
+    told = ElementTree.tostring(root, encoding="unicode")
+    boxes = frames(root)
+    assert len(dashed) == 2
+    assert "on error, at most 3 → draft" in told
+    assert "on error → end" in told
+    for box in (boxes[0], boxes[3]):  # "draft" and "end"
+        assert any(abs(x - box[2] - 1) < 0.8 and box[1] < y < box[3] for x, y in ends(root, "#DC2626"))
+    assert "→ draft" not in graph_picture(shown).text
+
+
+def test_what_is_cut_ends_with_one_ellipsis():
+    assert fitting("steps.score.output.groups", 11.5, text_width("steps.score.output.…", 11.5)) == "steps.score.output…"
