@@ -33,10 +33,12 @@ PAGES = {
     ],
 }
 
-st.set_page_config(page_title="HishamOS", page_icon=":material/menu_book:", layout="wide")
-dressed()
+LISTED_AS = {"run": "runs", "calls": "costs"}
+"""Pages that the navigation does not list, and the one that each belongs to."""
 
+st.set_page_config(page_title="HishamOS", page_icon=":material/menu_book:", layout="wide")
 page = st.navigation(PAGES, expanded=True)
+dressed(LISTED_AS.get(page.url_path, ""))
 with guarded():
     page.run()
 with st.sidebar:

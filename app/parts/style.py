@@ -44,9 +44,32 @@ DARK = """
 /* White on the dark theme's bright teal can't be read. */
 [data-testid=stBaseButton-primary],[data-testid=stBaseButton-primaryFormSubmit]{color:#08201C}
 """
+MARKED = """
+/* The sidebar marks the page that is open where it lists it; this marks the one that an unlisted page belongs to alike. */
+[data-testid=stSidebarNavLink][href$="/$page"]{background:$chosen}
+[data-testid=stSidebarNavLink][href$="/$page"],[data-testid=stSidebarNavLink][href$="/$page"] :is(span,p){font-weight:600;color:$text}
+"""
 COLOURS = {
-    "light": {"$muted": "#5F5C55", "$link": "#0F766E", "$text": "#1C1B19", "$mark": "#0F766E", "$lines": "#FFFFFF", "$string": "#8A4B08", "$number": "#2744B8"},
-    "dark": {"$muted": "#9CA39F", "$link": "#2DD4BF", "$text": "#E9E7E1", "$mark": "#2DD4BF", "$lines": "#08201C", "$string": "#F5B041", "$number": "#8FB4FF"},
+    "light": {
+        "$muted": "#5F5C55",
+        "$link": "#0F766E",
+        "$text": "#1C1B19",
+        "$mark": "#0F766E",
+        "$lines": "#FFFFFF",
+        "$string": "#8A4B08",
+        "$number": "#2744B8",
+        "$chosen": "rgba(178,169,133,.25)",
+    },
+    "dark": {
+        "$muted": "#9CA39F",
+        "$link": "#2DD4BF",
+        "$text": "#E9E7E1",
+        "$mark": "#2DD4BF",
+        "$lines": "#08201C",
+        "$string": "#F5B041",
+        "$number": "#8FB4FF",
+        "$chosen": "rgba(179,194,189,.25)",
+    },
 }
 SIGN = """<rect width="24" height="24" rx="6" fill="$mark"/><g stroke="$lines" stroke-width="2.2" stroke-linecap="round">
 <path d="M6 7.5h12M6 12h8M6 16.5h10"/></g>"""
@@ -75,10 +98,11 @@ def link_colour() -> str:
     return COLOURS[theme()]["$link"]
 
 
-def dressed() -> None:
-    """Give the page its rules and its mark."""
+def dressed(belongs_to: str) -> None:
+    """Give the page its rules and its mark. ``belongs_to``: the address of the page that the sidebar lists instead of this one; empty where it lists it."""
     seen = theme()
-    st.html(f"<style>{_filled(RULES + (DARK if seen == 'dark' else ''), seen)}</style>")
+    rules = RULES + (DARK if seen == "dark" else "") + (MARKED.replace("$page", belongs_to) if belongs_to else "")
+    st.html(f"<style>{_filled(rules, seen)}</style>")
     st.logo(_picture(SIGN + NAME, 150, seen), icon_image=_picture(SIGN, 24, seen), size="large")
 
 

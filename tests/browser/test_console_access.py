@@ -152,6 +152,21 @@ def test_a_graph_is_read_in_its_own_size_on_a_phone_and_on_a_page(console: str, 
         assert len(sizes) == 1
 
 
+def test_the_sidebar_marks_what_an_unlisted_page_belongs_to(new_console: str, sheet: Page) -> None:
+    look = "one => [one, ...one.querySelectorAll('span, p')].map(getComputedStyle).map(style => [style.backgroundColor, style.color, style.fontWeight])"
+    drawn(sheet, new_console)
+    for theme in LOOKS:
+        looked_at(sheet, theme)
+        sheet.set_viewport_size({"width": 1400, "height": 900})
+        for listed, unlisted in (("runs", "run"), ("costs", "calls")):
+            looks = []
+            for address in (listed, unlisted):
+                moved(sheet, f"{new_console}/{address}", theme)
+                looks.append(sheet.locator(f"[data-testid=stSidebarNavLink][href$='/{listed}']").evaluate(look))
+            assert looks[0] == looks[1]
+            assert sheet.locator("[data-testid=stSidebarNavLink][href$='/batches']").evaluate(look) != looks[0]
+
+
 def held(console: str, address: str, page: Page, axe: str, words: str | re.Pattern[str] | None = None) -> None:
     """Hold a page to axe in each look, and to the window's width, once it shows its ``words``."""
     url = f"{console}/{address.removeprefix('home')}"
