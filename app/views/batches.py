@@ -8,11 +8,12 @@ import streamlit as st
 
 from hishamos.charts.formats import clock, count, missing, some, state_label
 from hishamos.charts.row_bars import RowBar, row_bars_svg
-from hishamos.errors import HishamosError, InvalidInput
+from hishamos.errors import HishamosError
 from hishamos.frames.csv_rows import csv_rows
 from hishamos.records.batches import MOST_ROWS, ROW_STATUSES, BatchInfo, BatchRow, RunnableNotebook
 from hishamos.records.runs import RUN_ENDED, RunState
 from parts.connection import guarded, workspace
+from parts.csv_uploads import rows_in, uploaded_rows
 from parts.graphs import drawn_svg
 from parts.heads import badge, empty, head, lost
 from parts.listings import attempts_table, batches_table, rows_table, seconds_between, spend_words
@@ -28,7 +29,7 @@ Same in a notebook: `ws.batch.run("report.ipynb", rows=frame, jobs=4)`, `ws.batc
 `hishamos batch report.ipynb --rows rows.csv --jobs 4`, `hishamos resume RUN`."""
 FIRST = "hishamos batch notebooks/batch_report.ipynb --rows data/samples/batch_rows.csv --jobs 4"
 LISTED, SHOWN, BARS = 50, 200, 400  # batches of the list, rows of one batch, rows that are drawn as bars
-LIVE = "1.5s"
+LIVE, LINES = "1.5s", "the lines above"
 
 
 def page() -> None:
@@ -209,11 +210,11 @@ def _new() -> None:
         wanted = st.button("Start batch", type="primary")
         if not (wanted or file or pasted):
             return
-        name = file.name if file else "the lines above"
         try:
-            _, rows = csv_rows(_text(file.getvalue(), name) if file else pasted, name, MOST_ROWS)
-            told.caption(plain(f"{some(len(rows), 'row')} in {name}"))
-            run = workspace().batch.start(path, [row for _, row in rows], jobs=int(jobs), reuse=reuse, fresh=fresh, cells=True) if wanted else None
+            number = rows_in(file, MOST_ROWS) if file else len(_written(pasted))
+            told.caption(plain(f"{some(number, 'row')} in {file.name if file else LINES}"))
+            rows = (uploaded_rows(file, MOST_ROWS) if file else _written(pasted)) if wanted else []
+            run = workspace().batch.start(path, rows, jobs=int(jobs), reuse=reuse, fresh=fresh, cells=True) if wanted else None
         except HishamosError as error:  # the form stays as it was filled in
             st.error(plain(str(error)), icon=":material/error:")
             return
@@ -229,11 +230,8 @@ def _example(notebook: RunnableNotebook) -> str:
     return ",".join(notebook.parameters) + "\n…"
 
 
-def _text(data: bytes, name: str) -> str:
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise InvalidInput(what=f"byte {error.start} is not UTF-8", where=name, next="Save the file as CSV in UTF-8.") from None
+def _written(lines: str) -> list[dict[str, str]]:
+    return [row for _, row in csv_rows(lines, LINES, MOST_ROWS)[1]]
 
 
 page()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 
 import hishamos
 from hishamos.errors import InvalidInput
+from hishamos.frames import csv_rows
 from hishamos.records.runs import RunState
 from tests.conftest import stop_server
 from tests.rigs.pages import drawn, press, words
@@ -126,6 +128,35 @@ def test_a_batch_at_work_is_paused_gone_on_with_and_cancelled(draw: Draw, folder
         assert "can't be read" in words(draw("batches", batch=run, row="3"))
 
 
+def test_an_uploaded_file_is_read_once_however_often_the_form_is_drawn(draw: Draw, folder: Path, monkeypatch: pytest.MonkeyPatch):
+    read: list[str] = []
+    real = csv_rows.csv_rows
+
+    def counted(text: str, file: str, most: int | None = None):
+        read.append(file)
+        return real(text, file, most)
+
+    monkeypatch.setattr(csv_rows, "csv_rows", counted)
+    monkeypatch.delitem(sys.modules, "parts.csv_uploads", raising=False)
+    page = draw("batches")
+    page.file_uploader[0].set_value(("rows.csv", b"number\n1\n2\n", "text/csv")).run()
+    for jobs in (3, 4):
+        page.number_input[0].set_value(jobs).run()
+        assert "2 rows in rows.csv" in words(page)
+    assert read == ["rows.csv"]
+    page.file_uploader[0].set_value(("rows.csv", b"number\n1\n", "text/csv")).run()
+    assert "1 row in rows.csv" in words(page)  # another file of the same name
+    page.file_uploader[0].set_value(("rows.csv", b"number\n\xff\n", "text/csv")).run()
+    assert "byte 7 is not UTF-8" in words(page)
+    page.file_uploader[0].set_value(("rows.csv", b"number\n1\n", "text/csv")).run()
+    press(page, "Start batch")
+    with hishamos.open(folder) as ws:
+        newest = ws.batch.list(limit=1)[0]
+        assert newest.total == 1
+        until_ended(ws, newest.run)
+    monkeypatch.delitem(sys.modules, "parts.csv_uploads")
+
+
 @pytest.mark.parametrize("query", [{"batch": "ZZZZZZ"}, {"batch": "<script>"}, {"state": "nonsense", "notebook": "nobody", "rows": "x"}])
 def test_nonsense_in_the_address_is_a_sentence(draw: Draw, query: dict[str, str]):
     page = draw("batches", **query)
@@ -135,6 +166,6 @@ def test_nonsense_in_the_address_is_a_sentence(draw: Draw, query: dict[str, str]
 def test_a_row_that_is_none_is_a_sentence(draw: Draw, folder: Path):
     with hishamos.open(folder) as ws:
         batch = ws.batch.start(str(folder / "report.ipynb"), [{"number": 1}]).id
-        ws.runs.cancel(batch)
+        until_ended(ws, batch)
     for row in ("99", "0", "x", "9" * 50, "²"):
         assert "no such row" in words(draw("batches", batch=batch, row=row))
