@@ -1,4 +1,4 @@
-"""One browser for all tests of a process, one window for those of a file: the console's program is a second of a processor for each new window."""
+"""One browser and one window for the tests of a file: the console's program, a second of a processor for each new window, is loaded once."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser(chromium_path: str) -> Iterator[Browser]:
     from playwright.sync_api import sync_playwright
 
@@ -24,10 +24,8 @@ def browser(chromium_path: str) -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="module")
-def window(browser: Browser) -> Iterator[Page]:
-    opened = browser.new_page(reduced_motion="reduce")
-    yield opened
-    opened.close()
+def window(browser: Browser) -> Page:
+    return browser.new_page(reduced_motion="reduce")
 
 
 @pytest.fixture

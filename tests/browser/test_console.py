@@ -44,7 +44,7 @@ def test_run_page_shows_steps_attempts_and_costs(console: str, page: Page, folde
     page.goto(f"{console}/run?run={run.id}")
     page.get_by_text("succeeded").first.wait_for(timeout=20_000)
     page.get_by_text("offline").first.wait_for()
-    graph = page.locator("img[alt^='Run of triage_bugs, succeeded']")
+    graph = page.locator(".hish-wide img[alt^='Run of triage_bugs, succeeded']")
     graph.wait_for(timeout=30_000)
     assert "classify succeeded" in (graph.get_attribute("alt") or "")
     assert graph.evaluate("image => image.naturalWidth") > 100

@@ -28,6 +28,13 @@ LOOKS = {"light": 1400, "dark": 390}
 STREAMLITS_OWN = [["[data-testid=stSidebarNav]"], ["[data-testid=stDataFrame]"]]
 """What Streamlit draws by itself and no page can change: its navigation's list has ``div`` between ``ul`` and ``li``, its tables are a canvas."""
 MUTED = "getComputedStyle(document.querySelector('[data-testid=stCaptionContainer]')).color"
+OWN_SIZE = """() => {
+    const seen = [...document.querySelectorAll("img[alt^='Run of triage_bugs']")].filter(one => one.clientWidth)
+    return seen.length === 1 && seen[0].clientWidth === seen[0].naturalWidth
+}"""
+"""Whether one picture of the run is seen, no smaller than it was drawn."""
+SOLID = "[...document.querySelectorAll('[data-testid=stElementContainer]')].every(one => getComputedStyle(one).opacity === '1')"
+"""Whether nothing is faded, as what is about to be drawn anew is for a moment."""
 CAPTIONS = {"light": "rgb(95, 92, 85)", "dark": "rgb(156, 163, 159)"}
 """The colour of captions in each theme (``app/parts/style.py``)."""
 PAGES = (
@@ -109,7 +116,6 @@ def drawn(page: Page, url: str) -> None:
 def moved(page: Page, url: str, theme: str) -> None:
     """Go to another page of the console that is open, as its own links do: a fifth of the work of a load."""
     page.evaluate("url => { history.pushState({}, '', url); dispatchEvent(new PopStateEvent('popstate')) }", url)
-    page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for(timeout=30_000)
     redrawn(page, theme)
 
 
@@ -120,12 +126,15 @@ def looked_at(page: Page, theme: str) -> None:
 
 
 def redrawn(page: Page, theme: str) -> None:
-    """Wait for the theme's colours, which the server gives a page, and have it drawn anew by Streamlit's own key until it has them."""
+    """Wait until the page rests in the theme's colours, which the server gives it; have it drawn anew by Streamlit's own key until it does."""
     page.evaluate("document.activeElement?.blur()")
     deadline = time.monotonic() + 30
-    while page.evaluate(MUTED) != CAPTIONS[theme]:
+    while True:
+        page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for(timeout=30_000)
+        if page.evaluate(MUTED) == CAPTIONS[theme]:
+            break
         assert time.monotonic() < deadline, "it is still drawn in the other theme's colours"
-        page.keyboard.press("r")  # without effect while the page is being drawn, which a live one often is
+        page.keyboard.press("r")
         page.wait_for_timeout(200)
     page.locator("[data-testid=stSkeleton]").first.wait_for(state="detached", timeout=30_000)
 
@@ -143,13 +152,10 @@ def test_nothing_serious_keeps_anybody_from_an_empty_page(new_console: str, shee
 def test_a_graph_is_read_in_its_own_size_on_a_phone_and_on_a_page(console: str, things: dict[str, str], sheet: Page) -> None:
     sheet.set_viewport_size({"width": 390, "height": 900})
     drawn(sheet, f"{console}/run?run={things['run']}")
-    graphs = sheet.locator("img[alt^='Run of triage_bugs']")
     for width, seen in ((390, ".hish-narrow"), (1400, ".hish-wide")):
         sheet.set_viewport_size({"width": width, "height": 900})
         sheet.locator(f"{seen} img").wait_for(timeout=30_000)
-        sizes = graphs.evaluate_all("all => all.filter(one => one.clientWidth).map(one => [one.clientWidth, one.naturalWidth])")
-        assert [size[0] for size in sizes] == [size[1] for size in sizes], width
-        assert len(sizes) == 1
+        sheet.wait_for_function(OWN_SIZE, timeout=30_000)
 
 
 def test_the_sidebar_marks_what_an_unlisted_page_belongs_to(new_console: str, sheet: Page) -> None:
@@ -159,12 +165,26 @@ def test_the_sidebar_marks_what_an_unlisted_page_belongs_to(new_console: str, sh
         looked_at(sheet, theme)
         sheet.set_viewport_size({"width": 1400, "height": 900})
         for listed, unlisted in (("runs", "run"), ("costs", "calls")):
-            looks = []
-            for address in (listed, unlisted):
-                moved(sheet, f"{new_console}/{address}", theme)
-                looks.append(sheet.locator(f"[data-testid=stSidebarNavLink][href$='/{listed}']").evaluate(look))
-            assert looks[0] == looks[1]
-            assert sheet.locator("[data-testid=stSidebarNavLink][href$='/batches']").evaluate(look) != looks[0]
+            entry = sheet.locator(f"[data-testid=stSidebarNavLink][href$='/{listed}']")
+            moved(sheet, f"{new_console}/{listed}", theme)
+            wanted = entry.evaluate(look)
+            moved(sheet, f"{new_console}/{unlisted}", theme)
+            sheet.get_by_role("heading", name=unlisted.title(), exact=True).wait_for(timeout=30_000)
+            assert entry.evaluate(look) == wanted
+            assert sheet.locator("[data-testid=stSidebarNavLink][href$='/batches']").evaluate(look) != wanted
+
+
+def violations(page: Page) -> list[str]:
+    """Return what is serious for axe on a page at rest: what it finds while something is drawn anew, and so faded, is looked at again."""
+    found: list[str] = []
+    for _ in range(4):
+        page.wait_for_function(SOLID, timeout=30_000)
+        told = page.evaluate("skipped => axe.run({exclude: skipped}, {resultTypes: ['violations']})", STREAMLITS_OWN)["violations"]
+        found = [_told(one) for one in told if one["impact"] in {"serious", "critical"}]
+        if not found:
+            break
+        page.wait_for_timeout(1000)
+    return found
 
 
 def held(console: str, address: str, page: Page, axe: str, words: str | re.Pattern[str] | None = None) -> None:
@@ -183,8 +203,7 @@ def held(console: str, address: str, page: Page, axe: str, words: str | re.Patte
         if words is not None:
             page.get_by_text(words).first.wait_for(state="attached", timeout=30_000)
         page.evaluate(f"window.axe || eval({json.dumps(axe)})")
-        found = page.evaluate("skipped => axe.run({exclude: skipped}, {resultTypes: ['violations']})", STREAMLITS_OWN)
-        assert [_told(one) for one in found["violations"] if one["impact"] in {"serious", "critical"}] == [], theme
+        assert violations(page) == [], theme
         assert page.evaluate("document.scrollingElement.scrollWidth <= window.innerWidth + 1"), theme
         inner = "[...document.querySelectorAll('[data-testid=stMainBlockContainer]')].every(one => one.scrollWidth <= window.innerWidth + 1)"
         assert page.evaluate(inner), theme

@@ -85,11 +85,11 @@ def test_the_place_of_a_killed_process_is_given_away(shared, monkeypatch):
 
 
 def test_a_living_process_keeps_its_place(shared, monkeypatch):
-    monkeypatch.setattr(shared_limits, "KEPT_S", 0.3)
+    monkeypatch.setattr(shared_limits, "KEPT_S", 0.8)
 
     async def main():
         log = []
-        await asyncio.gather(*(work(SharedStanding(shared()), 1, log, 0.8) for _ in range(2)))
+        await asyncio.gather(*(work(SharedStanding(shared()), 1, log, 1.6) for _ in range(2)))
         return log
 
     assert peak(asyncio.run(main())) == 1
