@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import re
 import time
 from collections.abc import Iterator
@@ -27,16 +26,12 @@ LOOKS = {"light": 1400, "dark": 390}
 """Theme to the window's width in pixels: both themes and both widths, without each with each."""
 STREAMLITS_OWN = [["[data-testid=stSidebarNav]"], ["[data-testid=stDataFrame]"]]
 """What Streamlit draws by itself and no page can change: its navigation's list has ``div`` between ``ul`` and ``li``, its tables are a canvas."""
-MUTED = "getComputedStyle(document.querySelector('[data-testid=stCaptionContainer]')).color"
 OWN_SIZE = """() => {
     const seen = [...document.querySelectorAll("img[alt^='Run of triage_bugs']")].filter(one => one.clientWidth)
     return seen.length === 1 && seen[0].clientWidth === seen[0].naturalWidth
 }"""
 """Whether one picture of the run is seen, no smaller than it was drawn."""
-SOLID = "[...document.querySelectorAll('[data-testid=stElementContainer]')].every(one => getComputedStyle(one).opacity === '1')"
-"""Whether nothing is faded, as what is about to be drawn anew is for a moment."""
-CAPTIONS = {"light": "rgb(95, 92, 85)", "dark": "rgb(156, 163, 159)"}
-"""The colour of captions in each theme (``app/parts/style.py``)."""
+MUTED = "getComputedStyle(document.querySelector('[data-testid=stCaptionContainer]')).color"
 PAGES = (
     "home", "runs", "run?run={run}", "approvals", "batches", "batches?batch={batch}&row=1", "costs", "budgets", "providers", "workflows?workflow=triage_bugs",
     "commands?command=classify_bug", "agents?task=check+a+contract", "agents?agent=legal", "chat", "chat?conversation={talk}", "results",
@@ -113,40 +108,32 @@ def drawn(page: Page, url: str) -> None:
     page.locator("[data-testid=stSkeleton]").first.wait_for(state="detached", timeout=30_000)
 
 
-def moved(page: Page, url: str, theme: str) -> None:
-    """Go to another page of the console that is open, as its own links do: a fifth of the work of a load."""
-    page.evaluate("url => { history.pushState({}, '', url); dispatchEvent(new PopStateEvent('popstate')) }", url)
-    redrawn(page, theme)
-
-
 def looked_at(page: Page, theme: str) -> None:
     """Give the window a theme and its width."""
     page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
     page.set_viewport_size({"width": LOOKS[theme], "height": 900})
 
 
-def redrawn(page: Page, theme: str) -> None:
-    """Wait until the page rests in the theme's colours, which the server gives it; have it drawn anew by Streamlit's own key until it does."""
+def redrawn(page: Page) -> None:
+    """Have an open page drawn anew by Streamlit's own key, less work than a load, and wait for its theme's colours, which the server gives it."""
+    before = page.evaluate(MUTED)
     page.evaluate("document.activeElement?.blur()")
     deadline = time.monotonic() + 30
-    while True:
-        page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for(timeout=30_000)
-        if page.evaluate(MUTED) == CAPTIONS[theme]:
-            break
+    while page.evaluate(MUTED) == before:
         assert time.monotonic() < deadline, "it is still drawn in the other theme's colours"
-        page.keyboard.press("r")
-        page.wait_for_timeout(200)
+        page.keyboard.press("r")  # without effect while the page is being drawn, which a live one often is
+        page.wait_for_timeout(300)
     page.locator("[data-testid=stSkeleton]").first.wait_for(state="detached", timeout=30_000)
 
 
 @pytest.mark.parametrize("address", PAGES)
 def test_nothing_serious_keeps_anybody_from_a_page(console: str, things: dict[str, str], sheet: Page, axe: str, address: str) -> None:
-    held(console, address.format(**things), sheet, axe, WORDS.get(address))
+    held(f"{console}/{address.format(**things).removeprefix('home')}", sheet, axe, WORDS.get(address))
 
 
 @pytest.mark.parametrize("address", EMPTY)
 def test_nothing_serious_keeps_anybody_from_an_empty_page(new_console: str, sheet: Page, axe: str, address: str) -> None:
-    held(new_console, address, sheet, axe)
+    held(f"{new_console}/{address.removeprefix('home')}", sheet, axe)
 
 
 def test_a_graph_is_read_in_its_own_size_on_a_phone_and_on_a_page(console: str, things: dict[str, str], sheet: Page) -> None:
@@ -160,50 +147,32 @@ def test_a_graph_is_read_in_its_own_size_on_a_phone_and_on_a_page(console: str, 
 
 def test_the_sidebar_marks_what_an_unlisted_page_belongs_to(new_console: str, sheet: Page) -> None:
     look = "one => [one, ...one.querySelectorAll('span, p')].map(getComputedStyle).map(style => [style.backgroundColor, style.color, style.fontWeight])"
-    drawn(sheet, new_console)
-    for theme in LOOKS:
+    for theme, listed, unlisted in (("light", "runs", "run"), ("dark", "costs", "calls")):
         looked_at(sheet, theme)
         sheet.set_viewport_size({"width": 1400, "height": 900})
-        for listed, unlisted in (("runs", "run"), ("costs", "calls")):
-            entry = sheet.locator(f"[data-testid=stSidebarNavLink][href$='/{listed}']")
-            moved(sheet, f"{new_console}/{listed}", theme)
-            wanted = entry.evaluate(look)
-            moved(sheet, f"{new_console}/{unlisted}", theme)
-            sheet.get_by_role("heading", name=unlisted.title(), exact=True).wait_for(timeout=30_000)
-            assert entry.evaluate(look) == wanted
-            assert sheet.locator("[data-testid=stSidebarNavLink][href$='/batches']").evaluate(look) != wanted
+        looks = []
+        for address in (listed, unlisted):
+            drawn(sheet, f"{new_console}/{address}")
+            sheet.get_by_role("heading", name=address.title(), exact=True).wait_for(timeout=30_000)
+            looks.append(sheet.locator(f"[data-testid=stSidebarNavLink][href$='/{listed}']").evaluate(look))
+        assert looks[0] == looks[1]
+        assert sheet.locator("[data-testid=stSidebarNavLink][href$='/batches']").evaluate(look) != looks[0]
 
 
-def violations(page: Page) -> list[str]:
-    """Return what is serious for axe on a page at rest: what it finds while something is drawn anew, and so faded, is looked at again."""
-    found: list[str] = []
-    for _ in range(4):
-        page.wait_for_function(SOLID, timeout=30_000)
-        told = page.evaluate("skipped => axe.run({exclude: skipped}, {resultTypes: ['violations']})", STREAMLITS_OWN)["violations"]
-        found = [_told(one) for one in told if one["impact"] in {"serious", "critical"}]
-        if not found:
-            break
-        page.wait_for_timeout(1000)
-    return found
-
-
-def held(console: str, address: str, page: Page, axe: str, words: str | re.Pattern[str] | None = None) -> None:
+def held(url: str, page: Page, axe: str, words: str | re.Pattern[str] | None = None) -> None:
     """Hold a page to axe in each look, and to the window's width, once it shows its ``words``."""
-    url = f"{console}/{address.removeprefix('home')}"
     for theme in LOOKS:
         looked_at(page, theme)
-        if theme != "light":
-            redrawn(page, theme)
-        elif page.url.startswith(console):
-            moved(page, url, theme)
-        else:
+        if theme == "light":
             drawn(page, url)
-        assert page.get_by_role("heading").first.inner_text() != ""
+        else:
+            redrawn(page)
         assert page.get_by_text("Traceback").count() == 0
         if words is not None:
             page.get_by_text(words).first.wait_for(state="attached", timeout=30_000)
-        page.evaluate(f"window.axe || eval({json.dumps(axe)})")
-        assert violations(page) == [], theme
+        page.evaluate(axe)
+        found = page.evaluate("skipped => axe.run({exclude: skipped}, {resultTypes: ['violations']})", STREAMLITS_OWN)
+        assert [_told(one) for one in found["violations"] if one["impact"] in {"serious", "critical"}] == [], theme
         assert page.evaluate("document.scrollingElement.scrollWidth <= window.innerWidth + 1"), theme
         inner = "[...document.querySelectorAll('[data-testid=stMainBlockContainer]')].every(one => one.scrollWidth <= window.innerWidth + 1)"
         assert page.evaluate(inner), theme
