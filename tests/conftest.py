@@ -87,7 +87,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_finish() -> None:
-    """Let the collector of garbage leave alone what was loaded, and look less often at the rest: a fifth of the tests' time on a processor."""
+    """Let the collector of garbage leave alone what was loaded, and look less often at the rest: engine and store take a fifth less."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 50)
