@@ -10,13 +10,19 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from hishamos.errors import DuplicateKey
-from hishamos.store.connectors import open_connector
+from hishamos.store.connectors import duckdb_file, open_connector
 from hishamos.store.connectors.notes import LONGEST
 
 TABLE = "create table if not exists parts (run text, id bigint, text text, done boolean, share double precision, begun timestamptz, primary key (run, id))"
 INSERT = "insert into parts (run, id, text, done, share, begun) values ($r, $number, $text, $done, $share, $moment)"
 AT = datetime(2026, 3, 29, 1, 30, 0, 123456, tzinfo=UTC)
 ODD = 'it\'s "odd" \\ \n \x00 \u202e \N{PILE OF POO} [1] {"a": 1}'
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch):
+    """Have nothing written because of a moment of rest: these tests look at what waits."""
+    monkeypatch.setattr(duckdb_file, "LATE_S", 60)
 
 
 @pytest.fixture(params=["duckdb", "memory", "postgres"])
@@ -52,7 +58,7 @@ def keys(store):
 
 
 def waiting(store):
-    return list(store._session.connection.execute("select note from connector.notes").fetchall())
+    return store._session.connection.execute("select note from connector.notes").fetchall()
 
 
 LOOKS = {
@@ -116,6 +122,8 @@ import signal
 import sys
 
 from tests.conformance.test_connector_notes import *
+
+duckdb_file.LATE_S = 60
 store = open_connector(sys.argv[1])
 store.transaction(lambda t: t.execute(TABLE))
 store.transaction(later(row(1, text=ODD)))
@@ -163,9 +171,8 @@ def test_a_row_of_another_key_waits_for_nothing(path):
     store.close()
 
 
-def test_a_row_that_is_there_already_is_left_out_and_holds_nobody_up(path, monkeypatch, caplog):
+def test_a_row_that_is_there_already_is_left_out_and_holds_nobody_up(path, caplog):
     """It can't be, for a note and its row change places in one commit; if it were, it would be in everybody's way for ever."""
-    monkeypatch.setattr("hishamos.store.connectors.duckdb_file.LATE_S", 60)
     store = open_connector(path)
     store.transaction(lambda t: t.execute(TABLE))
     store.transaction(later(row(1, text="first")))
