@@ -36,8 +36,8 @@ PAGES = {
 LISTED_AS = {"run": "runs", "calls": "costs"}
 """Pages that the navigation does not list, and the one that each belongs to."""
 
-st.set_page_config(page_title="HishamOS", page_icon=":material/menu_book:", layout="wide")
 page = st.navigation(PAGES, expanded=True)
+st.set_page_config(page_title=f"{page.title} · HishamOS", page_icon=":material/menu_book:", layout="wide")
 dressed(LISTED_AS.get(page.url_path, ""))
 with guarded():
     page.run()

@@ -1,4 +1,4 @@
-"""States to choose one of, kept in the address under their plain names, whatever they are called on the page."""
+"""Things to choose one of, kept in the address under their plain names, whatever they are called on the page."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from hishamos.charts.formats import state_label
 State = TypeVar("State", bound=str)
 
 
-def state_filter(name: str, states: Sequence[State], *, label: Callable[[str], str] = state_label, key: str = "") -> State | None:
-    """Draw states to choose one of, as signs and words, and return the one that is chosen.
+def pills_filter(name: str, states: Sequence[State], *, label: Callable[[str], str] = state_label, key: str = "") -> State | None:
+    """Draw states, or other names, to choose one of, and return the one that is chosen; states as signs and words.
 
     ``name``: in the address; ``key``: distinguishes the field from those of other things, where ``name`` alone does not.
     """
@@ -26,9 +26,24 @@ def state_filter(name: str, states: Sequence[State], *, label: Callable[[str], s
     return chosen
 
 
+def one_of(label: str, names: Sequence[str], param: str, *, first: str | None = None, labelled: bool = False) -> str | None:
+    """Draw names to choose one of, kept in the address under ``param``; one that is not among them is as none.
+
+    Not by Streamlit's own ``bind``: in a window that goes back to another page, that takes the bound name out of the address, also where it
+    means something else on that page (an agent to read about, a filter of costs).
+    """
+    asked, usual = st.query_params.get(param), first if first in names else next(iter(names), None)
+    begins = asked if asked in names else usual
+    index, seen = None if begins is None else names.index(begins), "visible" if labelled else "collapsed"
+    chosen: str | None = st.selectbox(label, names, index=index, key=f"chosen {param}", label_visibility=seen)
+    if asked is not None or chosen != usual:
+        keep(param, chosen)
+    return chosen
+
+
 def keep(name: str, value: str | None) -> None:
     """Write a value into the address, or take it away."""
-    if value:
+    if value and st.query_params.get(name) != value:
         st.query_params[name] = value
-    elif name in st.query_params:
+    elif not value and name in st.query_params:
         del st.query_params[name]

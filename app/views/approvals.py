@@ -7,6 +7,7 @@ import streamlit as st
 from parts.connection import guarded, workspace
 from parts.decisions import waiting_card
 from parts.heads import empty, head
+from parts.states import pills_filter
 
 HELP = """Runs that stopped to ask somebody, oldest first. What you write as a comment stands in the run with your answer. A run that waits holds no
 server and loses nothing: it may wait for weeks.
@@ -23,7 +24,7 @@ def inbox() -> None:
             empty("Nothing waits for you. A workflow with a step of type `approval` shows here; this one asks before it publishes:", ASKING)
             return
         names = sorted({approval.workflow for approval in waiting})
-        chosen = st.pills("Workflow", names, key="workflow", bind="query-params", label_visibility="collapsed") if len(names) > 1 else None
+        chosen = pills_filter("workflow", names, label=str) if len(names) > 1 else None
         shown = [approval for approval in waiting if chosen in (None, approval.workflow)]
         st.caption(f"{len(shown)} {'waits' if len(shown) == 1 else 'wait'} for you")
         for approval in shown:

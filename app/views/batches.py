@@ -19,7 +19,7 @@ from parts.heads import badge, empty, head, lost
 from parts.listings import attempts_table, batches_table, rows_table, seconds_between, spend_words
 from parts.notebooks import drawn_notebook
 from parts.plain import plain
-from parts.states import state_filter
+from parts.states import one_of, pills_filter
 from parts.values import value_shown
 
 HELP = """A batch executes a notebook once per row of a table; the columns are the notebook's parameters. A row that fails stops none of the others, and
@@ -43,7 +43,7 @@ def page() -> None:
 
 def _all() -> None:
     head("Batches", help_text=HELP)
-    state = state_filter("state", [state.value for state in RunState])
+    state = pills_filter("state", [state.value for state in RunState])
     st.fragment(_listing, run_every="3s")(RunState(state) if state else None)
     st.subheader("New batch", anchor=False)
     _new()
@@ -138,7 +138,7 @@ def _rows(batch: BatchInfo) -> list[BatchRow]:
     def counted(status: str) -> str:
         return f"{state_label(status)} {count(batch.rows[status])}"
 
-    chosen = state_filter("rows", known, label=counted, key=f"rows-{batch.run}")
+    chosen = pills_filter("rows", known, label=counted, key=f"rows-{batch.run}")
     rows = workspace().batch.rows(batch.run, status=chosen, limit=BARS)
     clicked = rows_table(rows[:SHOWN], f"rows of {batch.run} {chosen or ''}")
     if len(rows) > SHOWN:
@@ -197,7 +197,9 @@ def _new() -> None:
         st.code("hishamos lab", language="bash", wrap_lines=True)
         return
     with st.container(border=True):
-        path = st.selectbox("Notebook", list(known), key="notebook", bind="query-params")
+        path = one_of("Notebook", list(known), "notebook", labelled=True)
+        if path is None:
+            return
         notebook = known[path]
         st.caption("Columns: " + ", ".join(_parameter(name, kind) for name, kind in notebook.parameters.items()) + ". One that is left out keeps its default.")
         file = st.file_uploader("Rows, a CSV file", type="csv", max_upload_size=20)

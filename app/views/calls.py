@@ -15,7 +15,7 @@ from parts.filters import chips, is_filter, only
 from parts.heads import head
 from parts.listings import attempts_table
 from parts.plain import plain
-from parts.states import state_filter
+from parts.states import pills_filter
 from parts.sums import spend
 
 HELP = """Attempts at providers, newest first: those behind a bar or a row of Costs. Each filter is in the address: copy it to share the list, take one away
@@ -31,7 +31,7 @@ def page() -> None:
     asked = {name: value for name, value in st.query_params.items() if is_filter(name) or name in {"since", "until"}}
     with st.container(horizontal=True):
         chips("views/calls.py", asked, {})
-    status = state_filter("status", [one.value for one in AttemptStatus])
+    status = pills_filter("status", [one.value for one in AttemptStatus])
     try:
         since, until = _moment(asked, "since"), _moment(asked, "until")
         _listing(only() | ({"status": status} if status else {}), since, until)

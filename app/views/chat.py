@@ -17,6 +17,7 @@ from parts.fields import OFFLINE
 from parts.heads import head, lost, section
 from parts.listings import conversations_table, spend_words
 from parts.plain import plain, readable
+from parts.states import one_of
 from parts.talks import Talk, say, talk_of
 
 HELP = """A conversation with an agent, which remembers what was said; **assistant** is the model without a role. Each message is kept before it is answered: a
@@ -46,8 +47,8 @@ def _new() -> None:
     models = [MODEL, *(name for name in ws.providers.models() if name != MODEL)]
     alone = all(provider.kind == "offline" or provider.state == "no key" for provider in ws.providers.list())
     left, right = st.columns(2)
-    first = list(agents).index(FIRST) if FIRST in agents else 0
-    agent = left.selectbox("With", list(agents), index=first, key="agent", bind="query-params")
+    with left:
+        agent = one_of("With", list(agents), "agent", first=FIRST, labelled=True)
     model = right.selectbox(
         "Model",
         models,

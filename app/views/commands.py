@@ -14,6 +14,7 @@ from parts.connection import workspace
 from parts.fields import fields, model_field
 from parts.heads import badge, head
 from parts.plain import plain
+from parts.states import one_of
 
 HELP = """The workspace's own commands and those that ship with HishamOS. **Run** asks a model once; the answer, what it cost and who gave it stand in the
 ledger like those of any other face.
@@ -25,7 +26,7 @@ def page() -> None:
     """Draw the page."""
     head("Commands", help_text=HELP)
     found = {command.name: command for command in workspace().commands.list()}
-    name = st.selectbox("Command", list(found), key="command", bind="query-params", label_visibility="collapsed")
+    name = one_of("Command", list(found), "command")
     if name is None:
         st.caption("There is no command.")
         return

@@ -9,7 +9,7 @@ from hishamos.records.runs import RunKind, RunState
 from parts.connection import guarded, workspace
 from parts.heads import empty, head
 from parts.listings import runs_table
-from parts.states import state_filter
+from parts.states import pills_filter
 
 HELP = """Runs, newest first. A click on its name opens a run. The filters, and how many are shown, are in the address: copy it to share the view.
 
@@ -41,7 +41,7 @@ def page() -> None:
     """Draw the page."""
     head("Runs", help_text=HELP)
     with st.container(horizontal=True):
-        state = state_filter("state", [state.value for state in RunState])
+        state = pills_filter("state", [state.value for state in RunState])
         kind = st.segmented_control("Kind", [kind.value for kind in RunKind], key="kind", bind="query-params", label_visibility="collapsed")
     table(RunState(state) if state else None, RunKind(kind) if kind else None, _shown(st.query_params.get("shown", "")))
 

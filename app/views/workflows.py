@@ -15,6 +15,7 @@ from parts.graphs import drawn_graph
 from parts.heads import head
 from parts.listings import runs_table
 from parts.plain import plain
+from parts.states import one_of
 from parts.style import theme
 
 HELP = """The workspace's own workflows and those that ship with HishamOS. **Start run** starts one and opens its run; **Forecast** says what it would cost,
@@ -29,7 +30,7 @@ def page() -> None:
     head("Workflows", help_text=HELP)
     found = {workflow.name: workflow for workflow in workspace().workflows.list()}
     # A name in the address that nobody has is the first one: the address is shared, the workspace is not.
-    name = st.selectbox("Workflow", list(found), key="workflow", bind="query-params", label_visibility="collapsed")
+    name = one_of("Workflow", list(found), "workflow")
     if name is None:
         st.caption("There is no workflow.")
         return
