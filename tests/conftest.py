@@ -209,7 +209,7 @@ def redis_url() -> str:
 @pytest.fixture(scope="session")
 def chromium_path() -> str:
     """The path of a Chromium or Chrome."""
-    found = next((path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None)
+    found = next((path for name in ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None)
     if found is None:
         missing("chromium", "no chromium on the PATH")
     return str(found)

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.browser
 OFFLINE = "offline/extractive"
+HEIGHT = 900
 LOOKS = {"light": 1400, "dark": 390}
 """Theme to the window's width in pixels: both themes and both widths, without each with each."""
 STREAMLITS_OWN = [["[data-testid=stSidebarNav]"], ["[data-testid=stDataFrame]"]]
@@ -31,23 +33,49 @@ OWN_SIZE = """() => {
     return seen.length === 1 && seen[0].clientWidth === seen[0].naturalWidth
 }"""
 """Whether one picture of the run is seen, no smaller than it was drawn."""
+MOVE = "address => { history.pushState(null, '', address); dispatchEvent(new PopStateEvent('popstate')) }"
 MUTED = "getComputedStyle(document.querySelector('[data-testid=stCaptionContainer]')).color"
-PAGES = (
-    "home", "runs", "run?run={run}", "approvals", "batches", "batches?batch={batch}&row=1", "costs", "budgets", "providers", "workflows?workflow=triage_bugs",
-    "commands?command=classify_bug", "agents?task=check+a+contract", "agents?agent=legal", "chat", "chat?conversation={talk}", "results",
-    "results?result={result}", "sql", "admin", "admin?show=Settings", "admin?show=Storage", "admin?show=Log", "admin?show=Schedules",
-)  # fmt: skip
-EMPTY = (
-    "home", "runs", "run?run=nobody", "approvals", "batches", "costs", "calls?model=nobody", "budgets", "providers", "chat", "results", "admin?show=Schedules",
-)  # fmt: skip
+PAGES: dict[str, tuple[str, str | re.Pattern[str] | None]] = {
+    "home": ("Home", "triage_bugs"),
+    "runs": ("Runs", re.compile(r"^\d+ runs")),
+    "run?run={run}": ("triage_bugs", None),
+    "approvals": ("Approvals", "1 waits for you"),
+    "batches": ("Batches", None),
+    "admin": ("Admin", "What was found"),
+    "batches?batch={batch}&row=1": ("batch_report.ipynb", None),
+    "costs": ("Costs", "Attempts"),
+    "budgets": ("Budgets", None),
+    "admin?show=Settings": ("Admin", "There is no hishamos.toml"),
+    "providers": ("Providers", "First token"),
+    "workflows?workflow=triage_bugs": ("Workflows", "From a CSV of reports"),
+    "admin?show=Storage": ("Admin", "in data/local"),
+    "commands?command=classify_bug": ("Commands", "Run classify_bug"),
+    "agents?task=check+a+contract": ("Agents", None),
+    "chat": ("Chat", None),
+    "agents?agent=legal": ("legal", None),
+    "results": ("Results", "A result"),
+    "admin?show=Log": ("Admin", "the newest last"),
+    "chat?conversation={talk}": ("Finds out and compares", None),
+    "results?result={result}": ("A result", None),
+    "sql": ("SQL", "Views and columns"),
+    "admin?show=Schedules": ("Admin", "New schedule"),
+}
+"""Addresses, each with the page's heading and more that it shows once it is drawn; no two of one page beside each other, see :func:`drawn`."""
+EMPTY = {
+    "home": "Home",
+    "runs": "Runs",
+    "run?run=nobody": "Run",
+    "approvals": "Approvals",
+    "batches": "Batches",
+    "costs": "Costs",
+    "calls?model=nobody": "Calls",
+    "budgets": "Budgets",
+    "providers": "Providers",
+    "chat": "Chat",
+    "results": "Results",
+    "admin?show=Schedules": "Admin",
+}
 """Pages of a workspace in which nothing has happened yet, and of things that are not there."""
-
-WORDS = {
-    "home": "triage_bugs", "runs": re.compile(r"^\d+ runs"), "approvals": "1 waits for you", "costs": "Attempts", "providers": "First token",
-    "workflows?workflow=triage_bugs": "From a CSV of reports", "commands?command=classify_bug": "Run classify_bug", "results": "A result",
-    "sql": "Views and columns",
-}  # fmt: skip
-"""What pages show of the workspace once they are drawn."""
 
 
 @pytest.fixture(scope="module")
@@ -100,22 +128,35 @@ def sheet(browser: Browser) -> Iterator[Page]:
     opened.close()
 
 
-def drawn(page: Page, url: str) -> None:
-    """Open a page and wait until all of it is there, and what comes last is laid out."""
-    page.goto(url)
-    page.get_by_role("heading").first.wait_for(timeout=30_000)
+def drawn(page: Page, url: str, heading: str | None = None, words: str | re.Pattern[str] | None = None) -> None:
+    """Open a page and wait until all of it is there, and what comes last is laid out.
+
+    In a window that shows another page of this console it is opened as a link within the console does it: the console's program, most of
+    what a load costs, stays. So it needs a ``heading``, and ``words`` where that is also the other page's.
+    """
+    path = url[url.index("/", len("http://")) :]
+    if heading is not None and page.url.startswith(url.removesuffix(path) + "/") and urlsplit(page.url).path != urlsplit(url).path:
+        page.evaluate(MOVE, path)
+    else:
+        page.goto(url)
+    main = page.get_by_test_id("stMainBlockContainer")
+    shown = main.get_by_role("heading", name=heading, level=1) if heading else main.get_by_role("heading")
+    shown.first.wait_for(timeout=30_000)
+    if words is not None:
+        page.get_by_text(words).first.wait_for(state="attached", timeout=30_000)
     page.get_by_text("This month").first.wait_for(state="attached", timeout=30_000)  # the sidebar's foot, which the router draws last
+    page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for(state="attached", timeout=30_000)  # what was there before is gone
     page.locator("[data-testid=stSkeleton]").first.wait_for(state="detached", timeout=30_000)
 
 
 def looked_at(page: Page, theme: str) -> None:
     """Give the window a theme and its width."""
     page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
-    page.set_viewport_size({"width": LOOKS[theme], "height": 900})
+    page.set_viewport_size({"width": LOOKS[theme], "height": HEIGHT})
 
 
 def redrawn(page: Page) -> None:
-    """Have an open page drawn anew by Streamlit's own key, less work than a load, and wait for its theme's colours, which the server gives it."""
+    """Have a page that is drawn be drawn anew by Streamlit's own key, less work than a load, and wait for the theme's colours, which the server gives."""
     before = page.evaluate(MUTED)
     page.evaluate("document.activeElement?.blur()")
     deadline = time.monotonic() + 30
@@ -128,19 +169,19 @@ def redrawn(page: Page) -> None:
 
 @pytest.mark.parametrize("address", PAGES)
 def test_nothing_serious_keeps_anybody_from_a_page(console: str, things: dict[str, str], sheet: Page, axe: str, address: str) -> None:
-    held(f"{console}/{address.format(**things).removeprefix('home')}", sheet, axe, WORDS.get(address))
+    held(f"{console}/{address.format(**things).removeprefix('home')}", sheet, axe, *PAGES[address])
 
 
 @pytest.mark.parametrize("address", EMPTY)
 def test_nothing_serious_keeps_anybody_from_an_empty_page(new_console: str, sheet: Page, axe: str, address: str) -> None:
-    held(f"{new_console}/{address.removeprefix('home')}", sheet, axe)
+    held(f"{new_console}/{address.removeprefix('home')}", sheet, axe, EMPTY[address])
 
 
 def test_a_graph_is_read_in_its_own_size_on_a_phone_and_on_a_page(console: str, things: dict[str, str], sheet: Page) -> None:
-    sheet.set_viewport_size({"width": 390, "height": 900})
+    sheet.set_viewport_size({"width": 390, "height": HEIGHT})
     drawn(sheet, f"{console}/run?run={things['run']}")
     for width, seen in ((390, ".hish-narrow"), (1400, ".hish-wide")):
-        sheet.set_viewport_size({"width": width, "height": 900})
+        sheet.set_viewport_size({"width": width, "height": HEIGHT})
         sheet.locator(f"{seen} img").wait_for(timeout=30_000)
         sheet.wait_for_function(OWN_SIZE, timeout=30_000)
 
@@ -149,7 +190,7 @@ def test_the_sidebar_marks_what_an_unlisted_page_belongs_to(new_console: str, sh
     look = "one => [one, ...one.querySelectorAll('span, p')].map(getComputedStyle).map(style => [style.backgroundColor, style.color, style.fontWeight])"
     for theme, listed, unlisted in (("light", "runs", "run"), ("dark", "costs", "calls")):
         looked_at(sheet, theme)
-        sheet.set_viewport_size({"width": 1400, "height": 900})
+        sheet.set_viewport_size({"width": 1400, "height": HEIGHT})
         looks = []
         for address in (listed, unlisted):
             drawn(sheet, f"{new_console}/{address}")
@@ -159,17 +200,16 @@ def test_the_sidebar_marks_what_an_unlisted_page_belongs_to(new_console: str, sh
         assert sheet.locator("[data-testid=stSidebarNavLink][href$='/batches']").evaluate(look) != looks[0]
 
 
-def held(url: str, page: Page, axe: str, words: str | re.Pattern[str] | None = None) -> None:
-    """Hold a page to axe in each look, and to the window's width, once it shows its ``words``."""
-    for theme in LOOKS:
+def held(url: str, page: Page, axe: str, heading: str, words: str | re.Pattern[str] | None = None) -> None:
+    """Hold a page to axe in each look, and to the window's width, first in the look that the window has."""
+    first = "dark" if page.viewport_size == {"width": LOOKS["dark"], "height": HEIGHT} else "light"
+    for theme in sorted(LOOKS, key=lambda name: name != first):
         looked_at(page, theme)
-        if theme == "light":
-            drawn(page, url)
+        if theme == first:
+            drawn(page, url, heading, words)
         else:
             redrawn(page)
         assert page.get_by_text("Traceback").count() == 0
-        if words is not None:
-            page.get_by_text(words).first.wait_for(state="attached", timeout=30_000)
         page.evaluate(axe)
         found = page.evaluate("skipped => axe.run({exclude: skipped}, {resultTypes: ['violations']})", STREAMLITS_OWN)
         assert [_told(one) for one in found["violations"] if one["impact"] in {"serious", "critical"}] == [], theme
