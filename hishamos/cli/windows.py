@@ -128,7 +128,7 @@ def _serve(face: Face, command: list[str], folder: Path, root: str, *, path: str
     environment = {**os.environ, "HISHAMOS_WORKSPACE": root, **(variables or {})}
     # Who ends this process by a signal ends the window too: it would keep its port, and nobody would know of it.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    process = subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
+    process = _started(command, folder, environment)
     try:
         _answered(process, port, command[2])
         face.show({"url": url, "workspace": root, "pid": process.pid}, lambda: (url,), then=f"Workspace {root}. Ctrl-C ends this window; runs go on.")
@@ -140,6 +140,10 @@ def _serve(face: Face, command: list[str], folder: Path, root: str, *, path: str
     finally:
         _end(process)
     raise FinishedWith(1 if code else 0)
+
+
+def _started(command: list[str], folder: Path, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
 
 
 def _answered(process: subprocess.Popen[bytes], port: int, what: str) -> None:

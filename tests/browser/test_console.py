@@ -85,7 +85,7 @@ def test_nonsense_in_the_address_is_a_sentence(console: str, page: Page, query: 
 
 
 def test_any_page_can_be_the_first_address_of_a_new_console(folder: Path, page: Page) -> None:
-    for url in serve(folder):
+    for url in serve(folder, real=True):
         page.goto(f"{url}/costs?by=command")
         page.get_by_text("Observe").first.wait_for(timeout=20_000)  # the router's navigation
         page.get_by_role("heading", name="Costs").wait_for(timeout=20_000)

@@ -11,21 +11,26 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
+from tests.rigs import nursery
+
 SWITCHES = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update"]
 
 
-def serve(folder: Path) -> Iterator[str]:
-    """Serve the console of a workspace, give its address, and end it."""
+def serve(folder: Path, *, real: bool = False) -> Iterator[str]:
+    """Serve the console of a workspace, give its address, and end it; ``real``: by processes that are started as users start them."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "hishamos", "--workspace", str(folder), "console", "--port", str(port), "--no-browser"],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        cwd=folder,
-        env=os.environ | {"HISHAMOS_WORKSPACE": str(folder)},
-    )
+    line = ["--workspace", str(folder), "console", "--port", str(port), "--no-browser"]
+    environment = os.environ | {"HISHAMOS_WORKSPACE": str(folder)}
+    process: nursery.Child | subprocess.Popen[bytes]
+    with open(os.devnull, "r+b") as nothing:
+        if nursery.available() and not real:
+            process = nursery.start("hishamos", line, [nothing.fileno()] * 3, folder=folder, environment=environment)
+        else:
+            environment.pop(nursery.ADDRESS, None)
+            command = [sys.executable, "-m", "hishamos", *line]
+            process = subprocess.Popen(command, stdin=nothing, stdout=nothing, stderr=nothing, cwd=folder, env=environment)
     url = f"http://127.0.0.1:{port}"
     for _ in range(300):
         try:

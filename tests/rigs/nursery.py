@@ -36,15 +36,20 @@ DESCRIPTOR = "{descriptor}"
 """Stands in the arguments for the number that the fourth open file has in the child."""
 STARTS_S = 30.0
 NOTEBOOKS = "hishamos.kernels.notebook_parent"
-"""The one program that has a nursery of its own: what it loads, IPython above all, would change what the others do."""
+CONSOLE = "streamlit"
+OWN = {NOTEBOOKS: ".notebooks", CONSOLE: ".console"}
+"""Programs that have a nursery of their own, and what its address ends with: what they load, IPython and Streamlit, would change what the others do."""
 SIMULATOR = Path(__file__).with_name("simulator.py")
 STORES = Path(__file__).with_name("stores.py")
+TYPE = "type"
+"""In the place of a nursery's address: what follows is a line of the terminal, for scripts of a shell."""
 TEXT = "-c"
 """The program that is a text of Python: its first argument."""
 CLIENT = ("hishamos.cli.entry", "hishamos.remote", "rich.console", "rich.table", "pandas", "pyarrow", "hishamos.frames.mapping")
 SERVER = ("hishamos.server.__main__", "duckdb", "psycopg_pool", "pyarrow", "tiktoken")
 WORKER = ("hishamos.server.worker", "hishamos.dispatch.celery", "celery.apps.worker", "celery.concurrency.thread", "kombu.transport.redis")
-PRELOADED: dict[str, tuple[str, ...]] = {"hishamos": CLIENT, "hishamos.server": SERVER, "hishamos.server.worker": WORKER, NOTEBOOKS: ()}
+PAGES = ("streamlit.web.cli", "streamlit.web.bootstrap", "pandas", "pyarrow.parquet", "plotly.graph_objects", "hishamos.remote", "hishamos.charts.spend")
+PRELOADED: dict[str, tuple[str, ...]] = {"hishamos": CLIENT, "hishamos.server": SERVER, "hishamos.server.worker": WORKER, NOTEBOOKS: (), CONSOLE: PAGES}
 """What each program imports sooner or later."""
 
 
@@ -105,7 +110,7 @@ def start(
     providers itself, and needs what a server needs for that.
     """
     facts = {"program": program, "arguments": list(arguments), "folder": str(folder), "environment": dict(environment), "session": session, "asks": asks}
-    connection = _connected(os.environ[ADDRESS] + (".notebooks" if program == NOTEBOOKS else ""))
+    connection = _connected(os.environ[ADDRESS] + OWN.get(program, ""))
     request = json.dumps(facts).encode() + b"\n"
     socket.send_fds(connection, [request[:1]], list(files))
     connection.sendall(request[1:])
@@ -205,6 +210,18 @@ def spawning(real: Callable[..., Any]) -> Callable[..., Any]:
             return start("hishamos.server", arguments, files, folder=places.root, environment=discovery._environment(), session=True)
 
     return spawn
+
+
+def serving(real: Callable[..., Any]) -> Callable[..., Any]:
+    """Return what starts a window's server in the place of ``real``, ``hishamos.cli.windows._started``; JupyterLab's is started as it is."""
+
+    def started(command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> Any:
+        if not available() or command[2] != CONSOLE:
+            return real(command, folder, environment)
+        with open(os.devnull, "r+b") as nothing:
+            return start(CONSOLE, command[3:], [nothing.fileno()] * 3, folder=folder, environment=environment)
+
+    return started
 
 
 def beginning(real: Callable[..., Any]) -> Callable[..., Any]:
@@ -307,7 +324,10 @@ class Nursery:
 
             for module in {line.module for line in VERBS.values()}:
                 importlib.import_module(f"hishamos.cli.{module}")
+            from hishamos.cli import windows
+
             discovery._spawn = spawning(discovery._spawn)  # the servers that these terminals start are forked too
+            windows._started = serving(windows._started)
         if name == "hishamos.server":
             from hishamos.kernels import notebook_pool
             from hishamos.schemas import json_schema
@@ -360,6 +380,11 @@ class Nursery:
 
             begin_notebooks()
             return 0
+        if program == CONSOLE:
+            from streamlit.web.cli import main as serve
+
+            serve(arguments)
+            return 0
         assert self._simulator is not None
         self._simulator.main(arguments)
         return 0
@@ -389,6 +414,11 @@ def _names_providers(configured: Path) -> bool:
         return "[providers." in configured.read_text(encoding="utf-8", errors="replace")
     except OSError:
         return False
+
+
+def _type(arguments: Sequence[str]) -> int:
+    """Type a line of the terminal in this process's streams, folder and environment, and return its exit code."""
+    return start("hishamos", arguments, [0, 1, 2], folder=Path.cwd(), environment=os.environ).wait()
 
 
 def _received(connection: socket.socket) -> tuple[bytes, list[int]]:
@@ -452,5 +482,7 @@ def _end(code: int) -> NoReturn:
 
 
 if __name__ == "__main__":
+    if sys.argv[1] == TYPE:
+        sys.exit(_type(sys.argv[2:]))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     Nursery(sys.argv[1]).serve()
