@@ -9,11 +9,11 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.faces.conftest import Terminal
+from tests.rigs.nursery import python
 from tests.rigs.simulator import Simulator
 
 SAY = "name: say\ndescription: Say it.\nparameters: {text: {type: text}}\ntemplate: 'Say {{ text }}.'\nmax_output_tokens: 50\n"
@@ -34,6 +34,8 @@ told |= {"cost": str(sum(done["hos_cost_usd"])), "reused": int(again["hos_reused
 print(json.dumps(told))
 """
 
+ON_TERMINAL = "import os, sys\nos.dup2(os.open(sys.argv[2], os.O_WRONLY | os.O_NOCTTY), 2)\n"
+
 
 @pytest.fixture(scope="module")
 def simulator() -> Iterator[Simulator]:
@@ -53,12 +55,9 @@ def workspace(workspace_dir: Path, simulator: Simulator) -> Path:
     return workspace_dir
 
 
-def program(workspace: Path, **how: Any) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-c", PROGRAM, str(workspace)], text=True, timeout=120, check=True, **how)
-
-
 def test_a_script_sees_its_pace_and_that_the_second_run_pays_nothing(workspace: Path, simulator: Simulator) -> None:
-    done = program(workspace, capture_output=True)
+    # A process of its own: which modules it has loaded is asked.
+    done = subprocess.run([sys.executable, "-c", PROGRAM, str(workspace)], capture_output=True, text=True, timeout=120, check=True)
     told = json.loads(done.stdout)
     assert told["before"] == [], "importing and opening load no frames"
     assert told["heavy"] == [], "nothing heavy is loaded in a client"
@@ -75,7 +74,9 @@ def test_on_a_terminal_the_pace_is_one_line_that_is_written_over(workspace: Path
     simulator.script("gpt-4.1-mini", then={"delay_s": 0.15})
     here, there = pty.openpty()
     try:
-        program(workspace, stdout=subprocess.DEVNULL, stderr=there)
+        client = python(ON_TERMINAL + PROGRAM, workspace, os.ttyname(there))
+        client.communicate(timeout=120)
+        assert client.returncode == 0
         os.close(there)
         shown = b""
         while chunk := _read(here):
