@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +21,7 @@ def drawn(patch: pytest.MonkeyPatch, folder: Path, view: str, **query: str) -> A
     """Draw a page for a workspace's folder, as if its address had been opened; a page that breaks fails the test."""
     from streamlit.testing.v1 import AppTest
 
+    _look_for_components_once()
     patch.setenv("HISHAMOS_WORKSPACE", str(folder))
     patch.syspath_prepend(str(APP))
     page = AppTest.from_file(str(APP / "main.py"), default_timeout=60)
@@ -28,6 +30,14 @@ def drawn(patch: pytest.MonkeyPatch, folder: Path, view: str, **query: str) -> A
     page.switch_page(f"views/{view}.py").run()
     assert not page.exception, [error.message for error in page.exception]
     return page
+
+
+@functools.cache
+def _look_for_components_once() -> None:
+    """Have Streamlit read the facts of all that is installed once, a quarter of a second of a processor, not for each page that is drawn."""
+    from streamlit.components.v2 import manifest_scanner
+
+    manifest_scanner.scan_component_manifests = functools.cache(manifest_scanner.scan_component_manifests)
 
 
 def words(page: AppTest) -> str:
