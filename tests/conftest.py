@@ -72,7 +72,7 @@ def pytest_configure(config: pytest.Config) -> None:
     folder = tempfile.mkdtemp(prefix="hos-nursery-")
     processes = [
         subprocess.Popen([sys.executable, "-P", nursery.__file__, socket], cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, start_new_session=True)
-        for socket in (f"{folder}/socket", *(f"{folder}/socket{end}" for end in nursery.OWN.values()))
+        for socket in (f"{folder}/socket", *(f"{folder}/socket{end}" for end in sorted({*nursery.OWN.values()})))
     ]
     os.environ[nursery.ADDRESS] = f"{folder}/socket"
 

@@ -7,8 +7,17 @@ import subprocess
 import sys
 import time
 
-from mcp.server import MCPServer
-from mcp.server.mcpserver.exceptions import ToolError
+MOOD = os.environ.get("RIG_MOOD")
+if MOOD == "flood":
+    os.write(1, b"x" * 5_000_000)
+if MOOD == "garbage":
+    os.write(1, b"no message\n" * 200)
+if MOOD == "idle":
+    time.sleep(120)
+
+# After the moods: it is loaded for a second.
+from mcp.server import MCPServer  # noqa: E402
+from mcp.server.mcpserver.exceptions import ToolError  # noqa: E402
 
 KIND = sys.argv[1] if len(sys.argv) > 1 else "good"
 BOOK = os.environ.get("RIG_BOOK")
@@ -56,12 +65,6 @@ def poisoned() -> str:
 
 
 if __name__ == "__main__":
-    if os.environ.get("RIG_MOOD") == "flood":
-        os.write(1, b"x" * 5_000_000)
-    if os.environ.get("RIG_MOOD") == "garbage":
-        os.write(1, b"no message\n" * 200)
-    if os.environ.get("RIG_MOOD") == "idle":
-        time.sleep(120)
     if KIND == "http":
         rig.run("streamable-http", port=int(sys.argv[2]))
     else:

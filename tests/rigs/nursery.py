@@ -37,8 +37,11 @@ DESCRIPTOR = "{descriptor}"
 STARTS_S = 30.0
 NOTEBOOKS = "hishamos.kernels.notebook_parent"
 CONSOLE = "streamlit"
-OWN = {NOTEBOOKS: ".notebooks", CONSOLE: ".console"}
-"""Programs that have a nursery of their own, and what its address ends with: what they load, IPython and Streamlit, would change what the others do."""
+TERMINAL = "hishamos"
+OWN = {TERMINAL: ".terminals", "simulator": ".terminals", NOTEBOOKS: ".notebooks", CONSOLE: ".console"}
+"""Programs that are not forked from the nursery of servers, and what the address of theirs ends with. What notebooks and the console load, IPython and
+Streamlit, would change what the others do; and a fork takes as long as there is memory to share, of a server with all that asks providers three times a
+terminal's."""
 SIMULATOR = Path(__file__).with_name("simulator.py")
 STORES = Path(__file__).with_name("stores.py")
 TYPE = "type"
@@ -110,7 +113,7 @@ def start(
     providers itself, and needs what a server needs for that.
     """
     facts = {"program": program, "arguments": list(arguments), "folder": str(folder), "environment": dict(environment), "session": session, "asks": asks}
-    connection = _connected(os.environ[ADDRESS] + OWN.get(program, ""))
+    connection = _connected(os.environ[ADDRESS] + OWN.get(TERMINAL if program == TEXT and not asks else program, ""))
     request = json.dumps(facts).encode() + b"\n"
     socket.send_fds(connection, [request[:1]], list(files))
     connection.sendall(request[1:])
