@@ -213,9 +213,10 @@ def _new() -> None:
         if not (wanted or file or pasted):
             return
         try:
-            number = rows_in(file, MOST_ROWS) if file else len(_written(pasted))
+            written = [] if file else _written(pasted)
+            number = rows_in(file, MOST_ROWS) if file else len(written)
             told.caption(plain(f"{some(number, 'row')} in {file.name if file else LINES}"))
-            rows = (uploaded_rows(file, MOST_ROWS) if file else _written(pasted)) if wanted else []
+            rows = uploaded_rows(file, MOST_ROWS) if file and wanted else written
             run = workspace().batch.start(path, rows, jobs=int(jobs), reuse=reuse, fresh=fresh, cells=True) if wanted else None
         except HishamosError as error:  # the form stays as it was filled in
             st.error(plain(str(error)), icon=":material/error:")
