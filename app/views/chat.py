@@ -195,7 +195,7 @@ def _ask(talk: Conversation | None, agent: str, model: str | None, *, busy: bool
         return
     ws = workspace()
     try:
-        spoken = talk or ws.conversations.start(agent, title=text.splitlines()[0], model=model)
+        spoken = talk or ws.conversations.start(agent, title=text, model=model)
         paths = [ws.conversations.attach(spoken.id, file.name, base64.b64encode(file.getvalue()).decode()).path for file in files]
     except HishamosError as error:
         st.error(plain(str(error)), icon=":material/error:")

@@ -36,7 +36,8 @@ class Conversations(Protocol):
     def start(self, agent: str, *, title: str = "", model: str | None = None, project: str | None = None) -> Conversation:
         """Begin a conversation with an agent; ``.say(text)`` next. Nothing is asked yet.
 
-        ``model``: a model, route or policy for all its messages. Raises ``UnknownName``, ``NoProvider``.
+        ``title``: left out, it is called by the words of its first message. ``model``: a model, route or policy for all its messages. Raises
+        ``UnknownName``, ``NoProvider``.
         """
         ...
 

@@ -33,12 +33,11 @@ from hishamos.records.record import Failure, canonical, derived_id, new_id, now
 from hishamos.records.turns import AgentEvent
 from hishamos.services.questions import give, streamed
 from hishamos.services.service import Service, implements, request_id
-from hishamos.store.conversations import StoreConversations
+from hishamos.store.conversations import StoreConversations, short
 
 Tell = Callable[[AgentEvent], None]
 GRACE = timedelta(seconds=60)
 """So long after an agent's time limit nobody can be at work on its message any more."""
-TITLE = 80
 MOST = 10_000
 
 
@@ -67,7 +66,7 @@ class ConversationsService(Service):
         made = Conversation(
             id=derived_id(f"conversation {self.change_id()}"),
             agent=found.name,
-            title=title[:TITLE] or found.description[:TITLE],
+            title=short(title),
             model=model,
             project=project,
             user_name=self.actor.name,

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 SQL = statements("conversations")
 SHORTEST = 4
+TITLE = 80
+"""Characters of a title."""
 GONE = Failure(type="ServerError", message="Who asked for the answer is gone. Send the message again under its id: what was paid is not paid again.")
 
 
@@ -57,7 +59,7 @@ class StoreConversations:
     def insert(self, transaction: Transaction, conversation: Conversation) -> Conversation:
         """Insert a conversation that has its id."""
         transaction.execute(SQL["insert_conversation"], conversation.model_dump(include=_KEPT))
-        return conversation
+        return conversation.model_copy(update={"title": _titled(conversation.title, conversation.agent)})
 
     def begin(self, transaction: Transaction, said: Said, holder: str, *, alone: bool, before: datetime) -> Said:
         """Return the message as it stands under its id, inserted or opened again where it has no answer.
@@ -88,6 +90,7 @@ class StoreConversations:
         data = None if made.data is None else canonical(made.data)
         files = canonical([file.model_dump(mode="json") for file in made.files]) if made.files else None
         transaction.execute(SQL["insert_message"], values | {"said": made.text, "data": data, "files": files, "holder": holder})
+        transaction.execute(SQL["name_conversation"], {"id": made.conversation, "title": short(made.text)})
         return made
 
     def end(self, transaction: Transaction, said: Said, summary: tuple[str, int] | None = None) -> None:
@@ -127,7 +130,19 @@ _KEPT = {"id", "agent", "title", "model", "project", "user_name", "created_at"}
 def _conversation(row: Row) -> Conversation:
     asked = row["asked_at"]
     facts = {name: row[name] for name in (*_KEPT, "summary", "summed_up", "messages", "cost_nanos", "unpriced")}
+    facts["title"] = _titled(row["title"], row["agent"])
     return Conversation(**facts, changed_at=asked or row["created_at"])
+
+
+def short(text: str) -> str:
+    """Return a text as a title: its beginning, in one line."""
+    words = " ".join(text.split())
+    return words if len(words) <= TITLE else f"{words[: TITLE - 1].rstrip()}…"
+
+
+def _titled(title: str, agent: str) -> str:
+    """Return what a conversation is called; one in which nothing was said yet may have no title of its own."""
+    return title or f"Nothing said yet to {agent}"
 
 
 def _said(row: Row) -> Said:

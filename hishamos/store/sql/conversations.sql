@@ -41,6 +41,9 @@ select coalesce(max(number), 0) as number from conversation_messages where conve
 insert into conversation_messages (conversation, number, id, said, data, files, state, left_out, holder, asked_at)
 values ($conversation, $number, $id, $said, $data, $files, 'open', 0, $holder, $asked_at);
 
+-- name: name_conversation
+update conversations set title = $title where id = $id and title = '';
+
 -- name: reopen_message
 update conversation_messages set state = 'open', error = null, ended_at = null, holder = $holder, asked_at = $asked_at
 where conversation = $conversation and number = $number;

@@ -74,6 +74,18 @@ def here(tmp_path: Path) -> Iterator[House]:
         made.composed.close()
 
 
+def test_a_conversation_without_a_title_is_called_by_its_first_words(house: House):
+    house.says("Hello.", "Yes.")
+    conversations = house.ws.conversations
+    talk = conversations.start("keeper")
+    assert talk.title == conversations.get(talk.id).title == "Nothing said yet to keeper"
+    talk.say("I am Amal,\n  and I like " + "tea " * 40)
+    talk.say("Do you?")
+    (listed,) = conversations.list()
+    assert listed.title.startswith("I am Amal, and I like tea tea")
+    assert (len(listed.title), listed.title[-1]) == (80, "…")
+
+
 def test_what_was_said_is_remembered_and_counted(house: House):
     house.says("Hello Amal.", "You are Amal.")
     talk = house.ws.conversations.start("keeper", title="Names")
