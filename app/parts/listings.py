@@ -10,12 +10,12 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from hishamos.charts.formats import clock, count, duration, missing, money, state_label
+from hishamos.charts.formats import clock, count, duration, missing, money, state_label, waiting_words
 from hishamos.records.batches import BatchInfo, BatchRow
 from hishamos.records.calls import Attempt
 from hishamos.records.conversations import Conversation
 from hishamos.records.own_tags import tag_words
-from hishamos.records.runs import Run, Step
+from hishamos.records.runs import Run, RunKind, Step
 from parts.style import link_colour, state_colours
 
 USD = "Spend, USD"
@@ -27,23 +27,34 @@ SHOWN, ROW = 25, 35
 
 def runs_table(runs: Sequence[Run], key: str) -> None:
     """Draw runs; a click on a row opens the run."""
+    people = len({run.user_name for run in runs}) > 1
     rows = [
         {
             "State": state_label(run.state),
             "Run": run.name,
+            "Why": why(run),
             USD: amount(spend_words(run.cost_nanos, run.unpriced, offline=run.offline)),
             "Time": seconds_between(run.started_at, run.finished_at),
             "Started, UTC": clock(run.created_at),
             "Steps": f"{count(run.steps_done)} / {count(run.steps_total)}",
-            "Attempts": count(run.attempts),
-            "Kind": run.kind.value,
+            "Project": run.project or "",
+            "By": (run.user_name or "") if people else "",
+            "Kind": "" if run.kind is RunKind.WORKFLOW else run.kind.value,
             "Id": run.id[:6],
         }
         for run in runs
     ]
-    chosen = table(rows, key, right=[USD, "Time", "Steps", "Attempts"], opens="Run")
+    chosen = table(rows, key, right=[USD, "Time", "Steps"], opens="Run")
     if chosen is not None:
         st.switch_page("views/run.py", query_params={"run": runs[chosen].id})
+
+
+def why(run: Run) -> str:
+    """Return why a run is where it is: what it waits for, or what failed."""
+    if run.error is None:
+        return waiting_words(run.waiting_for or "")
+    facts = run.error.facts
+    return f"{facts['where']}: {facts['reason']}" if {"where", "reason"} <= facts.keys() else run.error.message
 
 
 def steps_table(steps: Sequence[Step], key: str) -> Step | None:

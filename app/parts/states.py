@@ -26,16 +26,27 @@ def pills_filter(name: str, states: Sequence[State], *, label: Callable[[str], s
     return chosen
 
 
-def one_of(label: str, names: Sequence[str], param: str, *, first: str | None = None, labelled: bool = False) -> str | None:
+def one_of(
+    label: str, names: Sequence[str], param: str, *, first: str | None = None, optional: bool = False, labelled: bool = False, width: int | None = None
+) -> str | None:
     """Draw names to choose one of, kept in the address under ``param``; one that is not among them is as none.
+
+    ``first``: who is chosen where the address names none, left out the first of them, or nobody where it is ``optional``; ``width``: in pixels.
 
     Not by Streamlit's own ``bind``: in a window that goes back to another page, that takes the bound name out of the address, also where it
     means something else on that page (an agent to read about, a filter of costs).
     """
-    asked, usual = st.query_params.get(param), first if first in names else next(iter(names), None)
+    asked, usual = st.query_params.get(param), first if first in names else None if optional else next(iter(names), None)
     begins = asked if asked in names else usual
-    index, seen = None if begins is None else names.index(begins), "visible" if labelled else "collapsed"
-    chosen: str | None = st.selectbox(label, names, index=index, key=f"chosen {param}", label_visibility=seen)
+    chosen: str | None = st.selectbox(
+        label,
+        names,
+        index=None if begins is None else names.index(begins),
+        placeholder=label if optional else None,
+        key=f"chosen {param}",
+        label_visibility="visible" if labelled else "collapsed",
+        width=width or "stretch",
+    )
     if asked is not None or chosen != usual:
         keep(param, chosen)
     return chosen

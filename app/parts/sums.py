@@ -18,6 +18,8 @@ GROUPS = ("model", "provider", "project", "user", "key", "agent", "command", "wo
 COLUMNS = {"user": "user_name", "key": "key_prefix", "commit": "git_commit", "run": "run_id", "step": "step_id"}
 """How the ledger calls a group whose name here is a shorter one."""
 NO_NAME = "–"
+SPANS = ("24 h", "7 days", "30 days", "this month", "12 months")
+"""What a page of the console looks back over."""
 
 
 def title_of(group: str) -> str:

@@ -24,7 +24,7 @@ from parts.heads import empty, head, section, series
 from parts.listings import USD, amount, table
 from parts.meters import budget_meter
 from parts.plain import plain
-from parts.sums import COLUMNS, GROUPS, NO_NAME, span, spend, title_of
+from parts.sums import COLUMNS, GROUPS, NO_NAME, SPANS, span, spend, title_of
 from parts.takeaway import behind
 
 if TYPE_CHECKING:
@@ -41,7 +41,6 @@ the cache count in its own rate only. **A click** on a bar, a point or a name op
 **To month's end** is what the month has cost, and for each day that is left the mean of the last 14 whole days.
 
 Same in a notebook: `ws.ledger.spend(by=["day", "tag:customer"])`. In a terminal: `hishamos spend --by day,tag:customer --since 2026-11-01`."""
-SPANS = ["24 h", "7 days", "30 days", "this month", "12 months"]
 CHARTS = ["Spend", "Tokens", "Times", "Rates"]
 ABOUT = {
     "Tokens": "Input and output by kind; the kinds exclude each other.",

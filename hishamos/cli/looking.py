@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hishamos.cli.face import Face, FinishedWith, pass_face
+from hishamos.cli.moments import DAY, utc
 from hishamos.cli.picturing import draw_picture, picture_option
 from hishamos.cli.verbs import Verb
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
     from hishamos.records.forecasts import Forecast
     from hishamos.records.runs import Run, Step
@@ -29,15 +31,17 @@ SHOWN_STEPS = 40
 @click.option("--kind", type=click.Choice(("workflow", "map", "batch")), help="Only runs of this kind.")
 @click.option("--name", metavar="NAME", help="Only runs of this workflow, command or notebook.")
 @click.option("--project", metavar="KEY", help="Only runs of this project.")
+@click.option("--user", metavar="NAME", help="Only runs that this person started.")
+@click.option("--since", type=DAY, help="Only runs from this day or time (UTC) on.")
 @click.option("--limit", default=20, show_default=True, type=click.IntRange(1), help="At most so many.")
 @pass_face
-def runs_verb(face: Face, *, state: str | None, kind: str | None, name: str | None, project: str | None, limit: int) -> None:
+def runs_verb(face: Face, /, *, state: str | None, kind: str | None, since: datetime | None, limit: int, **wanted: str | None) -> None:
     """List runs, newest first."""
     from hishamos.cli.tables import runs_table
     from hishamos.records.runs import RunKind, RunState
 
     with face.open() as workspace:
-        found = workspace.runs.list(state=RunState(state) if state else None, kind=RunKind(kind) if kind else None, name=name, project=project, limit=limit)
+        found = workspace.runs.list(state=RunState(state) if state else None, kind=RunKind(kind) if kind else None, since=utc(since), limit=limit, **wanted)
         empty = "No runs yet. Start one: hishamos demo"
         face.show(found, lambda: (runs_table(found),) if found else (empty,), then=f"Next: hishamos show {found[0].id}" if found else "")
 

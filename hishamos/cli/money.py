@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Literal
 
 import click
 
 from hishamos.cli.face import Face, pass_face
+from hishamos.cli.moments import DAY, utc
 from hishamos.cli.verbs import Verb, VerbGroup
 
 if TYPE_CHECKING:
     from rich.table import Table
 
     from hishamos.records.money import Budget
-
-DAY = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"])
 
 
 @click.command("spend", cls=Verb)
@@ -35,12 +34,8 @@ def spend_verb(face: Face, *, by: str, since: datetime | None, until: datetime |
     with face.open() as workspace:
         one = workspace.runs.get(run).id if run else None
         chosen = {name.strip(): value or None for name, _, value in (part.partition("=") for part in only)}
-        rows = frame_rows(workspace.ledger.spend(by=groups, since=_utc(since), until=_utc(until), run=one, project=project, only=chosen))
+        rows = frame_rows(workspace.ledger.spend(by=groups, since=utc(since), until=utc(until), run=one, project=project, only=chosen))
         face.show(rows, lambda: (spend_table(rows, groups),) if rows else ("Nothing was spent, and nothing asked.",))
-
-
-def _utc(moment: datetime | None) -> datetime | None:
-    return None if moment is None else moment.replace(tzinfo=UTC)
 
 
 @click.group("budget", cls=VerbGroup, invoke_without_command=True)

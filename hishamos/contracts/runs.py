@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from builtins import list as List  # noqa: N812 - every contract has a verb named list
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from typing import Any, Literal, Protocol
 
 from hishamos.contracts.verbs import verb
@@ -12,7 +13,7 @@ from hishamos.records.calls import Attempt
 from hishamos.records.forecasts import Forecast
 from hishamos.records.pictures import Ground, Picture, PictureFormat
 from hishamos.records.run_comparisons import RunComparison
-from hishamos.records.runs import Approval, Run, RunEvent, RunKind, RunState, Step, StepState
+from hishamos.records.runs import Approval, Run, RunEvent, RunGroup, RunKind, RunState, Step, StepState
 
 Decision = Literal["approve", "reject"]
 
@@ -28,9 +29,26 @@ class Runs(Protocol):
         kind: RunKind | None = None,
         name: str | None = None,
         project: str | None = None,
+        user: str | None = None,
+        since: datetime | None = None,
         limit: int = 100,
     ) -> List[Run]:
-        """Return runs, newest first."""
+        """Return runs, newest first. ``project`` and ``user``: empty for those that have none; ``since``: started at this moment or later."""
+        ...
+
+    @verb("runs.read")
+    def counts(
+        self,
+        by: RunGroup,
+        *,
+        state: RunState | None = None,
+        kind: RunKind | None = None,
+        name: str | None = None,
+        project: str | None = None,
+        user: str | None = None,
+        since: datetime | None = None,
+    ) -> dict[str, int]:
+        """Return how many of the runs that :meth:`list` would find have which value, the most frequent first, at most a thousand values."""
         ...
 
     @verb("runs.read")

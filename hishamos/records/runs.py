@@ -66,6 +66,10 @@ class RunKind(StrEnum):
     BATCH = "batch"
 
 
+RunGroup = Literal["state", "kind", "name", "project", "user"]
+"""What runs are counted by."""
+
+
 class Run(Record):
     """One execution of a workflow, a map or a batch."""
 

@@ -87,7 +87,7 @@ class BatchService(Service):
 
     def list(self, *, state: RunState | None = None, limit: int = 100) -> List[BatchInfo]:
         """See the contract."""
-        found = self.machinery.journal.history.found(state=state, kind=RunKind.BATCH.value, name=None, project=None, limit=limit)
+        found = self.machinery.journal.history.found(state=state, kind=RunKind.BATCH.value, limit=limit)
         return self._told(found)
 
     def notebooks(self) -> List[RunnableNotebook]:
@@ -162,7 +162,7 @@ class BatchService(Service):
     def _earlier(self, notebook: Path, inputs: Mapping[str, Any]) -> Run | None:
         """Return the newest batch of the same notebook text with the same rows, executed by the same kernel into the same folder."""
         wanted = canonical(_identity(inputs))
-        runs = self.machinery.journal.history.found(state=None, kind=RunKind.BATCH.value, name=workflow_name(notebook), project=None, limit=LOOKED_AT)
+        runs = self.machinery.journal.history.found(kind=RunKind.BATCH.value, name=workflow_name(notebook), limit=LOOKED_AT)
         return next((run for run in runs if run.inputs.get("notebook_hash") == inputs["notebook_hash"] and canonical(_identity(run.inputs)) == wanted), None)
 
     def _again(self, verb: str, run: Run) -> Run:
@@ -178,7 +178,7 @@ class BatchService(Service):
         history = self.machinery.journal.history
         found = history.get(history.identify(run))
         if found.kind is not RunKind.BATCH:
-            known = [one.id for one in history.found(state=None, kind=RunKind.BATCH.value, name=None, project=None, limit=100)]
+            known = [one.id for one in history.found(kind=RunKind.BATCH.value, limit=100)]
             raise UnknownName.among("batch", run, known, "See: hishamos runs --kind batch")
         return found
 

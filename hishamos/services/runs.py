@@ -7,6 +7,7 @@ import re
 from builtins import list as List  # noqa: N812 - every contract has a verb named list
 from collections.abc import Mapping
 from concurrent.futures import Future
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from hishamos.charts.pictures import graph_picture
@@ -20,7 +21,7 @@ from hishamos.records.forecasts import Forecast
 from hishamos.records.pictures import Ground, Picture, PictureFormat
 from hishamos.records.record import usd
 from hishamos.records.run_comparisons import RunComparison
-from hishamos.records.runs import EVENT_NAME, Approval, Run, RunEvent, RunKind, RunState, Step, StepState
+from hishamos.records.runs import EVENT_NAME, Approval, Run, RunEvent, RunGroup, RunKind, RunState, Step, StepState
 from hishamos.schemas.inputs import file_facts, validated
 from hishamos.services.comparing import compared
 from hishamos.services.forking import kept_rows, redone
@@ -52,11 +53,26 @@ class RunsService(Service):
         kind: RunKind | None = None,
         name: str | None = None,
         project: str | None = None,
+        user: str | None = None,
+        since: datetime | None = None,
         limit: int = 100,
     ) -> List[Run]:
         """See the contract."""
-        wanted = {"state": state.value if state else None, "kind": kind.value if kind else None, "name": name, "project": project}
-        return self.machinery.journal.history.found(**wanted, limit=limit)
+        return self.machinery.journal.history.found(state=state, kind=kind, name=name, project=project, user=user, since=since, limit=limit)
+
+    def counts(
+        self,
+        by: RunGroup,
+        *,
+        state: RunState | None = None,
+        kind: RunKind | None = None,
+        name: str | None = None,
+        project: str | None = None,
+        user: str | None = None,
+        since: datetime | None = None,
+    ) -> dict[str, int]:
+        """See the contract."""
+        return self.machinery.journal.history.counts(by, state=state, kind=kind, name=name, project=project, user=user, since=since)
 
     def get(self, run: str) -> Run:
         """See the contract."""

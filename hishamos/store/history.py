@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from hishamos.contracts.journal import Pinned
 from hishamos.errors import InvalidInput, UnknownName
 from hishamos.records.calls import Attempt
 from hishamos.records.origins import Origin
 from hishamos.records.record import Failure
-from hishamos.records.runs import Approval, Run, RunEvent, Step
+from hishamos.records.runs import Approval, Run, RunEvent, RunGroup, Step
 from hishamos.records.workspaces import MapRow
 from hishamos.store.journal_columns import parsed
 from hishamos.store.ledger import attempt_of
@@ -27,6 +28,17 @@ SHORTEST = 4
 COMPOSITE = {"batch": "[", "loop": "[", "map": "[", "switch": "/"}
 """Types of steps that only arrange others, and what the paths of those below them begin with after their own."""
 _ROW_STATUS = {"succeeded": "succeeded", "failed": "failed", "timed_out": "failed", "cancelled": "cancelled"}
+
+
+class Wanted(TypedDict, total=False):
+    """Which runs are wanted; what is left out, or None, leaves all of them."""
+
+    state: str | None
+    kind: str | None
+    name: str | None
+    project: str | None
+    user: str | None
+    since: datetime | None
 
 
 class RunHistory:
@@ -59,10 +71,14 @@ class RunHistory:
             raise UnknownName.among("run", name, [row["id"] for row in self._store.fetch(SQL["run_ids"])], "See: hishamos runs")
         return found[0]
 
-    def found(self, *, state: str | None, kind: str | None, name: str | None, project: str | None, limit: int) -> list[Run]:
+    def found(self, *, limit: int, **wanted: Unpack[Wanted]) -> list[Run]:
         """Return runs, newest first."""
-        values = {"state": state, "kind": kind, "name": name, "project": project, "limit": limit}
-        return self._with_spend(self._store.fetch(SQL["runs_found"], values))
+        return self._with_spend(self._store.fetch(SQL["runs_found"], _filters(wanted) | {"limit": limit}))
+
+    def counts(self, by: RunGroup, **wanted: Unpack[Wanted]) -> dict[str, int]:
+        """Return how many runs have which value, the most frequent first; those that have none under the empty text."""
+        rows = self._store.fetch(SQL["runs_counted"], _filters(wanted) | {"by": by})
+        return {row["value"]: int(row["runs"]) for row in rows}
 
     def steps(self, run: str, *, under: str | None, state: str | None, after: str | None, limit: int) -> list[Step]:
         """Return the latest attempt of each step in the order of the graph; ``under``: one parent's children, ``""`` the top."""
@@ -139,6 +155,11 @@ class RunHistory:
                 below = self._store.fetch_one(SQL["spend_below"], {"run": run, "path": row["path"], "below": f"{_escaped(row['path'])}{separator}%"})
                 found[row["path"]] = below or {}
         return found
+
+
+def _filters(wanted: Wanted) -> dict[str, Any]:
+    given: dict[str, Any] = dict(wanted)
+    return {name: given.get(name) for name in Wanted.__annotations__}
 
 
 def run_of(row: Row, spend: Mapping[str, Any] | None = None) -> Run:

@@ -135,6 +135,7 @@ def test_a_batch_that_can_not_be_executed_is_refused_before_anything_starts(term
     terminal.file("small.ipynb", json.dumps(NOTEBOOK))
     terminal.file("rows-of-a-batch.csv", file)
     before = len(terminal.json("runs", "--kind", "batch"))
+    assert terminal.json("runs", "--user", "nobody") == terminal.json("runs", "--since", "2990-01-01") == []
     refused = terminal.type("batch", "small.ipynb", "--rows", "rows-of-a-batch.csv", *more)
     assert refused.returncode == 2
     assert all(words in refused.stderr for words in said), refused.stderr

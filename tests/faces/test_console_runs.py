@@ -53,6 +53,25 @@ def draw(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Draw:
     return functools.partial(drawn, monkeypatch, folder)
 
 
+def test_runs_are_filtered_by_project_and_state_which_are_counted(draw: Draw, folder: Path, run: Run):
+    with hishamos.open(folder) as ws:
+        waiting = ws.workflows.start("said", {"text": "The dog barks.", "ask": "yes"}, model=OFFLINE, project="DEMO").wait(60)
+        page = draw("runs")
+        rows = next(table.value for table in page.dataframe if "Why" in table.value.columns)
+        assert dict(zip(rows["Id"], rows["Why"], strict=True))[waiting.id[:6]] == "approval of step gate"
+        page = draw("runs", project="DEMO")
+        assert "1 run" in words(page)
+        assert page.pills[0].options == ["◷ waiting 1"]
+        (rows,) = [table.value for table in page.dataframe]
+        assert rows["Id"].tolist() == [waiting.id[:6]]
+        page = draw("runs", project="DEMO", state="failed")
+        assert page.pills[0].options == ["◷ waiting 1", "✕ failed 0"]
+        assert "Take a filter away" in words(page)
+        assert "1 run" in words(draw("runs", project="–", kind="workflow", span="24 h"))
+        draw("runs", name="<script>", span="nonsense", user="nobody")
+        ws.runs.cancel(waiting.id)
+
+
 def test_the_trace_is_drawn_and_an_attempt_named_in_the_address_is_shown(draw: Draw, folder: Path, run: Run):
     with hishamos.open(folder) as ws:
         calls = ws.runs.calls(run.id)

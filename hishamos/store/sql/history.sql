@@ -10,9 +10,21 @@ select
     budget_nanos, priority, key_prefix, options, origin, repeats, created_at, started_at, finished_at
 from journal_runs
 where (cast($state as text) is null or state = $state) and (cast($kind as text) is null or kind = $kind)
-    and (cast($name as text) is null or name = $name) and (cast($project as text) is null or project = $project)
+    and (cast($name as text) is null or name = $name) and (cast($project as text) is null or coalesce(project, '') = $project)
+    and (cast($user as text) is null or coalesce(user_name, '') = $user) and (cast($since as timestamptz) is null or created_at >= $since)
 order by created_at desc, id desc
 limit $limit;
+
+-- name: runs_counted
+select coalesce(case cast($by as text) when 'state' then state when 'kind' then kind when 'name' then name when 'project' then project else user_name end, '') as value,
+    count(*) as runs
+from journal_runs
+where (cast($state as text) is null or state = $state) and (cast($kind as text) is null or kind = $kind)
+    and (cast($name as text) is null or name = $name) and (cast($project as text) is null or coalesce(project, '') = $project)
+    and (cast($user as text) is null or coalesce(user_name, '') = $user) and (cast($since as timestamptz) is null or created_at >= $since)
+group by 1
+order by 2 desc, 1
+limit 1000;
 
 -- name: run_ids_like
 select id from journal_runs where id like $pattern order by created_at desc limit 20;
