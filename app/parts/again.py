@@ -13,16 +13,13 @@ from hishamos.records.runs import Run, RunKind, RunState, Step
 from parts.connection import workspace
 from parts.fields import model_field
 from parts.plain import plain
-from parts.sums import spend
-
-INSIDE = ("[", ".", "/")
-"""What stands between a step of the graph and what is inside of it."""
+from parts.run_costs import INSIDE, by_step
 
 
 def again(run: Run, steps: list[Step]) -> None:
     """Draw the acts on a run that has ended: retry from a step, fork, repeat."""
     names = [step.path for step in steps if not any(sign in step.path for sign in INSIDE)]
-    costs = _costs(run) if names else {}
+    costs = {row["step_id"]: row["cost_nanos"] for row in by_step(run)} if names else {}
     if run.kind is RunKind.WORKFLOW and names:
         if run.state is not RunState.SUCCEEDED:
             with st.popover("Retry from a step"):
@@ -61,17 +58,6 @@ def _step(run: Run, names: list[str], costs: dict[str, int], act: str) -> str:
     words = _amount(most, run.unpriced, offline=run.offline)
     st.caption(f"In this run that cost at most {words}, with its models and prices.")
     return step
-
-
-def _costs(run: Run) -> dict[str, int]:
-    """Return what each step of the graph cost, with all that is inside of it."""
-    found: dict[str, int] = {}
-    for row in spend(["step"], run.created_at, only={"run": run.id}, sums_only=True).to_dict("records"):
-        name = str(row["step_id"])
-        for sign in INSIDE:
-            name = name.partition(sign)[0]
-        found[name] = found.get(name, 0) + int(row["cost_nanos"])
-    return found
 
 
 def _amount(nanos: int, unpriced: int, *, offline: bool) -> str:

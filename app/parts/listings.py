@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import PurePath
 from typing import Any
@@ -63,13 +63,13 @@ def steps_table(steps: Sequence[Step], key: str) -> Step | None:
         {
             "State": state_label(step.state),
             "Step": step.path,
+            "Why": "reused" if step.reused else (step.error.message if step.error else waiting_words(step.waiting_for or "")),
             "Model": step.model or missing(),
             USD: _step_amount(step),
             "Time": seconds_between(step.started_at, step.finished_at),
             "Attempts": count(step.attempts),
             "Tries": count(step.attempt) if step.attempt > 1 else "",
             "Type": step.type,
-            "Note": "reused" if step.reused else (step.error.message if step.error else step.waiting_for or ""),
         }
         for step in steps
     ]
@@ -85,7 +85,7 @@ def attempts_table(attempts: Sequence[Attempt], key: str, *, apart: bool = False
             **({} if apart else {"Step": attempt.step_id or missing()}),
             "Model": attempt.model,
             "Cost, USD": "offline" if attempt.offline else amount(money(attempt.cost_nanos)),
-            "Latency": duration(None if attempt.latency_ms is None else attempt.latency_ms / 1000),
+            "Latency": taken(attempt.latency_ms),
             "Input tokens": count(attempt.input_tokens),
             "Output tokens": count(attempt.output_tokens),
             "Sent, UTC": clock(attempt.started_at),
@@ -185,16 +185,30 @@ def _step_amount(step: Step) -> str:
     return "offline" if (step.model or "").startswith("offline/") and not step.cost_nanos else amount(money(step.cost_nanos))
 
 
+def group_amount(sums: Mapping[str, Any]) -> str:
+    """Return what a group of attempts cost, for a column whose head has the unit; what is offline or unpriced is no 0."""
+    if sums["offline"] == sums["attempts"]:
+        return "offline"
+    if sums["unpriced"] and not sums["cost_nanos"]:
+        return "unpriced"
+    return amount(money(int(sums["cost_nanos"]))) + (f" + {count(sums['unpriced'])} unpriced" if sums["unpriced"] else "")
+
+
+def taken(milliseconds: float | None) -> str:
+    """Return how long a call took, in words."""
+    return duration(None if milliseconds is None else milliseconds / 1000)
+
+
 def amount(words: str) -> str:
     """Return money for a column whose head has the unit."""
     return words.replace(" USD", "")
 
 
-def table(rows: list[dict[str, Any]], key: str, *, right: Sequence[str], opens: str = "") -> int | None:
+def table(rows: list[dict[str, Any]], key: str, *, right: Sequence[str], opens: str = "", picks: bool = True) -> int | None:
     """Draw rows of texts without the columns that are empty in every row, and return the number of the row that was clicked.
 
     ``right``: columns of numbers; ``opens``: the column in which a click chooses a row too, where that opens it; a button in a
-    table can't be pressed by keyboard, so the row's mark stays.
+    table can't be pressed by keyboard, so the row's mark stays. ``picks``: False where a row leads nowhere.
     """
     frame = pd.DataFrame(rows)
     frame = frame.loc[:, [name for name in frame.columns if (frame[name] != "").any()]]
@@ -206,6 +220,9 @@ def table(rows: list[dict[str, Any]], key: str, *, right: Sequence[str], opens: 
     drawn = _coloured(frame, opens)
     facts: dict[str, Any] = {"hide_index": True, "height": height, "column_config": columns, "key": key, "alt": f"Table of {key}"}
     pressed = f"{key} opened"
+    if not picks:
+        st.dataframe(drawn, **facts)
+        return None
     if opens:
         columns[opens] = st.column_config.ButtonColumn(opens, width=widths[opens], type="tertiary", alignment="left", key=pressed)
     picked = st.dataframe(drawn, **facts, on_select="rerun", selection_mode="single-row").selection.rows  # by keyboard: Shift and space

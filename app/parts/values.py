@@ -10,8 +10,12 @@ import streamlit as st
 LONGEST = 100_000
 
 
-def value_shown(title: str, value: Any) -> None:
-    """Show plain data as it is: a model's or a notebook's words are never rendered as markup."""
+def value(title: str, data: Any) -> None:
+    """Show plain data under a title."""
     st.markdown(f"**{title}**")
-    text = value if isinstance(value, str) else json.dumps(value, indent=2, ensure_ascii=False)
+    words(data if isinstance(data, str) else json.dumps(data, indent=2, ensure_ascii=False))
+
+
+def words(text: str) -> None:
+    """Show a text as it is: a model's or a notebook's words are never rendered as markup."""
     st.code(text if len(text) < LONGEST else text[:LONGEST] + "\n… cut for display", language=None, wrap_lines=True)

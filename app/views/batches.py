@@ -20,7 +20,7 @@ from parts.listings import attempts_table, batches_table, rows_table, seconds_be
 from parts.notebooks import drawn_notebook
 from parts.plain import plain
 from parts.states import one_of, pills_filter
-from parts.values import value_shown
+from parts.values import value
 
 HELP = """A batch executes a notebook once per row of a table; the columns are the notebook's parameters. A row that fails stops none of the others, and
 **Execute what is missing** does only what has not succeeded: what is done is not done, and not paid, again.
@@ -170,9 +170,9 @@ def _chosen(batch: str) -> None:
     with values:
         left, right = st.columns(2)
         with left:
-            value_shown("Parameters", row.parameters)
+            value("Parameters", row.parameters)
         with right:
-            value_shown("Result", "It gave nothing back by hishamos.result." if row.result is None else row.result)
+            value("Result", "It gave nothing back by hishamos.result." if row.result is None else row.result)
     with notebook:
         _executed(batch, row)
     with attempts:

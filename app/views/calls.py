@@ -10,7 +10,7 @@ from hishamos.charts.formats import clock, count, money, some
 from hishamos.errors import HishamosError, InvalidInput
 from hishamos.records.calls import AttemptStatus
 from parts.connection import workspace
-from parts.facts import record
+from parts.exchanges import exchange
 from parts.filters import chips, is_filter, only
 from parts.heads import head
 from parts.listings import attempts_table
@@ -61,8 +61,7 @@ def _listing(chosen: dict[str, str | None], since: datetime | None, until: datet
     if picked is not None and picked.run_id:
         st.switch_page("views/run.py", query_params={"run": picked.run_id, "attempt": picked.id})
     if picked is not None:
-        st.subheader(f"Attempt {picked.id[:6]}, of no run", anchor=False)
-        record(picked)
+        exchange(picked.id)
 
 
 def _moment(asked: dict[str, str], name: str) -> datetime | None:

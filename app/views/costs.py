@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 import streamlit as st
 
-from hishamos.charts.formats import count, duration, exact_usd, missing, money, share
+from hishamos.charts.formats import count, exact_usd, missing, money, share
 from hishamos.charts.palette import OTHER
 from hishamos.charts.spend import spend_figure
 from hishamos.charts.usage import month_end, rate, rates_figure, times_figure, tokens_figure
@@ -21,7 +21,7 @@ from hishamos.records.spans import span_of
 from parts.connection import workspace
 from parts.filters import Only, chips, only
 from parts.heads import empty, head, section, series
-from parts.listings import USD, amount, table
+from parts.listings import USD, group_amount, table, taken
 from parts.meters import budget_meter
 from parts.plain import plain
 from parts.sums import COLUMNS, GROUPS, NO_NAME, SPANS, span, spend, title_of
@@ -186,13 +186,13 @@ def _top(total: pd.DataFrame, since: datetime, group: str, column: str, chosen: 
     rows = [
         {
             heading: _name(row[column]) or NO_NAME,
-            USD: _spent(row),
+            USD: group_amount(row),
             "Attempts": count(row["attempts"]),
             "Input tokens": count(row["input_tokens"]),
             "Output tokens": count(row["output_tokens"]),
             "Failed": share(*rate(row, "failed")),
             "Fell back": share(*rate(row, "fell_back")),
-            **{label: _seconds(row[name]) for label, name in TIMES.items() if name in row},
+            **{label: taken(row[name]) for label, name in TIMES.items() if name in row},
         }
         for row in ranked
     ]
@@ -205,22 +205,9 @@ def _top(total: pd.DataFrame, since: datetime, group: str, column: str, chosen: 
         _open_calls({column: _name(ranked[clicked][column])}, since, chosen)
 
 
-def _spent(row: dict[str, Any]) -> str:
-    """Say what a group cost; what is offline or unpriced is no 0."""
-    if row["offline"] == row["attempts"]:
-        return "offline"
-    if row["unpriced"] and not row["cost_nanos"]:
-        return "unpriced"
-    return amount(money(int(row["cost_nanos"]))) + (f" + {count(row['unpriced'])} unpriced" if row["unpriced"] else "")
-
-
 def _name(value: Any) -> str:
     """Return a group's name; of attempts that have none it is empty."""
     return "" if value is None or value != value else str(value)  # noqa: PLR0124 - NaN
-
-
-def _seconds(milliseconds: float | None) -> str:
-    return duration(None if milliseconds is None else milliseconds / 1000)
 
 
 def _open_calls(behind_it: dict[str, str], since: datetime, chosen: Only) -> None:

@@ -10,6 +10,7 @@ from hishamos.records.calls import CommandResult
 from hishamos.records.workspaces import ProviderStatus
 from parts.connection import guarded, workspace
 from parts.heads import badge, empty, head
+from parts.listings import taken
 from parts.plain import plain
 
 HELP = """Where models are served: the state of each provider, and how it did in the last 24 hours, from the ledger. A model that fails five
@@ -60,12 +61,9 @@ def _card(provider: ProviderStatus) -> None:
 
 
 def _figures(provider: ProviderStatus) -> None:
-    def seconds(milliseconds: float | None) -> str:
-        return duration(None if milliseconds is None else milliseconds / 1000)
-
     spend = "offline" if provider.kind == "offline" else money(provider.cost_nanos)
     failed = share(provider.failed, provider.attempts)
-    values = (count(provider.attempts), failed, seconds(provider.p50_ms), seconds(provider.p95_ms), seconds(provider.ttft_ms), spend)
+    values = (count(provider.attempts), failed, taken(provider.p50_ms), taken(provider.p95_ms), taken(provider.ttft_ms), spend)
     for cell, name, value in zip(st.columns(len(FIGURES)), FIGURES, values, strict=True):
         cell.metric(name, value)
 

@@ -2,42 +2,48 @@
 
 from __future__ import annotations
 
-from functools import partial
+import re
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from hishamos.charts.formats import count, outlook
+from hishamos.charts.formats import clock, count, money, outlook, state_label
 from hishamos.charts.ranges import compared_words
 from hishamos.charts.trace import trace_bars, trace_figure, trace_words
 from hishamos.errors import HishamosError
-from hishamos.records.calls import Attempt
 from hishamos.records.record import now
-from hishamos.records.runs import RUN_ENDED, Run, RunKind, RunState, Step
+from hishamos.records.runs import RUN_ENDED, Run, RunKind, RunState, Step, StepState
 from parts.again import again
 from parts.beside import choose_other, compared
 from parts.connection import guarded, workspace
 from parts.decisions import decide
-from parts.facts import record, value
+from parts.exchanges import exchange
 from parts.filters import tag_links
 from parts.graphs import drawn_graph
 from parts.heads import badge, empty, head
 from parts.listings import attempts_table, seconds_between, spend_words, steps_table
 from parts.plain import plain
+from parts.run_costs import run_costs
+from parts.states import state_filter
 from parts.style import theme
+from parts.values import value
 
 HELP = """One run: its steps as the journal holds them, every attempt at a provider, what it cost.
 
+**Steps** can be narrowed to those of one state: a failed run's own link leads to the failed ones. **Costs** says what the money went to, by model and step.
 **Trace** has one line for each step and attempt on one axis of time: hatched is waiting, ↻ asks the same model again, ⤷ goes on to the next one of its route.
-A click on a bar shows the attempt. What stands in the address (run, step, attempt, the other run) is what a copied address shows.
+A click on a bar shows the attempt with its question and its answer. What stands in the address (run, steps' state, step, attempt, other run) is shown by a
+copied one too.
 
 Same in a notebook: `ws.runs.get(id)`, `ws.runs.steps(id)`, `ws.runs.calls(id)`, `ws.runs.fork(id, step)`, `ws.runs.repeat(id)`, `ws.runs.compare(id, other)`.
 In a terminal: `hishamos show RUN`, `hishamos follow RUN`, `hishamos fork RUN`, `hishamos repeat RUN`."""
 PAGE = 200
 LINES = 80  # of the trace, drawn at first
+ITEM = re.compile(r"[.;]+ (?=[\w.-]+\[\d+\]\S*: )")
+"""What stands between an error's items."""
 NARROW = 330  # pixels: a graph beside which the tabs have room
 EVENTS_SHOWN, EVENTS_HEIGHT = 25, 912
-STEPS, TRACE, VALUES, EVENTS, COMPARED = "Steps", "Trace", "Inputs and outputs", "Events", "Compared"
+STEPS, TRACE, COSTS, VALUES, EVENTS, COMPARED = "Steps", "Trace", "Costs", "Inputs and outputs", "Events", "Compared"
 
 
 def page() -> None:
@@ -66,22 +72,25 @@ def _live(identity: str, drawn: RunState) -> None:
         run = ws.runs.get(identity)
         if (run.state in RUN_ENDED) != (drawn in RUN_ENDED):
             st.rerun()
-        steps = ws.runs.steps(run.id, limit=PAGE)
+        steps, counts = ws.runs.steps(run.id, limit=PAGE), ws.runs.step_counts(run.id)
         _state(run, steps)
         _asked(run)
         _numbers(run)
         tag_links(run.own_tags)
         if run.error:
-            st.error(plain(run.error.message), icon=":material/error:")
+            _failed(run, counts)
         asked = st.query_params
         other = asked.get("with", "")
         beside = _graph(run)
         with beside:
             open_at = COMPARED if other else TRACE if "attempt" in asked or "step" in asked else STEPS
-            names = [STEPS, TRACE, VALUES, EVENTS, *([COMPARED] if other else [])]
-            tabs = dict(zip(names, st.tabs(names, default=open_at, key=f"tabs {open_at} {asked.get('step')} {other}"), strict=True))
+            names = [STEPS, TRACE, COSTS, VALUES, EVENTS, *([COMPARED] if other else [])]
+            tabs = dict(zip(names, st.tabs(names, default=open_at, key=f"tabs {open_at} {asked.get('step')} {other}", on_change="rerun"), strict=True))
         with tabs[STEPS]:
-            _steps(steps, run)
+            _steps(steps, counts, run)
+        if tabs[COSTS].open:  # nobody sums up, again and again while it runs, for a tab that nobody sees
+            with tabs[COSTS]:
+                run_costs(run)
         with tabs[TRACE]:
             _trace(run, steps, asked.get("step", ""))
         with tabs[VALUES]:
@@ -123,18 +132,27 @@ def _asked(run: Run) -> None:
                 decide(approval)
 
 
+def _failed(run: Run, counts: dict[str, int]) -> None:
+    """Say why the run failed, a line for each of several items, and lead to the steps that failed."""
+    assert run.error is not None
+    st.error(plain(ITEM.sub(".\n", run.error.message)), icon=":material/error:")
+    if "steps" not in st.query_params and counts.get(StepState.FAILED):
+        st.page_link(
+            "views/run.py", label="The steps that failed", icon=":material/arrow_downward:", query_params={"run": run.id, "steps": StepState.FAILED.value}
+        )
+
+
 def _graph(run: Run) -> DeltaGenerator:
     """Draw the graph of a workflow, and return the place for what stands beside it: at its right where it is narrow, else below."""
     if run.kind is not RunKind.WORKFLOW:
         return st.container()
-    draw = partial(workspace().runs.picture, run.id, ground=theme())
-    picture = draw()
+    picture, narrow = workspace().runs.pictures(run.id, ground=theme())
     if picture.width is None or picture.width > NARROW:
-        drawn_graph(picture, partial(draw, narrow=True))
+        drawn_graph(picture, lambda: narrow)
         return st.container()
     left, right = st.columns([3, 8], gap="medium")
     with left:
-        drawn_graph(picture, partial(draw, narrow=True))
+        drawn_graph(picture, lambda: narrow)
     return right
 
 
@@ -142,6 +160,7 @@ def _numbers(run: Run) -> None:
     if run.state not in RUN_ENDED and run.steps_total:
         ahead = outlook(run.progress, run.left_s, run.left_nanos)
         st.progress(run.progress or 0.0, text=f"{run.steps_done} of {run.steps_total} steps" + (f" · {ahead}" if ahead else ""))
+    st.caption(plain(_facts(run)))
     cells = st.columns(4)
     cells[0].metric("Spend", spend_words(run.cost_nanos, run.unpriced, offline=run.offline), border=True)
     cells[1].metric("Time", seconds_between(run.started_at, run.finished_at), border=True)
@@ -150,6 +169,23 @@ def _numbers(run: Run) -> None:
     forecast = workspace().runs.forecast(run.id)
     if forecast is not None:
         st.caption(plain(f"Forecast: {compared_words(forecast, run)}"))
+
+
+def _facts(run: Run) -> str:
+    """Return who started the run, when, from where and with what limits."""
+    origin = run.origin
+    facts = (
+        f"started {clock(run.created_at)} UTC" + (f" by {run.user_name}" if run.user_name else ""),
+        f"ended {clock(run.finished_at)} UTC" if run.finished_at else "",
+        f"project {run.project}" if run.project else "",
+        f"asks {run.model}" if run.model else "",
+        f"at most {money(run.budget_nanos)}" if run.budget_nanos is not None else "",
+        f"from {origin.notebook}" + (f", cell {origin.cell}" if origin.cell else "") if origin and origin.notebook else "",
+        f"commit {origin.git_commit[:7]}" if origin and origin.git_commit else "",
+        f"key {run.key_prefix}" if run.key_prefix else "",
+        f"a step of run {run.parent[:6]}" if run.parent else "",
+    )
+    return " · ".join(fact for fact in facts if fact)
 
 
 def _events(run: Run) -> None:
@@ -164,13 +200,20 @@ def _events(run: Run) -> None:
         st.caption("Nothing has happened yet.")
 
 
-def _steps(steps: list[Step], run: Run) -> None:
-    if not steps:
+def _steps(steps: list[Step], counts: dict[str, int], run: Run) -> None:
+    asked = st.query_params.get("steps")
+    known = [state for state in StepState if counts.get(state) or state == asked]
+    if not steps or not known:
         st.caption("No step has begun.")
         return
-    chosen = steps_table(steps, "steps")
+    state = state_filter("steps", known, label=lambda one: f"{state_label(one)} {count(counts.get(one, 0))}", key=f"steps of {run.id}")
+    if state:
+        steps = workspace().runs.steps(run.id, state=state, limit=PAGE)
+    chosen = steps_table(steps, f"steps {state or ''}") if steps else None
+    if not steps:
+        st.caption("No step has this state.")
     if len(steps) == PAGE:
-        st.caption(f"The first {PAGE} steps. All of them: hishamos show {run.id[:6]} --json")
+        st.caption(f"The first {PAGE} of {count(counts[state] if state else sum(counts.values()))} steps. All of them: hishamos show {run.id[:6]} --json")
     if chosen is None:
         st.caption("Choose a row to see the step's inputs, output and error.")
         return
@@ -224,17 +267,8 @@ def _trace(run: Run, steps: list[Step], step: str) -> None:
     if len(calls) == PAGE:
         st.caption(f"The first {PAGE} of {count(run.attempts)} attempts. A step's own: choose it under Steps.")
     identity = chosen.id if chosen else picked[0] if picked and picked[0] else named
-    found = next((call for call in calls if call.id == identity), None) or _elsewhere(run, identity)
-    if found is not None:
-        st.subheader(f"Attempt {found.id[:6]}", anchor=False)
-        record(found)
-
-
-def _elsewhere(run: Run, attempt: str | None) -> Attempt | None:
-    """Return an attempt of the run that is not among those shown."""
-    if not attempt or run.attempts <= PAGE:
-        return None
-    return next((call for call in workspace().runs.calls(run.id, limit=run.attempts) if call.id == attempt), None)
+    if identity:
+        exchange(identity, run=run.id)
 
 
 def _values(run: Run) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 from hishamos.contracts.verbs import verb
 from hishamos.records.audit import AuditEntry, Repricing
 from hishamos.records.calls import Attempt
+from hishamos.records.exchanges import Exchange
 from hishamos.records.invoices import Reconciliation
 from hishamos.records.money import BalanceCheck, Budget, BudgetWarning, Period, Price
 from hishamos.records.receipts import Receipt
@@ -40,6 +41,11 @@ class LedgerService(Protocol):
         ``only``: the value that a group of :meth:`spend` has, by the group's name (``{"day": "2026-11-28", "provider": "openai"}``), None where it
         has none. ``after``: the id of the attempt behind which to go on. Raises :class:`UnknownName`, and :class:`InvalidInput` for what is no time.
         """
+        ...
+
+    @verb("runs.read")
+    def exchange(self, attempt: str) -> Exchange:
+        """Return what an attempt was asked and what came back, as far as its run kept it. Raises ``UnknownName``."""
         ...
 
     @verb("ledger.read")

@@ -72,6 +72,16 @@ class Runs(Protocol):
         ...
 
     @verb("runs.read")
+    def pictures(self, run: str, *, ground: Ground = "light") -> List[Picture]:
+        """Draw the graph as SVG twice from one look at the run: as it is, and narrow; see :meth:`picture`."""
+        ...
+
+    @verb("runs.read")
+    def step_counts(self, run: str) -> dict[str, int]:
+        """Return how many of the run's steps stand in which state, those inside of maps and loops too."""
+        ...
+
+    @verb("runs.read")
     def calls(self, run: str, *, step: str | None = None, limit: int = 1000) -> List[Attempt]:
         """Return the run's attempts at providers, oldest first; ``step``: only those of the step at this path."""
         ...

@@ -16,10 +16,12 @@ from hishamos.frames.tables import frame
 from hishamos.gateway.costs import cost
 from hishamos.records.audit import AuditEntry, Repricing
 from hishamos.records.calls import Attempt
+from hishamos.records.exchanges import Exchange
 from hishamos.records.invoices import Reconciliation
 from hishamos.records.money import BalanceCheck, Price
 from hishamos.records.receipts import Receipt
 from hishamos.records.record import nanos
+from hishamos.services.exchanges import exchange
 from hishamos.services.invoices import Names, compare, concerned, invoice_text
 from hishamos.services.receipts import receipt_of
 from hishamos.services.service import Service, implements, present_origin
@@ -51,6 +53,9 @@ class LedgerService(Service):
     ) -> List[Attempt]:
         choice = self._chosen(since, until, only, run=run, model=model, project=project)
         return spending.attempts(self.machinery.store, choice, after=after, limit=limit)
+
+    def exchange(self, attempt: str) -> Exchange:
+        return exchange(self.machinery, attempt)
 
     def tags(self, *, since: datetime | None = None, until: datetime | None = None) -> List[str]:
         return own_tags.tag_names(self.machinery.store, since, until)

@@ -18,7 +18,7 @@ from hishamos.errors import InvalidInput, UnknownName, nearest_hint
 from hishamos.records.callbacks import Offer
 from hishamos.records.calls import Attempt
 from hishamos.records.forecasts import Forecast
-from hishamos.records.pictures import Ground, Picture, PictureFormat
+from hishamos.records.pictures import Graph, Ground, Picture, PictureFormat
 from hishamos.records.record import usd
 from hishamos.records.run_comparisons import RunComparison
 from hishamos.records.runs import EVENT_NAME, Approval, Run, RunEvent, RunGroup, RunKind, RunState, Step, StepState
@@ -33,7 +33,7 @@ from hishamos.services.service import Service, implements
 from hishamos.services.settling import settled
 from hishamos.services.starting import start_run
 from hishamos.store import forecasts
-from hishamos.store.progress import children
+from hishamos.store.progress import children, step_counts
 
 if TYPE_CHECKING:
     from hishamos.store.connectors import Transaction
@@ -93,11 +93,16 @@ class RunsService(Service):
 
     def picture(self, run: str, *, format: PictureFormat = "svg", ground: Ground = "light", narrow: bool = False) -> Picture:
         """See the contract."""
-        history = self.machinery.journal.history
-        found = history.get(self._id(run))
-        tops = history.steps(found.id, under="", state=None, after=None, limit=10_000)
-        graph = run_graph(found, history.pinned(found.id).workflow, tops, children(self.machinery.store, found.id))
-        return graph_picture(graph, format, ground, narrow=narrow)
+        return graph_picture(self._graph(run), format, ground, narrow=narrow)
+
+    def pictures(self, run: str, *, ground: Ground = "light") -> List[Picture]:
+        """See the contract."""
+        graph = self._graph(run)
+        return [graph_picture(graph, "svg", ground, narrow=narrow) for narrow in (False, True)]
+
+    def step_counts(self, run: str) -> dict[str, int]:
+        """See the contract."""
+        return step_counts(self.machinery.store, self._id(run))
 
     def cost(self, run: str) -> int:
         """See the contract."""
@@ -222,6 +227,12 @@ class RunsService(Service):
     def approvals(self) -> List[Approval]:
         """See the contract."""
         return self.machinery.journal.history.approvals()
+
+    def _graph(self, run: str) -> Graph:
+        history = self.machinery.journal.history
+        found = history.get(self._id(run))
+        tops = history.steps(found.id, under="", state=None, after=None, limit=10_000)
+        return run_graph(found, history.pinned(found.id).workflow, tops, children(self.machinery.store, found.id))
 
     def _wish(self, run: str, wish: str) -> Run:
         identity, journal = self._id(run), self.machinery.journal

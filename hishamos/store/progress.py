@@ -1,4 +1,4 @@
-"""How many of a step's children stand where: what a picture of a run tells of its maps and loops."""
+"""How many of a run's steps, and of a step's children, stand where: what a picture of a run tells of its maps and loops."""
 
 from __future__ import annotations
 
@@ -25,3 +25,8 @@ class ChildCount:
 def children(store: Connector, run: str) -> list[ChildCount]:
     """Return how many children of each step of a run stand in which state."""
     return [ChildCount(row["parent"], row["state"], int(row["number"])) for row in store.fetch(SQL["children_of_run"], {"run": run})]
+
+
+def step_counts(store: Connector, run: str) -> dict[str, int]:
+    """Return how many of a run's steps stand in which state."""
+    return {row["state"]: int(row["number"]) for row in store.fetch(SQL["steps_by_state"], {"run": run})}

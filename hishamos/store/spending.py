@@ -88,6 +88,21 @@ def chosen(timezone: str, *, since: datetime | None, until: datetime | None, onl
     return Chosen(since=starts, until=max(starts, ends), values=values)
 
 
+def attempt(store: Connector, identity: str) -> Attempt | None:
+    """Return one attempt by its id."""
+    begun = store.fetch_one(SQL["attempt_begun"], {"id": identity})
+    if begun is None:
+        return None
+    rows = store.fetch(SQL["attempts_named"], {"ids": [identity], "first": begun["started_at"], "last": begun["started_at"]})
+    return attempt_of(rows[0]) if rows else None
+
+
+def outcome(store: Connector, attempt: Attempt) -> str | None:
+    """Return what is kept of what came back from an attempt that answered, as it was written; None where nothing is."""
+    row = store.fetch_one(SQL["outcome_of_attempt"], {"id": attempt.id})
+    return None if row is None else row["outcome"]
+
+
 def attempts(store: Connector, choice: Chosen, *, after: str | None = None, limit: int = 100) -> list[Attempt]:
     """Return attempts, newest first; ``after``: those that stand behind this one."""
     begun = None if after is None else store.fetch_one(SQL["attempt_begun"], {"id": after})

@@ -32,6 +32,17 @@ steps:
 """
 
 
+BROKEN = """name: broken
+description: One of two is no number.
+steps:
+  - {id: first, type: command, with: {command: say, inputs: {text: "The cat sat on the mat."}}}
+  - id: them
+    type: map
+    after: [first]
+    with: {over: ["1", "x"], as: one, step: {type: sql, with: {query: "select cast($v as integer) as n", parameters: {v: "{{ one }}"}}}}
+"""
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     path = tmp_path_factory.mktemp("runs")
@@ -78,10 +89,26 @@ def test_the_trace_is_drawn_and_an_attempt_named_in_the_address_is_shown(draw: D
     page = draw("run", run=run.id, attempt=calls[1].id)
     assert f"Attempt {calls[1].id[:6]}" in [str(one.value) for one in page.subheader]
     assert f'"id": "{calls[1].id}"' in words(page)
+    assert all(said in words(page) for said in ("What it was asked", "What does this say?", "What came back"))
     page = draw("run", run=run.id, step="second")
     trace = next(table.value for table in page.dataframe if "Latency" in table.value.columns)
     assert trace["Step"].tolist() == ["second"]
     assert "none of this name" in words(draw("run", run=run.id, step="<script>"))
+
+
+def test_a_failed_run_leads_to_its_failed_steps_and_tells_what_it_cost(draw: Draw, folder: Path):
+    (folder / "workflows" / "broken.yaml").write_text(BROKEN)
+    with hishamos.open(folder) as ws:
+        failed = ws.workflows.start("broken", {}, model=OFFLINE, project="DEMO").wait(60)
+        assert (failed.state, ws.runs.step_counts(failed.id)) == ("failed", {"failed": 2, "succeeded": 2})
+    page = draw("run", run=failed.id)
+    assert "\nthem[1]: " in page.error[0].value.replace("\\", "")
+    assert "project DEMO" in words(page)
+    assert "The steps that failed" in words(page)
+    page = draw("run", run=failed.id, steps="failed")
+    steps = next(table.value for table in page.dataframe if "Step" in table.value.columns)
+    assert steps["Step"].tolist() == ["them", "them[1]"]
+    assert "No step has this state" in words(draw("run", run=failed.id, steps="skipped"))
 
 
 def widths(page: AppTest) -> dict[str, list[int]]:

@@ -8,6 +8,11 @@ limit $limit;
 -- name: attempt_begun
 select started_at from attempts where id = $id;
 
+-- name: outcome_of_attempt
+select coalesce(a.outcome, c.outcome) as outcome
+from ledger_attempts a left join ledger_calls c on c.id = a.call_id
+where a.id = $id;
+
 -- name: attempts_named
 select * from ledger_all
 where started_at >= $first and started_at <= $last and id in (select unnest(cast($ids as text[])))
