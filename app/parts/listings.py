@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from hishamos.charts.formats import clock, count, duration, missing, money, state_label, waiting_words
+from hishamos.charts.formats import clock, count, duration, missing, money, share, state_label, waiting_words
 from hishamos.records.batches import BatchInfo, BatchRow
 from hishamos.records.calls import Attempt
 from hishamos.records.conversations import Conversation
@@ -192,6 +192,11 @@ def group_amount(sums: Mapping[str, Any]) -> str:
     if sums["unpriced"] and not sums["cost_nanos"]:
         return "unpriced"
     return amount(money(int(sums["cost_nanos"]))) + (f" + {count(sums['unpriced'])} unpriced" if sums["unpriced"] else "")
+
+
+def group_share(sums: Mapping[str, Any], whole: int) -> str:
+    """Return a group's share of the money; of what is offline or unpriced there is none to tell."""
+    return share(sums["cost_nanos"], 0 if not sums["cost_nanos"] and (sums["unpriced"] or sums["offline"]) else whole)
 
 
 def taken(milliseconds: float | None) -> str:

@@ -9,7 +9,7 @@ import streamlit as st
 from hishamos.charts.formats import count, share
 from hishamos.charts.usage import rate
 from hishamos.records.runs import Run
-from parts.listings import USD, group_amount, table, taken
+from parts.listings import USD, group_amount, group_share, table, taken
 from parts.sums import spend
 from parts.takeaway import behind
 
@@ -50,7 +50,7 @@ def _part(title: str, heading: str, found: list[dict[str, Any]], column: str, ru
         {
             heading: str(row[column]),
             USD: group_amount(row),
-            "Share": share(row["cost_nanos"], run.cost_nanos),
+            "Share": group_share(row, run.cost_nanos),
             "Attempts": count(row["attempts"]),
             "Failed": share(*rate(row, "failed")),
             "Input tokens": count(row["input_tokens"]),

@@ -49,6 +49,8 @@ MARKED = """
 [data-testid=stSidebarNavLink][href$="/$page"]{background:$chosen}
 [data-testid=stSidebarNavLink][href$="/$page"],[data-testid=stSidebarNavLink][href$="/$page"] :is(span,p){font-weight:600;color:$text}
 """
+COUNTED = """<style>[data-testid=stSidebarNavLink][href$="/$page"]::after{content:"$number";margin-left:auto;padding:0 .5em;border-radius:1em;
+font-size:.85em;font-variant-numeric:tabular-nums;font-weight:600;color:$waits;background:rgba(178,128,40,.18)}</style><span></span>"""
 COLOURS = {
     "light": {
         "$muted": "#5F5C55",
@@ -59,6 +61,7 @@ COLOURS = {
         "$string": "#8A4B08",
         "$number": "#2744B8",
         "$chosen": "rgba(178,169,133,.25)",
+        "$waits": "#8A4B08",
     },
     "dark": {
         "$muted": "#9CA39F",
@@ -69,6 +72,7 @@ COLOURS = {
         "$string": "#F5B041",
         "$number": "#8FB4FF",
         "$chosen": "rgba(179,194,189,.25)",
+        "$waits": "#F5B041",
     },
 }
 SIGN = """<rect width="24" height="24" rx="6" fill="$mark"/><g stroke="$lines" stroke-width="2.2" stroke-linecap="round">
@@ -104,6 +108,11 @@ def dressed(belongs_to: str) -> None:
     rules = RULES + (DARK if seen == "dark" else "") + (MARKED.replace("$page", belongs_to) if belongs_to else "")
     st.html(f"<style>{_filled(rules, seen)}</style>")
     st.logo(_picture(SIGN + NAME, 150, seen), icon_image=_picture(SIGN, 24, seen), size="large")
+
+
+def marked(page: str, number: int) -> None:
+    """Have the sidebar say at a page's name how many things wait there; nothing where none does."""
+    st.html(_filled(COUNTED.replace("$page", page).replace("$number", str(number)), theme()) if number else "<span></span>")
 
 
 def _picture(inside: str, width: int, seen: str) -> str:

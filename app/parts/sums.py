@@ -27,6 +27,11 @@ def title_of(group: str) -> str:
     return group.removeprefix(GROUP)
 
 
+def named(value: Any) -> str:
+    """Return a group's name; of attempts that have none it is empty."""
+    return "" if value is None or value != value else str(value)  # noqa: PLR0124 - NaN
+
+
 def spend(
     by: list[str], since: datetime | None, until: datetime | None = None, only: Mapping[str, str | None] | None = None, *, sums_only: bool = False
 ) -> Any:

@@ -24,7 +24,7 @@ from parts.heads import empty, head, section, series
 from parts.listings import USD, group_amount, table, taken
 from parts.meters import budget_meter
 from parts.plain import plain
-from parts.sums import COLUMNS, GROUPS, NO_NAME, SPANS, span, spend, title_of
+from parts.sums import COLUMNS, GROUPS, NO_NAME, SPANS, named, span, spend, title_of
 from parts.takeaway import behind
 
 if TYPE_CHECKING:
@@ -185,7 +185,7 @@ def _top(total: pd.DataFrame, since: datetime, group: str, column: str, chosen: 
     ranked = cast("list[dict[str, Any]]", total.head(SHOWN).to_dict("records"))
     rows = [
         {
-            heading: _name(row[column]) or NO_NAME,
+            heading: named(row[column]) or NO_NAME,
             USD: group_amount(row),
             "Attempts": count(row["attempts"]),
             "Input tokens": count(row["input_tokens"]),
@@ -202,12 +202,7 @@ def _top(total: pd.DataFrame, since: datetime, group: str, column: str, chosen: 
     if len(total) > SHOWN:
         st.caption(f"The dearest {SHOWN} of {count(len(total))}; the file has all of them.")
     if clicked is not None:
-        _open_calls({column: _name(ranked[clicked][column])}, since, chosen)
-
-
-def _name(value: Any) -> str:
-    """Return a group's name; of attempts that have none it is empty."""
-    return "" if value is None or value != value else str(value)  # noqa: PLR0124 - NaN
+        _open_calls({column: named(ranked[clicked][column])}, since, chosen)
 
 
 def _open_calls(behind_it: dict[str, str], since: datetime, chosen: Only) -> None:

@@ -215,3 +215,11 @@ class Approval(Record):
     workflow: str
     message: str
     since: datetime
+    user_name: str | None = None
+    """Who started the run."""
+    project: str | None = None
+    cost_nanos: int = 0
+    """What the run has cost so far, nano-dollars; unpriced attempts are not in it."""
+    unpriced: int = 0
+    offline: bool = False
+    """Whether any of its answers came from the offline model."""

@@ -57,6 +57,8 @@ class Health(Record):
     """A broken edit of hishamos.toml; the last good one is in use."""
     month_cost_nanos: int = 0
     month_unpriced: int = 0
+    to_approve: int = 0
+    """Steps that wait for a person's decision."""
     timezone: str = "UTC"
     """Whose days, months and budget periods the workspace has."""
 

@@ -24,7 +24,7 @@ from hishamos.services.restoring import restore
 from hishamos.services.retention import VERB, meant, noted, prune
 from hishamos.services.service import Service, implements
 from hishamos.services.workforce import workforce
-from hishamos.store.vitals import runs_by_state, spend_since
+from hishamos.store.vitals import runs_by_state, spend_since, steps_to_approve
 
 _BEGUN = time.monotonic()
 TAIL_BYTES = 2_000_000
@@ -71,6 +71,7 @@ class HealthService(Service):
             settings_error=parts.settings_error(),
             month_cost_nanos=month,
             month_unpriced=unpriced,
+            to_approve=steps_to_approve(parts.store),
             timezone=timezone,
         )
 

@@ -132,17 +132,20 @@ class RunHistory:
     def approvals(self) -> list[Approval]:
         """Return the steps that wait for a person, oldest first."""
         rows = self._store.fetch(SQL["approvals"])
-        return [
-            Approval(run_id=row["run_id"], path=row["path"], workflow=row["workflow"], message=row["message"] or "", since=row["started_at"]) for row in rows
-        ]
+        sums = self._sums([row["run_id"] for row in rows])
+        return [_approval_of(row, sums.get(row["run_id"])) for row in rows]
 
     def _with_spend(self, rows: Sequence[Row]) -> list[Run]:
         if not rows:
             return []
         ids = {"ids": [row["id"] for row in rows]}
-        sums = {row["run_id"]: row for row in self._store.fetch(SQL["spend_of_runs"], ids)}
+        sums = self._sums(ids["ids"])
         reused = {row["run_id"]: row for row in self._store.fetch(SQL["reused_of_runs"], ids)}
         return [_with_reused(run_of(row, sums.get(row["id"])), reused.get(row["id"])) for row in rows]
+
+    def _sums(self, runs: Sequence[str]) -> dict[str, Row]:
+        """Return the sums over the attempts of each of some runs that has any."""
+        return {row["run_id"]: row for row in self._store.fetch(SQL["spend_of_runs"], {"ids": list(runs)})} if runs else {}
 
     def _spend_of_steps(self, run: str, rows: Sequence[Row]) -> dict[str, Row]:
         leaves = [row["path"] for row in rows if row.get("type") not in COMPOSITE]
@@ -178,6 +181,12 @@ def run_of(row: Row, spend: Mapping[str, Any] | None = None) -> Run:
         attempts=int(spend["attempts"]) if spend else 0,
         offline=bool(spend and spend["offline"]),
     )
+
+
+def _approval_of(row: Row, spend: Mapping[str, Any] | None) -> Approval:
+    facts = {name: row[name] for name in ("run_id", "path", "workflow", "user_name", "project")}
+    sums = {"cost_nanos": int(spend["cost_nanos"]), "unpriced": int(spend["unpriced"]), "offline": bool(spend["offline"])} if spend else {}
+    return Approval(**facts, **sums, message=row["message"] or "", since=row["started_at"])
 
 
 def _progress(row: Row) -> float | None:

@@ -19,3 +19,8 @@ def spend_since(connector: Connector, since: datetime) -> tuple[int, int]:
     """Return the committed spend since an instant in nano-dollars, and how many attempts have no price."""
     row = connector.fetch_one(SQL["spend_since"], {"since": since}) or {}
     return int(row.get("cost_nanos", 0)), int(row.get("unpriced", 0))
+
+
+def steps_to_approve(connector: Connector) -> int:
+    """Return how many steps wait for a person's decision."""
+    return int((connector.fetch_one(SQL["steps_to_approve"]) or {}).get("steps", 0))

@@ -32,6 +32,7 @@ def house(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Composed]:
 def test_runs_are_found_and_counted_by_each_filter(house: Composed):
     ws = house.workspace_for(OWNER)
     old = ws.workflows.start("first", {}).wait(60)
+    assert (ws.health.status().to_approve, [one.project for one in ws.runs.approvals()]) == (1, [None])
     mine = ws.workflows.start("first", {}, project="DEMO").wait(60)
     theirs = ws.workflows.start("second", {}, project="DEMO").wait(60)
     ws.runs.cancel(theirs.id)
@@ -40,6 +41,8 @@ def test_runs_are_found_and_counted_by_each_filter(house: Composed):
     for run, user, days in ((old, None, 40), (mine, OWNER.name, 0), (theirs, "li", 0)):
         values = {"id": run.id, "user": user, "moment": now() - timedelta(days=days)}
         house.machinery.store.transaction(lambda transaction, values=values: transaction.execute(change, values))
+    waiting = {one.run_id: (one.user_name, one.project, one.cost_nanos, one.offline) for one in ws.runs.approvals()}
+    assert waiting == {old.id: (None, None, 0, False), mine.id: (OWNER.name, "DEMO", 0, False)}
     lately = now() - timedelta(days=7)
     assert ws.runs.counts("state") == {"waiting": 2, "cancelled": 1}
     assert list(ws.runs.counts("name").items()) == [("first", 2), ("second", 1)]

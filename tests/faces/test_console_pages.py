@@ -49,6 +49,10 @@ def test_an_approval_is_given_with_a_comment_that_stands_in_the_run(draw: Draw, 
         assert run.state == "waiting"
         page = draw("approvals")
         assert "1 waits for you" in words(page)
+        assert all(said in words(page) for said in ("started by", "offline model"))
+        assert "components" not in words(page)
+        page.session_state[f"before-{run.id}-approve"] = True
+        assert "blocker" in words(page.run()), "what the steps before gave is read before it is decided"
         page.text_input[0].set_value("looks right")
         press(page, "Approve")
         assert ws.runs.wait(run.id, timeout_s=60).state == "succeeded"

@@ -108,6 +108,9 @@ def test_a_failed_run_leads_to_its_failed_steps_and_tells_what_it_cost(draw: Dra
     page = draw("run", run=failed.id, steps="failed")
     steps = next(table.value for table in page.dataframe if "Step" in table.value.columns)
     assert steps["Step"].tolist() == ["them", "them[1]"]
+    home = draw("home")
+    assert "them: 1 of 2 items failed." in words(home)
+    assert [["offline/extractive", "offline", "–"]] in [table.value.to_numpy()[:, :3].tolist() for table in home.dataframe]
     assert "No step has this state" in words(draw("run", run=failed.id, steps="skipped"))
 
 

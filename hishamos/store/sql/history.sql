@@ -96,7 +96,7 @@ select definition from journal_runs where id = $run;
 select coalesce(max(seq), 0) as seq from journal_events where run_id = $run;
 
 -- name: approvals
-select s.run_id, s.path, r.name as workflow, s.waiting_for as message, s.started_at
+select s.run_id, s.path, r.name as workflow, s.waiting_for as message, s.started_at, r.user_name, r.project
 from journal_steps s join journal_runs r on r.id = s.run_id
 where s.latest and s.state = 'waiting' and s.decided is null and s.type = 'approval' and r.state in ('running', 'waiting', 'paused')
 order by s.started_at;
