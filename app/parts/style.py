@@ -29,6 +29,8 @@ RULES = """
 [data-testid=stCode] code .token:is(.string,.char,.attr-value){color:$string!important}
 [data-testid=stCode] code .token:is(.number,.boolean,.parameter,.constant){color:$number!important}
 [data-testid=stCode] code .token:is(.comment,.prolog){color:$muted!important}
+[data-testid=stCode] code .token.deleted,[data-testid=stCode] code .token.deleted .token{color:$gone!important}
+[data-testid=stCode] code .token.inserted,[data-testid=stCode] code .token.inserted .token{color:$added!important}
 /* A graph is drawn twice where it is wider than a phone. */
 .hish-narrow{display:none}
 @media(max-width:640px){
@@ -62,6 +64,8 @@ COLOURS = {
         "$number": "#2744B8",
         "$chosen": "rgba(178,169,133,.25)",
         "$waits": "#8A4B08",
+        "$gone": "#A61B1B",
+        "$added": "#0A6B4B",
     },
     "dark": {
         "$muted": "#9CA39F",
@@ -73,6 +77,8 @@ COLOURS = {
         "$number": "#8FB4FF",
         "$chosen": "rgba(179,194,189,.25)",
         "$waits": "#F5B041",
+        "$gone": "#FF8A8A",
+        "$added": "#4ADE9C",
     },
 }
 SIGN = """<rect width="24" height="24" rx="6" fill="$mark"/><g stroke="$lines" stroke-width="2.2" stroke-linecap="round">

@@ -10,6 +10,7 @@ from hishamos.charts.formats import duration, money
 from hishamos.errors import HishamosError
 from hishamos.records.calls import CommandResult
 from hishamos.records.definitions import CommandDefinition
+from parts.command_versions import versions
 from parts.connection import workspace
 from parts.fields import fields, model_field
 from parts.heads import badge, head
@@ -19,7 +20,11 @@ from parts.states import one_of
 HELP = """The workspace's own commands and those that ship with HishamOS. **Run** asks a model once; the answer, what it cost and who gave it stand in the
 ledger like those of any other face.
 
-Same in a notebook: `ws.commands.run("classify_bug", {"text": "…"})`. In a terminal: `hishamos command classify_bug -i text=…`."""
+**Versions** holds what each wording cost, how fast it was answered and how often it failed in 90 days; a click on one shows what was changed since.
+
+Same in a notebook: `ws.commands.run("classify_bug", {"text": "…"})`, `ws.commands.versions("classify_bug")`. In a terminal:
+`hishamos command classify_bug -i text=…`."""
+VERSIONS = "Versions"
 
 
 def page() -> None:
@@ -34,7 +39,7 @@ def page() -> None:
     st.markdown(plain(command.description))
     facts = [f"version {command.version}", command.category, ", ".join(command.tags), f"cache {command.cache}"]
     st.caption(" · ".join(fact for fact in facts if fact))
-    form, words = st.tabs(["Run", "Template and answer"])
+    form, words, history = st.tabs(["Run", "Template and answer", VERSIONS], key=f"tabs of {name}", on_change="rerun")
     with form:
         _run(command)
     with words:
@@ -42,6 +47,9 @@ def page() -> None:
         st.code(command.template, language="jinja2", wrap_lines=True)
         st.markdown("**Answer**")
         st.code("plain text" if command.output is None else json.dumps(command.output, indent=2, ensure_ascii=False), language="json", wrap_lines=True)
+    if history.open:
+        with history:
+            versions(command.name)
 
 
 def _run(command: CommandDefinition) -> None:

@@ -19,6 +19,7 @@ from hishamos.contracts.shapes import Shape
 from hishamos.contracts.verbs import verb
 from hishamos.records.callbacks import Offer
 from hishamos.records.calls import CommandResult
+from hishamos.records.command_versions import CommandVersion
 from hishamos.records.definitions import CommandDefinition, WorkflowDefinition
 from hishamos.records.forecasts import Forecast
 from hishamos.records.pictures import Ground, Picture, PictureFormat
@@ -51,6 +52,11 @@ class Commands(Protocol):
     @verb("commands.write", kind="change")
     def save(self, definition: str | CommandDefinition, *, version: str | None = None) -> CommandDefinition:
         """Write a command, YAML or an object, into the workspace's ``commands/``; see :meth:`Workflows.save`."""
+        ...
+
+    @verb("commands.read")
+    def versions(self, name: str) -> List[CommandVersion]:
+        """Return the command as it is now and its versions that were asked in the last 90 days, with how each did; those asked last first."""
         ...
 
     @verb("commands.read")

@@ -13,6 +13,7 @@ from hishamos.engine.attaching import command_files
 from hishamos.engine.conversation import command_request
 from hishamos.errors import InvalidInput
 from hishamos.records.calls import CommandResult, ModelRequest
+from hishamos.records.command_versions import CommandVersion
 from hishamos.records.definitions import AgentDefinition, CommandDefinition, StepDefinition, WorkflowDefinition
 from hishamos.records.forecasts import Forecast
 from hishamos.records.record import new_id, now
@@ -20,6 +21,7 @@ from hishamos.records.runs import Run, RunKind
 from hishamos.records.workspaces import MapRow
 from hishamos.schemas.inputs import validated
 from hishamos.schemas.validation import schema_problem
+from hishamos.services.command_versions import versions
 from hishamos.services.forecasting import Forecaster, keep_forecast
 from hishamos.services.questions import ask
 from hishamos.services.row_forecasts import forecast_of_map, forecast_of_rows
@@ -55,6 +57,10 @@ class CommandsService(Service):
     def save(self, definition: str | CommandDefinition, *, version: str | None = None) -> CommandDefinition:
         """See the contract."""
         return save(self, "command", definition, version)
+
+    def versions(self, name: str) -> List[CommandVersion]:
+        """See the contract."""
+        return versions(self.machinery, name)
 
     def preview(self, name: str, inputs: Mapping[str, Any]) -> str:
         """See the contract."""

@@ -120,9 +120,14 @@ class RunHistory:
 
     def pinned(self, run: str) -> Pinned:
         """Return the definitions that a run was started with."""
+        found = self.kept(run)
+        assert found is not None
+        return found
+
+    def kept(self, run: str) -> Pinned | None:
+        """Return the definitions that a run was started with; None where the run is gone."""
         row = self._store.fetch_one(SQL["pinned_of_run"], {"run": run})
-        assert row is not None
-        return Pinned.model_validate_json(row["definition"])
+        return None if row is None else Pinned.model_validate_json(row["definition"])
 
     def last_event(self, run: str) -> int:
         """Return the number of the run's newest event; 0 without one."""

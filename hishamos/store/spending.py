@@ -19,7 +19,7 @@ from hishamos.store.statements import statements
 if TYPE_CHECKING:
     import pyarrow
 
-    from hishamos.store.connectors import Connector
+    from hishamos.store.connectors import Connector, Row
 
 SQL = statements("spending")
 COLUMNS = (
@@ -95,6 +95,12 @@ def attempt(store: Connector, identity: str) -> Attempt | None:
         return None
     rows = store.fetch(SQL["attempts_named"], {"ids": [identity], "first": begun["started_at"], "last": begun["started_at"]})
     return attempt_of(rows[0]) if rows else None
+
+
+def versions(store: Connector, command: str, since: datetime) -> list[Row]:
+    """Return the sums over the attempts of each version of a command since a moment, the one that was asked last first."""
+    sql = SQL["versions_of_command"].replace("{measures}", SQL["measures"]).replace("{times}", SQL["times"])
+    return store.fetch(sql, {"prefix": f"{command}@", "since": since})
 
 
 def outcome(store: Connector, attempt: Attempt) -> str | None:

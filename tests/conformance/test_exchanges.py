@@ -66,6 +66,28 @@ def test_the_question_of_a_row_is_worded_again(ws: Workspace):
     assert json.loads(found.answer or "") == found.step.output
 
 
+def test_the_versions_of_a_command_are_told_with_their_texts(house: Composed, ws: Workspace):
+    (house.machinery.root / "commands").mkdir()
+    file = house.machinery.root / "commands" / "sum_up.yaml"
+    found = []
+    for words in ("Sum this up.", "Sum this up in one sentence.", "Sum this up in two sentences."):
+        file.write_text(f"name: sum_up\ndescription: Sums up.\nparameters: {{text: {{type: text}}}}\ntemplate: '{words} {{{{ text }}}}'\n")
+        found.append(ws.commands.get("sum_up").version)
+        if words.endswith("two sentences."):
+            break
+        run = ws.commands.start_map("sum_up", [{"text": "Caches are fast. Caches may be stale."}], model=OFFLINE)
+        assert ws.runs.wait(run.id, timeout_s=60).state == "succeeded"
+    now, second, first = ws.commands.versions("sum_up")
+    assert [one.version for one in (first, second, now)] == found
+    assert [one.current for one in (now, second, first)] == [True, False, False]
+    assert [(one.attempts, one.offline, one.cost_nanos, one.p50_ms is None) for one in (now, first)] == [(0, 0, 0, True), (1, 1, 0, False)]
+    assert "Sum this up. {{ text }}" in (first.text or "")
+    assert "two sentences" in (now.text or "")
+    assert ws.commands.versions("classify_bug")[0].attempts == 0
+    with pytest.raises(UnknownName):
+        ws.commands.versions("nobody")
+
+
 def test_a_call_of_no_run_has_its_answer_and_what_is_no_attempt_is_refused(ws: Workspace):
     answer = ws.commands.run("classify_bug", {"text": "It crashes."}, model=OFFLINE)
     found = ws.ledger.exchange(answer.attempts[0].id)

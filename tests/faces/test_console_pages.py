@@ -94,6 +94,25 @@ def test_a_command_is_run_from_a_form_with_a_field_for_each_kind_of_parameter(dr
     assert "map (optional) is no JSON" in words(page)
 
 
+def test_an_earlier_version_of_a_command_is_held_against_the_one_of_now(draw: Draw, folder: Path):
+    file = folder / "commands" / "summed.yaml"
+    with hishamos.open(folder) as ws:
+        for said in ("Say it briefly.", "Say it in one sentence."):
+            file.write_text(f"name: summed\ndescription: Sums up.\nparameters: {{text: {{type: text}}}}\ntemplate: '{said} {{{{ text }}}}'\n")
+            run = ws.commands.start_map("summed", [{"text": "Caches are fast. Caches may be stale."}], model=OFFLINE)
+            assert ws.runs.wait(run.id, timeout_s=60).state == "succeeded"
+        before = ws.commands.versions("summed")[1].version
+    page = draw("commands", command="summed")
+    page.session_state["tabs of summed"] = "Versions"
+    page.run()
+    told = page.dataframe[0].value
+    assert told["Version"].tolist()[1] == before
+    assert told["Attempts"].tolist() == ["1", "1"]
+    page.session_state["versions of summed"] = {"selection": {"rows": [1], "columns": [], "cells": []}}
+    page.run()
+    assert "-template: Say it briefly. {{ text }}" in words(page)
+
+
 def test_a_budget_is_set_shown_and_removed_and_what_is_no_budget_is_a_sentence(draw: Draw, folder: Path):
     page = draw("budgets")
     assert "nothing limits what is spent" in words(page)

@@ -8,6 +8,17 @@ limit $limit;
 -- name: attempt_begun
 select started_at from attempts where id = $id;
 
+-- name: versions_of_command
+select
+    command, max(run_id) as run_id, min(started_at) as first_at, max(started_at) as last_at,
+    {measures},
+    {times}
+from attempts
+where starts_with(command, $prefix) and started_at >= $since
+group by command
+order by last_at desc
+limit 50;
+
 -- name: outcome_of_attempt
 select coalesce(a.outcome, c.outcome) as outcome
 from ledger_attempts a left join ledger_calls c on c.id = a.call_id

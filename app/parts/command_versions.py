@@ -1,0 +1,63 @@
+"""The versions of a command: what each cost, how it did, and what was changed since."""
+
+from __future__ import annotations
+
+import difflib
+from typing import Any
+
+import streamlit as st
+
+from hishamos.charts.formats import clock, count, money, share
+from hishamos.charts.usage import rate
+from hishamos.records.command_versions import CommandVersion
+from parts.connection import workspace
+from parts.listings import USD, amount, group_amount, table, taken
+
+EACH = "Mean, USD"
+
+
+def versions(name: str) -> None:
+    """Draw a command's versions of the last 90 days, and the one that is chosen beside the one that is asked now."""
+    found = workspace().commands.versions(name)
+    asked = [one for one in found if one.attempts]
+    if not asked:
+        st.caption("Nobody asked it in 90 days. Each wording that is asked shows here, with what it cost and how it did.")
+        return
+    chosen = table([_row(one) for one in asked], f"versions of {name}", right=[USD, EACH, "Attempts", "Failed", "Input tokens", "Output tokens", "p50", "p95"])
+    st.caption("Mean and tokens are those of one attempt; half of the answers took at most p50, 95 % of them p95. Offline answers count in no rate.")
+    if len(asked) == 1 and asked[0].current:
+        return
+    if chosen is None:
+        st.caption("Choose an earlier version to see what was changed since.")
+        return
+    _changed(asked[chosen], next(one for one in found if one.current))
+
+
+def _row(one: CommandVersion) -> dict[str, str]:
+    sums: dict[str, Any] = one.model_dump()
+    priced = one.attempts - one.unpriced - one.offline - one.cached
+    return {
+        "Version": one.version + (" (now)" if one.current else ""),
+        USD: group_amount(sums),
+        EACH: amount(money(one.cost_nanos // priced)) if priced > 0 and one.cost_nanos else "–",
+        "Attempts": count(one.attempts),
+        "Failed": share(*rate(sums, "failed")),
+        "Input tokens": count(one.input_tokens / one.attempts),
+        "Output tokens": count(one.output_tokens / one.attempts),
+        "p50": taken(one.p50_ms),
+        "p95": taken(one.p95_ms),
+        "First, UTC": clock(one.first_at),
+        "Last, UTC": clock(one.last_at),
+    }
+
+
+def _changed(earlier: CommandVersion, now: CommandVersion) -> None:
+    if earlier.current:
+        st.caption("This is the version that is asked now. Choose an earlier one to see what was changed since.")
+        return
+    st.subheader(f"From {earlier.version} to now", anchor=False)
+    if earlier.text is None or now.text is None:
+        st.caption("No run kept this version: it was asked outside of runs, or its runs were let go.")
+        return
+    lines = list(difflib.unified_diff(earlier.text.splitlines(), now.text.splitlines(), lineterm=""))
+    st.code("\n".join(lines[2:]) or "Nothing was changed.", language="diff", wrap_lines=True)
