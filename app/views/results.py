@@ -12,13 +12,14 @@ from hishamos.errors import HishamosError
 from hishamos.records.results import Result
 from parts.connection import workspace
 from parts.heads import badge, empty, head
+from parts.pages import MOST, PAGE, shown
 from parts.plain import plain, readable
 
-HELP = """What came out, newest first. A result knows the run that it came out of, and with it every model call and cost. In what a model wrote nothing is
-executed, loaded or linked.
+HELP = """What came out, newest first, of all projects or of one. A result knows the run that it came out of, and with it every model call and cost. An
+action item becomes an issue of a project with one click, once. In what a model wrote nothing is executed, loaded or linked.
 
-Same in a notebook: `ws.results.list(search="…")`, `ws.results.compare(a, b)`. In a terminal: `hishamos sql "select * from results"`."""
-PAGE = 50
+Same in a notebook: `ws.results.list(search="…")`, `ws.results.compare(a, b)`, `ws.results.to_issues(result)`. In a terminal: `hishamos results`,
+`hishamos sql "select * from results"`."""
 
 
 def page() -> None:
@@ -39,11 +40,19 @@ def page() -> None:
 
 def _listing() -> None:
     head("Results", help_text=HELP)
-    search = st.text_input("Search", key="search", bind="query-params", placeholder="words in title, summary or body", label_visibility="collapsed")
-    found = workspace().results.list(search=search.strip() or None, limit=PAGE)
-    if not found and not search.strip():
+    with st.container(horizontal=True):
+        search = st.text_input("Search", key="search", bind="query-params", placeholder="words in title, summary or body", label_visibility="collapsed")
+        projects = _projects()
+        project = None
+        if projects:
+            told = {"key": "project", "bind": "query-params", "label_visibility": "collapsed"}
+            project = st.selectbox("Project", projects, index=None, placeholder="Project", width=168, **told)
+    limit = shown(st.query_params.get("shown", ""))
+    found = workspace().results.list(search=search.strip() or None, project=project, limit=limit + 1)
+    more, found = len(found) > limit, found[:limit]
+    if not found and not search.strip() and project is None:
         empty("No result yet. A workflow that saves a result shows it here; this one does, with the offline model:", "hishamos demo")
-    st.caption(some(len(found), "result") + (", the newest" if len(found) == PAGE else ""))
+    st.caption(some(len(found), "result") + (", the newest" if more else ""))
     for result in found:
         with st.container(border=True, gap="xsmall"):
             with st.container(horizontal=True, vertical_alignment="center"):
@@ -51,6 +60,9 @@ def _listing() -> None:
                 _labels(result)
             st.text(result.summary[:500])
             st.caption(plain(_facts(result)))
+    if more and limit < MOST and st.button("Show more", type="tertiary", icon=":material/expand_more:"):
+        st.query_params["shown"] = str(limit + PAGE)
+        st.rerun()
 
 
 def _reading(result: Result) -> None:
@@ -68,13 +80,53 @@ def _reading(result: Result) -> None:
         with st.container(border=True):
             st.markdown(readable(result.body))
     if result.action_items:
-        st.subheader("Action items", anchor=False)
-        for item in result.action_items:
-            st.text(f"• {item}")
+        _items(result)
     with st.container(horizontal=True):
         st.download_button("Markdown", _markdown(result), f"{result.id}.md", "text/markdown", on_click="ignore")
         st.download_button("JSON", result.model_dump_json(indent=2), f"{result.id}.json", "application/json", on_click="ignore")
     _beside(result)
+
+
+def _projects() -> list[str]:
+    """Return the keys of projects, those that runs alone name too."""
+    ws = workspace()
+    return sorted({project.key for project in ws.projects.list()} | {key for key in ws.runs.counts("project") if key})
+
+
+def _items(result: Result) -> None:
+    """Draw the action items, each with its issue or a way to one."""
+    ws = workspace()
+    st.subheader("Action items", anchor=False)
+    made = {issue.origin: issue for issue in ws.results.issues(result.id)}
+    origins = [result.item_origin(place) for place in range(len(result.action_items))]
+    keys = sorted({*_projects(), *([result.project] if result.project else [])})
+    project = None
+    if any(origin not in made for origin in origins):
+        index = keys.index(result.project) if result.project else 0 if keys else None
+        words, told = "Project of the issues", "A key of capital letters; a new one makes the project."
+        project = st.selectbox(
+            words, keys, index=index, key=f"project of {result.id}", placeholder="a key, such as DEMO", accept_new_options=True, help=told, width=260
+        )
+    for place, (item, origin) in enumerate(zip(result.action_items, origins, strict=True)):
+        with st.container(horizontal=True, vertical_alignment="center"):
+            issue = made.get(origin)
+            if issue is not None:
+                st.badge(issue.key, color="green", icon=":material/task_alt:")
+                st.caption(issue.state, width="content")
+            elif st.button("Make an issue", key=f"issue {place} of {result.id}", disabled=not project):
+                _make(result, place, str(project))
+            st.text(item)
+    if made:
+        st.caption(f"In a terminal: `hishamos issues {next(iter(made.values())).key}`")
+
+
+def _make(result: Result, place: int, project: str) -> None:
+    try:
+        workspace().results.to_issues(result.id, items=[place], project=project)
+    except HishamosError as error:
+        st.error(plain(str(error)), icon=":material/error:")
+        return
+    st.rerun()
 
 
 def _rating(result: Result) -> None:

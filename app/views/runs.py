@@ -12,6 +12,7 @@ from hishamos.records.runs import RunGroup, RunKind, RunState
 from parts.connection import guarded, workspace
 from parts.heads import empty, head
 from parts.listings import runs_table
+from parts.pages import MOST, PAGE, shown
 from parts.states import one_of, pills_filter
 from parts.sums import NO_NAME, SPANS, span
 
@@ -19,7 +20,6 @@ HELP = """Runs, newest first. A click on its name opens a run; **Why** says what
 address: copy it to share the view.
 
 Same in a notebook: `ws.runs.list(state="failed", project="DEMO")`, `ws.runs.counts("state")`. In a terminal: `hishamos runs --state failed --project DEMO`."""
-PAGE, MOST = 50, 1000
 WIDE = 168
 """Pixels of a filter: two stand beside each other on a phone."""
 
@@ -62,7 +62,7 @@ def table(chosen: Filters, limit: int) -> None:
 def page() -> None:
     """Draw the page."""
     head("Runs", help_text=HELP)
-    table(_filters(), _shown(st.query_params.get("shown", "")))
+    table(_filters(), shown(st.query_params.get("shown", "")))
 
 
 def _filters() -> Filters:
@@ -84,11 +84,6 @@ def _choice(label: str, group: RunGroup) -> str | None:
         return None
     chosen = one_of(label, values, group, optional=True, width=WIDE)
     return "" if chosen == NO_NAME else chosen
-
-
-def _shown(asked: str) -> int:
-    """Return how many runs the address asks for; what is no number, or too great, is as many as may be."""
-    return min(MOST, max(PAGE, int(asked))) if asked.isdecimal() and len(asked) < 9 else PAGE
 
 
 page()

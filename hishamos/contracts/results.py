@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from builtins import list as List  # noqa: N812 - every contract has a verb named list
+from collections.abc import Sequence
 from typing import Protocol
 
 from hishamos.contracts.verbs import verb
 from hishamos.records.result_comparisons import ResultComparison
-from hishamos.records.results import Result, ResultDraft
+from hishamos.records.results import Issue, Result, ResultDraft
 
 
 class Results(Protocol):
@@ -39,4 +40,17 @@ class Results(Protocol):
     @verb("results.write", kind="change")
     def rate(self, result: str, rating: int) -> Result:
         """Rate a result from 1 to 5."""
+        ...
+
+    @verb("projects.write", kind="change")
+    def to_issues(self, result: str, *, items: Sequence[int] | None = None, project: str | None = None) -> List[Issue]:
+        """Make an issue of each action item, or of those at the places ``items`` (from 0), and return them; an item that has one keeps it.
+
+        ``project``: its key, the result's own where left out; it is made if it does not exist. Raises ``UnknownName``, ``InvalidInput``.
+        """
+        ...
+
+    @verb("projects.read")
+    def issues(self, result: str) -> List[Issue]:
+        """Return the issues that were made of a result's action items, oldest first."""
         ...

@@ -36,6 +36,10 @@ class Result(ResultDraft):
     run_pruned_at: datetime | None = None
     """When its run was let go; the result stays."""
 
+    def item_origin(self, place: int) -> str:
+        """Return what an issue says that it came from which was made of the action item at a place, from 0."""
+        return f"result {self.id}, item {place + 1}"
+
     @property
     def run_words(self) -> str | None:
         """The run's id, and that it was pruned where it was; None for a result of no run."""

@@ -12,6 +12,7 @@ from hishamos.records.results import Project
 from hishamos.services.service import Service, implements
 
 KEY = re.compile(r"[A-Z][A-Z0-9]{1,9}")
+RULE = "Use 2 to 10 capital letters and digits, a letter first, as in DEMO."
 
 
 @implements(Projects)
@@ -26,7 +27,6 @@ class ProjectsService(Service):
 
     def ensure(self, key: str, *, name: str | None = None) -> Project:
         if not KEY.fullmatch(key):
-            rule = "Use 2 to 10 capital letters and digits, a letter first, as in DEMO."
-            raise InvalidInput(what=f"{key!r} can't be a project's key", where="project", next=rule)
+            raise InvalidInput(what=f"{key!r} can't be a project's key", where="project", next=RULE)
         project = Project(key=key, name=name or key, created_at=now())
         return self.change("projects.ensure", Project, lambda transaction: self.machinery.work.ensure_project(transaction, project))

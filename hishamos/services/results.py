@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 from builtins import list as List  # noqa: N812 - every contract has a verb named list
+from collections.abc import Sequence
 from itertools import islice
+from typing import TYPE_CHECKING
 
 from hishamos.contracts.results import Results
 from hishamos.errors import InvalidInput
 from hishamos.records.record import new_id, now
 from hishamos.records.result_comparisons import ResultComparison
-from hishamos.records.results import Result, ResultDraft
+from hishamos.records.results import Issue, IssueDraft, Project, Result, ResultDraft
 from hishamos.services.comparing import MOST, compared
+from hishamos.services.projects import KEY, RULE
 from hishamos.services.service import Service, acting_run, implements
 from hishamos.text.differences import differences
 
+if TYPE_CHECKING:
+    from hishamos.store.connectors import Transaction
+
+TITLE = 200
+"""Characters of an issue's title."""
 SAID = ("title", "summary", "body", "data", "action_items", "rating")
 """What is held against each other of two results."""
 
@@ -54,3 +62,37 @@ class ResultsService(Service):
         if not 1 <= rating <= 5:
             raise InvalidInput(what=f"A rating is a whole number from 1 to 5, not {rating}", where=f"result {result}", next="")
         return self.change("results.rate", Result, lambda transaction: self.machinery.work.rate_result(transaction, result, rating))
+
+    def to_issues(self, result: str, *, items: Sequence[int] | None = None, project: str | None = None) -> List[Issue]:
+        """See the contract."""
+        found, moment = self.get(result), now()
+        key = project or found.project
+        if key is None:
+            raise InvalidInput(what="it belongs to no project", where=f"result {found.id}", next="Name the project that its issues are to stand in.")
+        if not KEY.fullmatch(key):
+            raise InvalidInput(what=f"{key!r} can't be a project's key", where="project", next=RULE)
+        places = range(len(found.action_items)) if items is None else items
+        for place in places:
+            if not 0 <= place < len(found.action_items):
+                what = f"there is no action item {place}"
+                raise InvalidInput(what=what, where=f"result {found.id}", next=f"It has {len(found.action_items)}, counted from 0.")
+        drafts = [_draft(found, place) for place in places]
+        work = self.machinery.work
+
+        def change(transaction: Transaction) -> List[Issue]:
+            work.ensure_project(transaction, Project(key=key, name=key, created_at=moment))
+            return work.create_issues(transaction, key, drafts, run_id=found.run_id, created_at=moment)
+
+        return self.change("results.to_issues", List[Issue], change)
+
+    def issues(self, result: str) -> List[Issue]:
+        """See the contract."""
+        found = self.get(result)
+        return self.machinery.work.issues_from([found.item_origin(place) for place in range(len(found.action_items))])
+
+
+def _draft(result: Result, place: int) -> IssueDraft:
+    item = result.action_items[place]
+    title = " ".join(item.split())
+    body = f"{item}\n\nFrom the result {result.title!r} ({result.id})." + (f" Its run: {result.run_id}." if result.run_id else "")
+    return IssueDraft(title=title if len(title) <= TITLE else f"{title[: TITLE - 1].rstrip()}…", body=body, kind="task", origin=result.item_origin(place))

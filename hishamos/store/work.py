@@ -116,6 +116,10 @@ class StoreWork:
         rows = self._connector.fetch(SQL["issues_found"], {"project": project, "state": state, "limit": limit})
         return [_issue(row) for row in rows]
 
+    def issues_from(self, origins: Sequence[str]) -> list[Issue]:
+        """Return the issues that came from any of these origins, oldest first."""
+        return [_issue(row) for row in self._connector.fetch(SQL["issues_from"], {"origins": list(origins)})]
+
     def move_issue(self, transaction: Transaction, key: str, state: str, *, version: int, updated_at: datetime) -> Issue:
         """Change an issue's state; raises :class:`StaleWrite` when ``version`` is not the current one."""
         transaction.lock(f"issue:{key}")

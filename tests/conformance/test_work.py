@@ -35,7 +35,9 @@ def services(store):
 
 def _services(store, actor):
     machinery = SimpleNamespace(store=store, work=StoreWork(store))
-    return SimpleNamespace(results=ResultsService(machinery, actor), projects=ProjectsService(machinery, actor), issues=IssuesService(machinery, actor))
+    return SimpleNamespace(
+        store=store, results=ResultsService(machinery, actor), projects=ProjectsService(machinery, actor), issues=IssuesService(machinery, actor)
+    )
 
 
 @pytest.fixture
@@ -67,6 +69,28 @@ def test_results_are_found_by_run_project_and_text(services, acting):
     assert [found.id for found in services.results.list(project="OPS")] == [second.id]
     assert len(services.results.list(run="RUN1", limit=2)) == 2
     assert services.results.list(run="other") == []
+
+
+def test_action_items_become_issues_once(services, acting):
+    saved = services.results.save(ResultDraft(title="Report", action_items=("Mend the export\nsoon", "Tell customers " + "x" * 300)))
+    (second,) = services.results.to_issues(saved.id, items=[1])
+    assert (second.key, second.kind, second.run_id, len(second.title)) == ("DEMO-1", "task", "RUN1", 200)
+    first, same = services.results.to_issues(saved.id)
+    assert (first.key, first.title, same.key) == ("DEMO-2", "Mend the export soon", "DEMO-1")
+    assert [issue.key for issue in services.results.issues(saved.id)] == ["DEMO-1", "DEMO-2"]
+    assert [issue.origin for issue in (first, same)] == [saved.item_origin(0), saved.item_origin(1)]
+    with pytest.raises(InvalidInput, match="no action item 2"):
+        services.results.to_issues(saved.id, items=[2])
+    with pytest.raises(InvalidInput, match="can't be a project's key"):
+        services.results.to_issues(saved.id, project="nonsense")
+    alone = _services(services.store, Actor(name="amal")).results
+    token = acting_run.set(None)
+    try:
+        note = alone.save(ResultDraft(title="Note", action_items=("Mend it",)))
+    finally:
+        acting_run.reset(token)
+    with pytest.raises(InvalidInput, match="belongs to no project"):
+        alone.to_issues(note.id)
 
 
 def test_rating_counts_a_version_up_and_is_bounded(services):

@@ -154,10 +154,18 @@ def test_results_are_found_read_rated_and_compared_and_their_words_mean_nothing(
         page.get("feedback")[0].set_value(3).run()
         assert ws.results.get(first.id).rating == 4
         page = draw("results", result=first.id)
-        assert not page.selectbox, "nobody is asked who it may be compared with until somebody wants to"
+        assert "with" not in [box.label for box in page.selectbox], "nobody is asked who it may be compared with until somebody wants to"
         page.session_state["compare"] = True
-        page.run().selectbox[0].select(second.id).run()
+        next(box for box in page.run().selectbox if box.label == "with").select(second.id).run()
         assert any("calm" in str(one.value) for one in page.text)
+        ws.projects.ensure("PLAN")
+        page = draw("results", result=first.id)
+        next(box for box in page.selectbox if box.label == "Project of the issues").set_value("PLAN").run()
+        press(page, "Make an issue")
+        assert [issue.title for issue in ws.issues.list(project="PLAN")] == ["Mend it"]
+        assert "Make an issue" not in [button.label for button in page.button]
+        assert "PLAN-1" in words(page)
+        assert "0 results" in words(draw("results", project="PLAN"))
     assert draw("results", result="<script>").warning
 
 

@@ -52,6 +52,9 @@ select * from work_issues where project = $project and origin = $origin;
 -- name: issue_keys
 select key from work_issues order by created_at desc limit 1000;
 
+-- name: issues_from
+select * from work_issues where origin in (select unnest(cast($origins as text[]))) order by created_at, key;
+
 -- name: issues_found
 select * from work_issues
 where (cast($project as text) is null or project = $project)
