@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from hishamos.charts.formats import count, duration, missing, money, state_colour, state_label
 from hishamos.charts.palette import ACCENTS
+from hishamos.charts.pauses import work_axis
 from hishamos.records.calls import Attempt, AttemptStatus
 from hishamos.records.runs import Step, StepState
 
@@ -25,6 +26,8 @@ SHORTEST_SHARE = 1 / 500
 """Of the axis: what is shorter is drawn as long, to be seen and clicked."""
 UNITS = ((3600, "hours"), (60, "minutes"), (1, "seconds"))
 WAITING = frozenset({StepState.WAITING})
+PATIENT = frozenset({"approval", "wait"})
+"""Types of steps that do nothing but wait."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,9 @@ class Bar:
     id: str = ""
     """The attempt's, where it is one."""
     amount: str = ""
-    """What it cost, in words."""
+    """What it cost, in words; of a step that only waits, how long."""
+    works: bool = True
+    """Whether something is done in its time; waiting to send a call again counts, waiting for a person or a time does not."""
 
 
 def trace_bars(steps: Sequence[Step], attempts: Sequence[Attempt], moment: datetime) -> list[Bar]:
@@ -64,13 +69,17 @@ def trace_bars(steps: Sequence[Step], attempts: Sequence[Attempt], moment: datet
 
 
 def trace_figure(bars: Sequence[Bar], *, chosen: str | None = None) -> plotly.graph_objects.Figure:
-    """Return the bars over the time since the first of them; attempts carry their id as ``customdata``. ``chosen``: the attempt that is marked."""
+    """Return the bars over the time since the first of them, long pauses in which nothing works drawn shorter.
+
+    Attempts carry their id as ``customdata``. ``chosen``: the attempt that is marked.
+    """
     import plotly.graph_objects as go
 
-    begun = min(bar.start for bar in bars)
-    whole = max(bar.end for bar in bars) - begun
-    least = max(SHORTEST_S, whole.total_seconds() * SHORTEST_SHARE)
-    unit, name = next((unit, name) for unit, name in UNITS if whole.total_seconds() >= 3 * unit or unit == 1)
+    begun, until = min(bar.start for bar in bars), max(bar.end for bar in bars)
+    axis = work_axis([(bar.start, bar.end) for bar in bars if bar.works], begun, until)
+    whole = axis.at(until)
+    least = max(SHORTEST_S, whole * SHORTEST_SHARE)
+    unit, name = next((unit, name) for unit, name in UNITS if whole >= 3 * unit or unit == 1)
     places = _places(bars)
     figure = go.Figure()
     for (kind, state), group in groupby(sorted(bars, key=lambda bar: (bar.kind != "step", bar.kind, bar.state)), key=lambda bar: (bar.kind, bar.state)):
@@ -78,13 +87,14 @@ def trace_figure(bars: Sequence[Bar], *, chosen: str | None = None) -> plotly.gr
         figure.add_bar(
             orientation="h",
             y=[places[bar.line] for bar in part],
-            x=[max(least, (bar.end - bar.start).total_seconds()) / unit for bar in part],
-            base=[(bar.start - begun).total_seconds() / unit for bar in part],
+            x=[max(least, axis.at(bar.end) - axis.at(bar.start)) / unit for bar in part],
+            base=[axis.at(bar.start) / unit for bar in part],
             name={"step": f"step {state_label(state)}", "wait": "waits to be sent again"}.get(kind, state_label(state)),
             marker=_look(kind, state, [bar.id == chosen and bool(chosen) for bar in part]),
             width=0.42 if kind == "step" else 0.78,
             text=[bar.amount for bar in part],
             textposition="outside",
+            constraintext="none",
             textfont={"size": 11, "color": ACCENTS["muted"]},
             cliponaxis=False,
             hovertext=[bar.words for bar in part],
@@ -103,6 +113,12 @@ def trace_figure(bars: Sequence[Bar], *, chosen: str | None = None) -> plotly.gr
         margin={"l": 0, "r": 70, "t": 4, "b": 0},
         height=max(120, 20 * len(places) + 80),
     )  # fmt: skip
+    if axis.pauses:
+        values, labels = axis.ticks(until, unit)
+        title = f"{name} of work; pauses are drawn shorter"
+        figure.update_xaxes(title=title, tickmode="array", tickvals=[value / unit for value in values], ticktext=labels)
+        for starts, ends in axis.pauses:
+            figure.add_vrect(x0=axis.at(starts) / unit, x1=axis.at(ends) / unit, fillcolor=ACCENTS["muted"], opacity=0.1, line_width=0, layer="below")
     return figure
 
 
@@ -120,7 +136,9 @@ def _step(step: Step, moment: datetime) -> Bar:
     facts = [state_label(step.state), duration((end - step.started_at).total_seconds())]
     facts += [f"{count(step.attempts)} attempts, {money(step.cost_nanos)}"] if step.attempts else []
     facts += [step.error.message] if step.error else [step.waiting_for] if step.waiting_for else []
-    return Bar(f"{step.path}\0step", "step", step.state.value, step.started_at, max(end, step.started_at), _words(f"{step.path}, {step.type}", facts))
+    words, patient = _words(f"{step.path}, {step.type}", facts), step.type in PATIENT
+    amount = duration((end - step.started_at).total_seconds()) if patient else ""
+    return Bar(f"{step.path}\0step", "step", step.state.value, step.started_at, max(end, step.started_at), words, amount=amount, works=not patient)
 
 
 def _attempts(attempts: Sequence[Attempt], moment: datetime) -> Iterator[Bar]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
+
 from hishamos.charts.trace import trace_bars, trace_figure, trace_words
 from hishamos.charts.usage import axis_word, month_end, rates_figure, times_figure, tokens_figure
 from hishamos.records.calls import Attempt, AttemptStatus
@@ -101,3 +103,13 @@ def test_a_month_goes_on_as_its_last_two_weeks_did() -> None:
     assert month_end(spend_rows(13), starts, today, ends) == 13_000 + round(1_000 * 7 / 14 * 9.5), "days without an attempt count"
     assert month_end(spend_rows(0), starts, today, ends) is None
     assert [axis_word(place) for place in ("2026-11-03", "2026-11-03 14:00", "2026-11", "gpt-4.1-ab")] == ["3 Nov", "14:00", "Nov 2026", "gpt-4.1-ab"]
+
+
+def test_a_day_of_waiting_for_a_person_does_not_squeeze_the_work() -> None:
+    steps = [step("ask", 0, 5), step("gate", 5, 86_405, type="approval"), step("tell", 86_405, 86_410)]
+    figure = trace_figure(trace_bars(steps, [], at(86_410)))
+    placed = {text: (base, length) for trace in figure.data for text, base, length in zip(trace.hovertext, trace.base, trace.x, strict=True)}
+    (ask,), (gate,), (tell,) = ([place for words, place in placed.items() if words.startswith(f"<b>{name}")] for name in ("ask", "gate", "tell"))
+    assert [*ask, *gate, *tell] == pytest.approx([0, 5, 5, 0.8, 5.8, 5])
+    assert "24 h 0 min" in [text for trace in figure.data for text in trace.text]
+    assert "of work" in figure.layout.xaxis.title.text
