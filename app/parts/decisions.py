@@ -17,11 +17,9 @@ BEFORE, LOOKED_AT = 3, 200
 
 
 def waiting_card(approval: Approval) -> None:
-    """Draw whose question it is, since when it waits, what its run cost, and what :func:`decide` draws."""
+    """Draw whose question it is, since when it waits, what :func:`decide` draws, and what its run cost and gave so far."""
     spent = spend_words(approval.cost_nanos, approval.unpriced, offline=False)
     facts = (
-        approval.path,
-        f"since {clock(approval.since)} UTC",
         f"started by {approval.user_name}" if approval.user_name else "",
         f"project {approval.project}" if approval.project else "",
         "" if approval.offline and not approval.cost_nanos else f"{spent} so far",
@@ -29,11 +27,13 @@ def waiting_card(approval: Approval) -> None:
     with st.container(border=True, gap="xsmall"):
         with st.container(horizontal=True, vertical_alignment="center"):
             st.page_link("views/run.py", label=f"**{plain(approval.workflow)}**", query_params={"run": approval.run_id})
-            st.caption(plain(" · ".join(fact for fact in facts if fact)), width="content")
+            st.caption(plain(f"{approval.path} · since {clock(approval.since)} UTC"), width="content")
             if approval.offline:
                 badge("offline")
         decide(approval)
-        _before(approval)
+        with st.container(horizontal=True, vertical_alignment="center"):
+            _before(approval)
+            st.caption(plain(" · ".join(fact for fact in facts if fact)), width="content")
 
 
 def decide(approval: Approval) -> None:
