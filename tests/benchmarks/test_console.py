@@ -25,6 +25,7 @@ PAGES: list[tuple[str, dict[str, str]]] = [
     ("home", {}),
     ("runs", {}),
     ("runs", {"state": "failed"}),
+    ("runs", {"project": "DEMO", "user": "amira", "span": "30 days"}),
     ("run", {"run": "one"}),
     ("approvals", {}),
     ("costs", {}),
