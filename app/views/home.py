@@ -141,7 +141,7 @@ def page() -> None:
 
 def _goes_to(since: datetime) -> None:
     """Draw the dearest of a group; a click on one opens its calls."""
-    group = st.segmented_control("By", GOES_TO, default="model", required=True, key="by", bind="query-params", label_visibility="collapsed")
+    group = st.segmented_control("By", GOES_TO, default="model", required=True, key="goes_to", bind="query-params", label_visibility="collapsed")
     sums, column = spend([group], since, sums_only=True), COLUMNS.get(group, group)
     if not len(sums):
         st.caption("No model was asked. A run, a chat or a command that asks one shows here.")

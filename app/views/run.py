@@ -24,7 +24,7 @@ from parts.heads import badge, empty, head
 from parts.listings import attempts_table, seconds_between, spend_words, steps_table
 from parts.plain import plain
 from parts.run_costs import run_costs
-from parts.states import state_filter
+from parts.states import pills_filter
 from parts.style import theme
 from parts.values import value
 
@@ -206,7 +206,7 @@ def _steps(steps: list[Step], counts: dict[str, int], run: Run) -> None:
     if not steps or not known:
         st.caption("No step has begun.")
         return
-    state = state_filter("steps", known, label=lambda one: f"{state_label(one)} {count(counts.get(one, 0))}", key=f"steps of {run.id}")
+    state = pills_filter("steps", known, label=lambda one: f"{state_label(one)} {count(counts.get(one, 0))}", key=f"steps of {run.id}")
     if state:
         steps = workspace().runs.steps(run.id, state=state, limit=PAGE)
     chosen = steps_table(steps, f"steps {state or ''}") if steps else None

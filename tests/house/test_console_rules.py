@@ -14,7 +14,9 @@ LISTS = re.compile(r"^(?:NAMES|GROUPS) = .*$", re.MULTILINE)
 def test_what_streamlit_binds_to_the_address_means_nothing_on_another_page() -> None:
     """In a window that goes back from the page it is bound on, Streamlit takes it out of the other page's address."""
     texts = {file.relative_to(APP).as_posix(): file.read_text(encoding="utf-8") for file in sorted(APP.rglob("*.py"))}
-    bound = {name: place for place, text in texts.items() for name in BOUND.findall(text)}
+    pairs = [(name, place) for place, text in texts.items() for name in BOUND.findall(text)]
+    bound = dict(pairs)
+    assert len(pairs) == len(bound), "two pages bind the same name"
     assert {"span", "search", "show"} <= bound.keys()
     read = {(name, place) for place, text in texts.items() for name in READ.findall(text)}
     assert {("agent", "views/agents.py"), ("agent", "views/chat.py"), ("state", "views/runs.py")} <= read
