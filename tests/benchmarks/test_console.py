@@ -25,7 +25,7 @@ PAGES: list[tuple[str, dict[str, str]]] = [
     ("home", {}),
     ("runs", {}),
     ("runs", {"state": "failed"}),
-    ("runs", {"project": "DEMO", "user": "amira", "span": "30 days"}),
+    ("runs", {"project": "DEMO", "user": "amira", "within": "30 days"}),
     ("run", {"run": "one"}),
     ("approvals", {}),
     ("costs", {}),
