@@ -78,8 +78,8 @@ def test_runs_are_filtered_by_project_and_state_which_are_counted(draw: Draw, fo
         page = draw("runs", project="DEMO", state="failed")
         assert page.pills[0].options == ["◷ waiting 1", "✕ failed 0"]
         assert "Take a filter away" in words(page)
-        assert "1 run" in words(draw("runs", project="–", kind="workflow", span="24 h"))
-        draw("runs", name="<script>", span="nonsense", user="nobody")
+        assert "1 run" in words(draw("runs", project="–", kind="workflow", within="24 h"))
+        draw("runs", name="<script>", within="nonsense", user="nobody")
         ws.runs.cancel(waiting.id)
 
 
