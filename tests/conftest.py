@@ -12,6 +12,7 @@ The whole suite has a time budget: the README's second line is to end in ten min
 from __future__ import annotations
 
 import contextlib
+import functools
 import gc
 import json
 import os
@@ -122,6 +123,16 @@ def quick_stores() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(composition, "open_connector", stores.opening(composition.open_connector, stores.template))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def installed_once() -> Iterator[None]:
+    """Have each process of the tests read once which packages offer adapters: thousands of files, for each gateway anew."""
+    from hishamos.gateway.adapters import registry
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(registry, "entry_points", functools.cache(registry.entry_points))
         yield
 
 

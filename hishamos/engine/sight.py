@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from jinja2 import meta, nodes
+from jinja2 import nodes
 
 from hishamos.engine.steptype import Problem
-from hishamos.engine.templates import condition, tree
+from hishamos.engine.templates import condition, foreign_names, tree
 from hishamos.errors import HishamosError, TemplateFailed, nearest_hint
 from hishamos.records.definitions import WorkflowDefinition
 
@@ -44,7 +44,7 @@ class Sight:
             return [Problem(place, _syntax(error), "Correct the expression.", error.line)]
         allowed = {*ROOTS, *self.names}
         found = []
-        for name in sorted(meta.find_undeclared_variables(parsed) - GLOBALS - allowed):
+        for name in sorted(foreign_names(parsed) - GLOBALS - allowed):
             hint = _hint(name, sorted(allowed | {f"inputs.{one}" for one in self.workflow.inputs}))
             found.append(Problem(place, f"{name!r} is not known here{hint}", f"Known: {', '.join(sorted(allowed))}.", _line(parsed, name)))
         for root, name, line in members(parsed):
@@ -76,7 +76,7 @@ def text_problems(text: str, place: Place, names: frozenset[str], where: str, kn
     except TemplateFailed as error:
         yield Problem(place, _syntax(error), "Correct the template.", error.line)
         return
-    for name in sorted(meta.find_undeclared_variables(parsed) - GLOBALS - names):
+    for name in sorted(foreign_names(parsed) - GLOBALS - names):
         hint = _hint(name, sorted(names))
         yield Problem(place, f"{name!r} is no parameter{hint}", f"{known_as}: {', '.join(sorted(names)) or 'none'}.", _line(parsed, name))
 
@@ -84,7 +84,7 @@ def text_problems(text: str, place: Place, names: frozenset[str], where: str, kn
 def always_false(expression: str) -> bool:
     """Return whether a condition that names nothing does not hold, ever."""
     try:
-        return not meta.find_undeclared_variables(tree(expression, "when", bare=True)) and not condition(expression, {}, "when")
+        return not foreign_names(tree(expression, "when", bare=True)) and not condition(expression, {}, "when")
     except HishamosError:
         return False
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import jinja2
-from jinja2 import nodes
+from jinja2 import meta, nodes
 
 from hishamos.engine.sandbox import Sandbox, metered, plain
 from hishamos.errors import TemplateFailed
@@ -63,15 +63,21 @@ def fill(data: Any, scope: Scope, where: str) -> Any:
 
 
 def tree(text: str, where: str, *, bare: bool = False) -> nodes.Template:
-    """Parse a template (``bare``: an expression without braces) and return its syntax tree; raises :class:`TemplateFailed`."""
+    """Parse a template (``bare``: an expression without braces) and return its syntax tree, to be read only; raises :class:`TemplateFailed`."""
     try:
         if bare:
             _expression(text)
-            return _environment.parse("{{ " + text + " }}")
+            return _parsed("{{ " + text + " }}")
         _text(text)
-        return _environment.parse(text)
+        return _parsed(text)
     except Exception as error:
         raise _failed(error, text, where) from error
+
+
+@functools.lru_cache(maxsize=512)
+def foreign_names(parsed: nodes.Template) -> frozenset[str]:
+    """Return the names that a template takes from its scope."""
+    return frozenset(meta.find_undeclared_variables(parsed))
 
 
 def _evaluate(compiled: jinja2.Template, scope: Scope, text: str, where: str) -> Any:
@@ -83,6 +89,11 @@ def _evaluate(compiled: jinja2.Template, scope: Scope, text: str, where: str) ->
         return plain(context.vars["result"])
     except Exception as error:
         raise _failed(error, text, where) from error
+
+
+@functools.lru_cache(maxsize=512)
+def _parsed(text: str) -> nodes.Template:
+    return _environment.parse(text)
 
 
 @functools.lru_cache(maxsize=2048)

@@ -79,11 +79,14 @@ def told(key: str) -> str:
     return f"I was called with {key} or {quote(key, safe='')} or {json.dumps(key)} or {header} or {html.escape(key)} or only {key[5:19]} ."
 
 
+BLOCK = 8
+BLOCKS = {form[place : place + BLOCK].encode() for key in KEYS.values() for form in forms(key) for place in range(0, len(form) - BLOCK + 1, PART - BLOCK + 1)}
+"""Whatever has a part of a form has one of these: a fifth of what would else be looked for in megabytes."""
 GRAMS = {form[place : place + PART].encode() for key in KEYS.values() for form in forms(key) for place in range(len(form) - PART + 1)}
 
 
 def traces(data: bytes) -> list[bytes]:
-    return [gram for gram in GRAMS if gram in data]
+    return [gram for gram in GRAMS if gram in data] if any(block in data for block in BLOCKS) else []
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,7 @@ There is a nursery while ``HISHAMOS_TEST_NURSERY`` names its socket; ``tests/con
 from __future__ import annotations
 
 import contextlib
+import functools
 import gc
 import importlib
 import importlib.util
@@ -26,7 +27,6 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import IO, Any, NoReturn
@@ -285,7 +285,7 @@ class Nursery:
         if pid == 0:
             for mine in (self._listener, self._ended, self._noted, self._selector, connection, *self._parents.values()):
                 mine.close()
-            _become(partial(self._run, request["program"], problem), request, files)
+            _become(functools.partial(self._run, request["program"], problem), request, files)
         for file in files:
             os.close(file)
         self._parents[pid] = connection
@@ -332,10 +332,16 @@ class Nursery:
             discovery._spawn = spawning(discovery._spawn)  # the servers that these terminals start are forked too
             windows._started = serving(windows._started)
         if name == "hishamos.server":
+            from hishamos.gateway.adapters import registry
             from hishamos.kernels import notebook_pool
             from hishamos.schemas import json_schema
+            from hishamos.services.catalog import RECORDS, library
 
             json_schema.load()
+            registry.entry_points = functools.cache(registry.entry_points)
+            registry.entry_points(group=registry.GROUP)
+            for kind in RECORDS:
+                library(kind)
             self._have_stores_copied()
             notebook_pool.spawn = beginning(notebook_pool.spawn)
         if name == NOTEBOOKS:
