@@ -94,10 +94,10 @@ class TestTimes:
 
     def test_a_paused_run_is_not_woken_and_a_cancelled_one_stays_so(self, bench):
         runner = bench.process()
-        one, two = (bench.work(bench.insert(waits(seconds=0.3)), runner).id for _ in range(2))
+        one, two = (bench.work(bench.insert(waits(seconds=1.5)), runner).id for _ in range(2))
         bench.wish(one, "pause")
         bench.wish(two, "cancel")
-        time.sleep(0.5)
+        time.sleep(1.7)
         runner.recover()
         assert [bench.get(run).state for run in (one, two)] == [RunState.PAUSED, RunState.CANCELLED]
         assert bench.resume(one).state is RunState.SUCCEEDED
