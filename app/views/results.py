@@ -1,4 +1,4 @@
-"""Results: what runs brought out, searched, read, rated, compared, taken along."""
+"""Results: what runs brought out, searched, read, rated, discussed, compared, taken along."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import streamlit as st
 from hishamos.charts.comparison_lines import differences_told
 from hishamos.charts.formats import clock, some, state_label
 from hishamos.errors import HishamosError
-from hishamos.records.results import Result
+from hishamos.records.results import LONGEST_COMMENT, Result
 from parts.connection import workspace
 from parts.heads import badge, empty, head
 from parts.pages import MOST, PAGE, shown
@@ -18,8 +18,10 @@ from parts.plain import plain, readable
 HELP = """What came out, newest first, of all projects or of one. A result knows the run that it came out of, and with it every model call and cost. An
 action item becomes an issue of a project with one click, once. In what a model wrote nothing is executed, loaded or linked.
 
-Same in a notebook: `ws.results.list(search="…")`, `ws.results.compare(a, b)`, `ws.results.to_issues(result)`. In a terminal: `hishamos results`,
-`hishamos sql "select * from results"`."""
+Same in a notebook: `ws.results.list(search="…")`, `ws.results.compare(a, b)`, `ws.results.to_issues(result)`, `ws.results.comment(result, "…")`. In a
+terminal: `hishamos results`, `hishamos results RESULT --comment "…"`, `hishamos sql "select * from results"`."""
+SAID = 100
+"""Comments that are shown."""
 
 
 def page() -> None:
@@ -85,6 +87,7 @@ def _reading(result: Result) -> None:
         st.download_button("Markdown", _markdown(result), f"{result.id}.md", "text/markdown", on_click="ignore")
         st.download_button("JSON", result.model_dump_json(indent=2), f"{result.id}.json", "application/json", on_click="ignore")
     _beside(result)
+    _comments(result)
 
 
 def _projects() -> list[str]:
@@ -155,6 +158,33 @@ def _beside(result: Result) -> None:
             st.caption("They say the same.")
         for line in differences_told(comparison.differences):
             st.text(line)
+
+
+def _comments(result: Result) -> None:
+    """Draw what people said of it, the newest last, and a field to say more; what could not be kept stays in the field."""
+    st.subheader("Comments", anchor=False)
+    found = workspace().results.comments(result.id, limit=SAID + 1)
+    if not found:
+        st.caption("Nobody has said anything of it yet.")
+    elif len(found) > SAID:
+        st.caption(f"The newest {SAID}.")
+    for one in found[-SAID:]:
+        with st.container(border=True, gap="xxsmall"):
+            st.caption(plain(f"{one.user_name} · {clock(one.created_at)} UTC"))
+            st.text(one.text)
+    field, kept = f"comment on {result.id}", f"comment kept on {result.id}"
+    if st.session_state.pop(kept, False):
+        st.session_state[field] = ""
+    told = {"placeholder": "What is right, wrong or missing", "label_visibility": "collapsed", "height": 100}
+    text = st.text_area("Comment", key=field, max_chars=LONGEST_COMMENT, **told)
+    if st.button("Add comment", key=f"say on {result.id}"):
+        try:
+            workspace().results.comment(result.id, text)
+        except HishamosError as error:
+            st.error(plain(str(error)), icon=":material/error:")
+            return
+        st.session_state[kept] = True
+        st.rerun()
 
 
 def _labels(result: Result) -> None:

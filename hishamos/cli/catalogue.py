@@ -74,18 +74,24 @@ def workflows_verb(face: Face, *, name: str | None, picture: str | None) -> None
 @click.option("--project", metavar="KEY", help="Only results of this project.")
 @click.option("--search", metavar="TEXT", help="Only those whose title, summary or body mention this.")
 @click.option("--limit", default=20, show_default=True, type=click.IntRange(1), help="At most so many.")
+@click.option("--comment", metavar="TEXT", help="Say this of RESULT, before it is shown.")
 @pass_face
-def results_verb(face: Face, *, result: str | None, run: str | None, project: str | None, search: str | None, limit: int) -> None:
-    """List results, newest first, or show one."""
-    from hishamos.cli.tables import facts, results_table, state
+def results_verb(face: Face, *, result: str | None, run: str | None, project: str | None, search: str | None, limit: int, comment: str | None) -> None:
+    """List results, newest first, or show one with what people said of it."""
+    from hishamos.cli.documents import plain
+    from hishamos.cli.tables import comments_table, facts, results_table, state
 
+    if result is None and comment is not None:
+        raise click.UsageError("Which result? --comment says something of one.")
     with face.open() as workspace:
         if result is None:
             found = workspace.results.list(run=workspace.runs.get(run).id if run else None, project=project, search=search, limit=limit)
             then = f"Next: hishamos results {found[0].id}" if found else ""
             face.show(found, lambda: (results_table(found),) if found else ("No results yet. Make one: hishamos demo",), then=then)
             return
-        one = workspace.results.get(result)
+        if comment is not None:
+            workspace.results.comment(result, comment)
+        one, comments = workspace.results.get(result), workspace.results.comments(result)
         head = facts(
             [
                 ("Result", one.id),
@@ -97,7 +103,8 @@ def results_verb(face: Face, *, result: str | None, run: str | None, project: st
                 ("To do", "\n".join(one.action_items)),
             ]
         )
-        face.show(one, lambda: (head, "", _literal(one.body)))
+        said = ("", comments_table(comments)) if comments else ()
+        face.show({**plain(one), "comments": plain(comments)}, lambda: (head, "", _literal(one.body), *said))
 
 
 @click.command("projects", cls=Verb)

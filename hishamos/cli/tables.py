@@ -11,7 +11,7 @@ from rich.text import Text
 from hishamos.charts.formats import clock, count, duration, missing, money, state_colour, state_label
 from hishamos.records.calls import Attempt
 from hishamos.records.own_tags import GROUP
-from hishamos.records.results import Issue, Result
+from hishamos.records.results import Issue, Result, ResultComment
 from hishamos.records.runs import Run, Step
 
 COLOURS = {"muted": "bright_black", "blue": "blue", "amber": "yellow", "green": "green", "red": "red", "violet": "magenta"}
@@ -125,6 +125,11 @@ def results_table(results: Sequence[Result]) -> Table:
         for result in results
     ]
     return table("Results", ("Result", "Title", "Run", "Project", "Rating", "Saved (UTC)"), rows, right=("Rating",))
+
+
+def comments_table(comments: Sequence[ResultComment]) -> Table:
+    """Return what people said as a table."""
+    return table("Comments", ("By", "Said (UTC)", "Comment"), [(one.user_name, clock(one.created_at), one.text) for one in comments])
 
 
 def issues_table(issues: Sequence[Issue]) -> Table:

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from hishamos.contracts.verbs import verb
 from hishamos.records.result_comparisons import ResultComparison
-from hishamos.records.results import Issue, Result, ResultDraft
+from hishamos.records.results import Issue, Result, ResultComment, ResultDraft
 
 
 class Results(Protocol):
@@ -40,6 +40,16 @@ class Results(Protocol):
     @verb("results.write", kind="change")
     def rate(self, result: str, rating: int) -> Result:
         """Rate a result from 1 to 5."""
+        ...
+
+    @verb("results.write", kind="change")
+    def comment(self, result: str, text: str) -> ResultComment:
+        """Say something of a result, plain text of at most 4,000 characters; raises ``UnknownName``, ``InvalidInput``."""
+        ...
+
+    @verb("results.read")
+    def comments(self, result: str, *, limit: int = 100) -> List[ResultComment]:
+        """Return what people said of a result, the newest last; where there are more than ``limit``, the newest of them."""
         ...
 
     @verb("projects.write", kind="change")

@@ -46,6 +46,20 @@ class Result(ResultDraft):
         return f"{self.run_id}, pruned" if self.run_id and self.run_pruned_at else self.run_id
 
 
+LONGEST_COMMENT = 4000
+"""Characters of a comment."""
+
+
+class ResultComment(Record):
+    """What a person says of a result: plain text, never Markdown."""
+
+    id: str
+    result_id: str
+    user_name: str
+    text: str
+    created_at: datetime
+
+
 IssueKind = Literal["epic", "story", "task", "bug"]
 IssueState = Literal["open", "in progress", "done"]
 

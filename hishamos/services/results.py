@@ -11,9 +11,10 @@ from hishamos.contracts.results import Results
 from hishamos.errors import InvalidInput
 from hishamos.records.record import new_id, now
 from hishamos.records.result_comparisons import ResultComparison
-from hishamos.records.results import Issue, IssueDraft, Project, Result, ResultDraft
+from hishamos.records.results import LONGEST_COMMENT, Issue, IssueDraft, Project, Result, ResultComment, ResultDraft
 from hishamos.services.comparing import MOST, compared
 from hishamos.services.projects import KEY, RULE
+from hishamos.services.remarks import remark
 from hishamos.services.service import Service, acting_run, implements
 from hishamos.text.differences import differences
 
@@ -62,6 +63,18 @@ class ResultsService(Service):
         if not 1 <= rating <= 5:
             raise InvalidInput(what=f"A rating is a whole number from 1 to 5, not {rating}", where=f"result {result}", next="")
         return self.change("results.rate", Result, lambda transaction: self.machinery.work.rate_result(transaction, result, rating))
+
+    def comment(self, result: str, text: str) -> ResultComment:
+        """See the contract."""
+        said = remark(text, f"result {result}", LONGEST_COMMENT)
+        if not said:
+            raise InvalidInput(what="the comment is empty", where=f"result {result}", next="Write what you want to say of it.")
+        made = ResultComment(id=new_id(), result_id=result, user_name=self.actor.name, text=said, created_at=now())
+        return self.change("results.comment", ResultComment, lambda transaction: self.machinery.work.insert_comment(transaction, made))
+
+    def comments(self, result: str, *, limit: int = 100) -> List[ResultComment]:
+        """See the contract."""
+        return self.machinery.work.comments(self.get(result).id, limit=limit)
 
     def to_issues(self, result: str, *, items: Sequence[int] | None = None, project: str | None = None) -> List[Issue]:
         """See the contract."""

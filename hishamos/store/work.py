@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from hishamos.errors import StaleWrite, UnknownName
 from hishamos.records.record import canonical
-from hishamos.records.results import Issue, IssueDraft, Project, Result
+from hishamos.records.results import Issue, IssueDraft, Project, Result, ResultComment
 from hishamos.store.statements import statements
 
 if TYPE_CHECKING:
@@ -52,10 +52,18 @@ class StoreWork:
     def rate_result(self, transaction: Transaction, identity: str, rating: int) -> Result:
         """Set a result's rating; raises :class:`UnknownName`."""
         transaction.execute(SQL["rate_result"], {"id": identity, "rating": rating})
-        row = transaction.fetch_one(SQL["result_by_id"], {"id": identity})
-        if row is None:
-            raise UnknownName.among("result", identity, [found["id"] for found in transaction.fetch(SQL["result_ids"])])
-        return _result(row)
+        return _known_result(transaction, identity)
+
+    def insert_comment(self, transaction: Transaction, comment: ResultComment) -> ResultComment:
+        """Insert a comment that has its id; raises :class:`UnknownName` where its result is not there."""
+        _known_result(transaction, comment.result_id)
+        transaction.insert(SQL["insert_comment"], comment.model_dump())
+        return comment
+
+    def comments(self, result: str, *, limit: int) -> list[ResultComment]:
+        """Return the newest comments on a result, the newest last."""
+        rows = self._connector.fetch(SQL["comments_on_result"], {"result": result, "limit": limit})
+        return [ResultComment(**row) for row in reversed(rows)]
 
     # projects
 
@@ -132,6 +140,13 @@ class StoreWork:
         moved = transaction.fetch_one(SQL["issue_by_key"], {"key": key})
         assert moved is not None, "the row was read in this transaction"
         return _issue(moved)
+
+
+def _known_result(transaction: Transaction, identity: str) -> Result:
+    row = transaction.fetch_one(SQL["result_by_id"], {"id": identity})
+    if row is None:
+        raise UnknownName.among("result", identity, [found["id"] for found in transaction.fetch(SQL["result_ids"])])
+    return _result(row)
 
 
 def _by_origin(transaction: Transaction, project: str, origin: str | None) -> Issue | None:

@@ -62,6 +62,7 @@ def left(house: Composed) -> set[str]:
 def test_old_runs_go_whole_and_money_results_and_answers_stay(house: Composed, ws: Workspace, tmp_path: Path) -> None:
     old, young = mapped(ws, "It crashes.", "It is slow."), mapped(ws, "The button is misplaced.")
     result = ws.results.save(ResultDraft(title="Kept"))
+    ws.results.comment(result.id, "Read")
     house.machinery.store.transaction(lambda t: t.execute("update work_results set run_id = $run", {"run": old}))
     for kept in ("batches", "notebooks"):
         for run in (old, young):
@@ -80,6 +81,7 @@ def test_old_runs_go_whole_and_money_results_and_answers_stay(house: Composed, w
     assert ws.ledger.calls(run=old) == spend
     assert ws.results.get(result.id).run_words == f"{old}, pruned"
     assert ws.results.list()[0].run_pruned_at is not None
+    assert [said.text for said in ws.results.comments(result.id)] == ["Read"]
     for name in (old, old[:6]):
         with pytest.raises(RunPruned, match=rf"Run {old} \(classify_bug\) was pruned on .*stay in the ledger"):
             ws.runs.get(name)

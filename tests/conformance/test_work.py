@@ -103,6 +103,41 @@ def test_rating_counts_a_version_up_and_is_bounded(services):
         services.results.rate("nothing", 3)
 
 
+def test_comments_are_kept_with_their_author_the_newest_last(services):
+    saved, other = (services.results.save(ResultDraft(title=title)) for title in ("Report", "Other"))
+    first = services.results.comment(saved.id, "  Is the export\nreally broken? \x00\x1b[31m\ud800 ب ")
+    assert (first.result_id, first.user_name, first.text) == (saved.id, "amal", "Is the export\nreally broken? \ufffd\ufffd[31m? ب")
+    second = _services(services.store, Actor(name="badr")).results.comment(saved.id, "Yes")
+    assert services.results.comments(saved.id) == [first, second]
+    assert services.results.comments(saved.id, limit=1) == [second]
+    assert services.results.comments(other.id) == []
+    assert services.results.get(saved.id).version == 1
+
+
+def test_a_comment_that_says_nothing_too_much_or_is_on_nothing_is_refused(services):
+    saved = services.results.save(ResultDraft(title="Report"))
+    with pytest.raises(InvalidInput, match="the comment is empty"):
+        services.results.comment(saved.id, " \n")
+    with pytest.raises(InvalidInput, match="at most 4,000"):
+        services.results.comment(saved.id, "x" * 4001)
+    for said in (lambda: services.results.comment("nothing", "x"), lambda: services.results.comments("nothing")):
+        with pytest.raises(UnknownName):
+            said()
+    assert services.results.comments(saved.id) == []
+    with pytest.raises(NotAllowed, match=r"results\.write"):
+        _services(services.store, Actor(name="stranger", role="nobody")).results.comment(saved.id, "x")
+
+
+def test_a_comment_repeated_under_its_id_is_one(services):
+    saved = services.results.save(ResultDraft(title="Report"))
+    token = request_id.set("the-client-made-id")
+    try:
+        assert services.results.comment(saved.id, "once") == services.results.comment(saved.id, "once")
+    finally:
+        request_id.reset(token)
+    assert len(services.results.comments(saved.id)) == 1
+
+
 def test_a_project_is_made_once_and_keeps_its_name(services):
     made = services.projects.ensure("DEMO", name="Demonstration")
     assert services.projects.ensure("DEMO", name="Another").name == "Demonstration"

@@ -99,6 +99,16 @@ def test_show_holds_steps_attempts_and_results(terminal, triaged):
     assert terminal.json("results", result["id"])["body"] == result["body"]
 
 
+def test_a_result_is_commented_on_and_shown_with_what_was_said(terminal, triaged):
+    (result,) = terminal.json("show", triaged["id"])["results"]
+    assert terminal.json("results", result["id"])["comments"] == []
+    (said,) = terminal.json("results", result["id"], "--comment", "Is it the\nexport?")["comments"]
+    assert (said["text"], said["result_id"]) == ("Is it the\nexport?", result["id"])
+    assert "export?" in terminal.type("results", result["id"]).stdout
+    alone = terminal.type("results", "--comment", "x")
+    assert (alone.returncode, "Which result?" in alone.stderr) == (2, True)
+
+
 def test_issues_belong_to_the_run(terminal, triaged):
     found = terminal.json("issues", "--project", "DEMO")
     assert {issue["key"] for issue in found} == set(triaged["outputs"]["issues"])

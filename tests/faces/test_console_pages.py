@@ -169,6 +169,24 @@ def test_results_are_found_read_rated_and_compared_and_their_words_mean_nothing(
     assert draw("results", result="<script>").warning
 
 
+def test_people_say_something_of_a_result_and_what_is_not_kept_stays_in_the_field(draw: Draw, folder: Path):
+    with hishamos.open(folder) as ws:
+        result = ws.results.save(ResultDraft(title="Discussed"))
+        page = draw("results", result=result.id)
+        assert "Nobody has said anything" in words(page)
+        press(page, "Add comment")
+        assert "the comment is empty" in words(page)
+        page.text_area[0].set_value(f"  {HOSTILE}")
+        press(page, "Add comment")
+        (said,) = ws.results.comments(result.id)
+        assert (said.text, said.user_name) == (HOSTILE, result.user_name)
+        assert (HOSTILE in [str(one.value) for one in page.text], page.text_area[0].value) == (True, "")
+        assert not page.error
+        ws.results.comment(result.id, "the second")
+        told = [str(one.value) for one in draw("results", result=result.id).text]
+        assert told.index("the second") > told.index(HOSTILE)
+
+
 def test_a_select_is_shown_and_what_is_none_is_a_sentence(draw: Draw):
     page = draw("sql", statement="select kind, count(*) as n from runs group by 1")
     press(page, "Run statement")

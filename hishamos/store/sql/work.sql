@@ -23,6 +23,12 @@ limit $limit;
 -- name: rate_result
 update work_results set rating = $rating, version = version + 1 where id = $id;
 
+-- name: insert_comment
+insert into work_result_comments (id, result_id, user_name, text, created_at) values ($id, $result_id, $user_name, $text, $created_at);
+
+-- name: comments_on_result
+select id, result_id, user_name, text, created_at from work_result_comments where result_id = $result order by created_at desc, id desc limit $limit;
+
 -- name: insert_project
 insert into work_projects (key, name, issues_made, created_at) values ($key, $name, 0, $created_at)
 on conflict (key) do nothing;
