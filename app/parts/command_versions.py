@@ -1,4 +1,4 @@
-"""The versions of a command: what each cost, how it did, and what was changed since."""
+"""The versions of a command: what each cost, how it did, how it was rated, and what was changed since."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ import streamlit as st
 from hishamos.charts.formats import clock, count, money, share
 from hishamos.charts.usage import rate
 from hishamos.records.command_versions import CommandVersion
+from parts.command_opinions import rate as rate_version
+from parts.command_opinions import remarks
 from parts.connection import workspace
 from parts.listings import USD, amount, group_amount, table, taken
 
@@ -18,19 +20,22 @@ EACH = "Mean, USD"
 
 def versions(name: str) -> None:
     """Draw a command's versions of the last 90 days, and the one that is chosen beside the one that is asked now."""
-    found = workspace().commands.versions(name)
-    asked = [one for one in found if one.attempts]
-    if not asked:
-        st.caption("Nobody asked it in 90 days. Each wording that is asked shows here, with what it cost and how it did.")
+    found, ratings = workspace().commands.versions(name), workspace().commands.ratings(name)
+    told = [one for one in found if one.attempts or one.ratings]
+    if not told:
+        st.caption("Nobody asked it in 90 days, nor rated it as it is now. Each wording that is asked shows here, with what it cost and how it did.")
         return
-    chosen = table([_row(one) for one in asked], f"versions of {name}", right=[USD, EACH, "Attempts", "Failed", "Input tokens", "Output tokens", "p50", "p95"])
+    right = [USD, EACH, "Attempts", "Failed", "Rating, of 5", "Ratings", "Input tokens", "Output tokens", "p50", "p95"]
+    place = table([_row(one) for one in told], f"versions of {name}", right=right)
     st.caption("Mean and tokens are those of one attempt; half of the answers took at most p50, 95 % of them p95. Offline answers count in no rate.")
-    if len(asked) == 1 and asked[0].current:
-        return
-    if chosen is None:
+    chosen = None if place is None else told[place]
+    if chosen is not None:
+        _changed(chosen, next(one for one in found if one.current))
+        if not chosen.current:
+            rate_version(name, chosen.version, ratings, f"Rate {chosen.version}")
+    elif len(told) > 1 or not told[0].current:
         st.caption("Choose an earlier version to see what was changed since.")
-        return
-    _changed(asked[chosen], next(one for one in found if one.current))
+    remarks([one for one in ratings if chosen is None or one.version == chosen.version])
 
 
 def _row(one: CommandVersion) -> dict[str, str]:
@@ -42,8 +47,10 @@ def _row(one: CommandVersion) -> dict[str, str]:
         EACH: amount(money(one.cost_nanos // priced)) if priced > 0 and one.cost_nanos else "–",
         "Attempts": count(one.attempts),
         "Failed": share(*rate(sums, "failed")),
-        "Input tokens": count(one.input_tokens / one.attempts),
-        "Output tokens": count(one.output_tokens / one.attempts),
+        "Rating, of 5": "" if one.rating is None else f"{one.rating:.1f}",
+        "Ratings": count(one.ratings) if one.ratings else "",
+        "Input tokens": count(one.input_tokens / one.attempts if one.attempts else None),
+        "Output tokens": count(one.output_tokens / one.attempts if one.attempts else None),
         "p50": taken(one.p50_ms),
         "p95": taken(one.p95_ms),
         "First, UTC": clock(one.first_at),

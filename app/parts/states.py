@@ -27,11 +27,21 @@ def pills_filter(name: str, states: Sequence[State], *, label: Callable[[str], s
 
 
 def one_of(
-    label: str, names: Sequence[str], param: str, *, first: str | None = None, optional: bool = False, labelled: bool = False, width: int | None = None
+    label: str,
+    names: Sequence[str],
+    param: str,
+    *,
+    first: str | None = None,
+    optional: bool = False,
+    labelled: bool = False,
+    width: int | None = None,
+    told: Callable[[str], str] = str,
+    key: str = "",
 ) -> str | None:
     """Draw names to choose one of, kept in the address under ``param``; one that is not among them is as none.
 
-    ``first``: who is chosen where the address names none, left out the first of them, or nobody where it is ``optional``; ``width``: in pixels.
+    ``first``: who is chosen where the address names none, left out the first of them, or nobody where it is ``optional``; ``width``: in pixels;
+    ``told``: what a name is called there; ``key``: another one where names are called otherwise than before, which a field that stays would not show.
 
     Not by Streamlit's own ``bind``: in a window that goes back to another page, that takes the bound name out of the address, also where it
     means something else on that page (an agent to read about, a filter of costs).
@@ -42,8 +52,9 @@ def one_of(
         label,
         names,
         index=None if begins is None else names.index(begins),
+        format_func=told,
         placeholder=label if optional else None,
-        key=f"chosen {param}",
+        key=f"chosen {param} {key}".strip(),
         label_visibility="visible" if labelled else "collapsed",
         width=width or "stretch",
     )

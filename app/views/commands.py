@@ -1,4 +1,4 @@
-"""Commands: typed, versioned prompts; what each asks for, how it is worded, and a form that runs it."""
+"""Commands: typed, versioned prompts; what each asks for, how it is worded and rated, and a form that runs it."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from hishamos.charts.formats import duration, money
 from hishamos.errors import HishamosError
 from hishamos.records.calls import CommandResult
 from hishamos.records.definitions import CommandDefinition
+from parts.command_opinions import marked, opinions
 from parts.command_versions import versions
 from parts.connection import workspace
 from parts.fields import fields, model_field
@@ -20,10 +21,11 @@ from parts.states import one_of
 HELP = """The workspace's own commands and those that ship with HishamOS. **Run** asks a model once; the answer, what it cost and who gave it stand in the
 ledger like those of any other face.
 
-**Versions** holds what each wording cost, how fast it was answered and how often it failed in 90 days; a click on one shows what was changed since.
+**Versions** holds what each wording cost, how fast it was answered, how often it failed in 90 days and how people rated it; a click on one shows what was
+changed since. Your own **favourites** stand first in the choice. Each person's rating of a version counts once, the latest.
 
-Same in a notebook: `ws.commands.run("classify_bug", {"text": "…"})`, `ws.commands.versions("classify_bug")`. In a terminal:
-`hishamos command classify_bug -i text=…`."""
+Same in a notebook: `ws.commands.run("classify_bug", {"text": "…"})`, `ws.commands.versions("classify_bug")`, `ws.commands.rate("classify_bug", 4)`,
+`ws.commands.favour("classify_bug")`. In a terminal: `hishamos command classify_bug -i text=…`, `hishamos commands classify_bug --rate 4 --favour`."""
 VERSIONS = "Versions"
 
 
@@ -31,14 +33,16 @@ def page() -> None:
     """Draw the page."""
     head("Commands", help_text=HELP)
     found = {command.name: command for command in workspace().commands.list()}
-    name = one_of("Command", list(found), "command")
+    favourites = workspace().commands.favourites()
+    names = [*favourites, *(name for name in found if name not in favourites)]
+    name = one_of("Command", names, "command", told=lambda name: marked(name) if name in favourites else name, key=" ".join(favourites))
     if name is None:
         st.caption("There is no command.")
         return
     command = found[name]
     st.markdown(plain(command.description))
     facts = [f"version {command.version}", command.category, ", ".join(command.tags), f"cache {command.cache}"]
-    st.caption(" · ".join(fact for fact in facts if fact))
+    opinions(command, facts, favourite=name in favourites)
     form, words, history = st.tabs(["Run", "Template and answer", VERSIONS], key=f"tabs of {name}", on_change="rerun")
     with form:
         _run(command)

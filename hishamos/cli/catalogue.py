@@ -13,6 +13,7 @@ from hishamos.cli.picturing import draw_picture, picture_option
 from hishamos.cli.verbs import Verb
 
 if TYPE_CHECKING:
+    from hishamos.records.command_versions import CommandRating
     from hishamos.records.definitions import Definition, Parameter
 
 
@@ -20,17 +21,33 @@ if TYPE_CHECKING:
 @click.argument("name", required=False)
 @click.option("--category", metavar="NAME", help="Only this category.")
 @click.option("--search", metavar="TEXT", help="Only those that mention this.")
+@click.option("--favour/--no-favour", default=None, help="Make NAME one of your favourites, or no longer.")
+@click.option("--rate", type=click.IntRange(1, 5), metavar="1-5", help="Rate NAME as it is now.")
+@click.option("--comment", default="", metavar="TEXT", help="Why; kept with the rating.")
 @pass_face
-def commands_verb(face: Face, *, name: str | None, category: str | None, search: str | None) -> None:
-    """List commands, or show one."""
+def commands_verb(face: Face, *, name: str | None, category: str | None, search: str | None, favour: bool | None, rate: int | None, comment: str) -> None:
+    """List commands, or show one with how it was rated."""
+    from hishamos.cli.documents import plain
+
+    if name is None and (favour is not None or rate is not None):
+        raise click.UsageError("Which command? --favour and --rate are about one.")
+    if comment and rate is None:
+        raise click.UsageError("How good is it, from 1 to 5? --comment goes with --rate.")
     with face.open() as workspace:
         if name is None:
             found = workspace.commands.list(category=category, search=search)
             _list(face, "Commands", found, "hishamos command NAME -i text=…")
             return
+        if favour is not None:
+            workspace.commands.favour(name, on=favour)
+        if rate is not None:
+            workspace.commands.rate(name, rate, comment=comment)
         one = workspace.commands.get(name)
+        ratings, favourite = workspace.commands.ratings(one.name), one.name in workspace.commands.favourites()
         more = [("Model", one.model), ("Agent", one.agent), ("Cache", one.cache), ("Output", "JSON" if one.output else "text")]
-        _one(face, one, one.parameters, more, then=f"hishamos command {one.name}{_typed(one.parameters)}", body=one.template)
+        more += [("Rated", _rated(one.version, ratings)), ("Favourite", "★ yours" if favourite else None)]
+        data = {**plain(one), "favourite": favourite, "ratings": plain(ratings)}
+        _one(face, one, one.parameters, more, then=f"hishamos command {one.name}{_typed(one.parameters)}", body=one.template, data=data)
 
 
 @click.command("agents", cls=Verb)
@@ -149,13 +166,22 @@ def _list(face: Face, title: str, found: Sequence[Definition], then: str) -> Non
     face.show(found, lambda: (table(title, ("Name", "Description", "Version", "From"), rows),), then=f"Next: {then}")
 
 
-def _one(face: Face, one: Definition, parameters: Mapping[str, Parameter], more: Sequence[tuple[str, Any]], *, then: str, body: str) -> None:
+def _one(face: Face, one: Definition, parameters: Mapping[str, Parameter], more: Sequence[tuple[str, Any]], *, then: str, body: str, data: Any = None) -> None:
     from hishamos.cli.tables import facts, table
 
     head = facts([("Name", one.name), ("Version", one.version), ("Description", one.description), *more, ("From", one.source)])
     rows = [(name, each.type, "required" if each.required else _default(each), each.description) for name, each in parameters.items()]
     inputs = ("", table("Inputs", ("Input", "Type", "Default", "Description"), rows)) if rows else ()
-    face.show(one, lambda: (head, *inputs, "", _literal(body)), then=f"Next: {then}")
+    face.show(data or one, lambda: (head, *inputs, "", _literal(body)), then=f"Next: {then}")
+
+
+def _rated(version: str, ratings: Sequence[CommandRating]) -> str:
+    from hishamos.charts.formats import some
+    from hishamos.records.command_versions import mean_rating
+
+    of_now = [one for one in ratings if one.version == version]
+    mean = mean_rating(of_now)
+    return "" if mean is None else f"{mean:.1f} of 5 ({some(len(of_now), 'rating')})"
 
 
 def _default(parameter: Parameter) -> str:

@@ -19,7 +19,7 @@ from hishamos.contracts.shapes import Shape
 from hishamos.contracts.verbs import verb
 from hishamos.records.callbacks import Offer
 from hishamos.records.calls import CommandResult
-from hishamos.records.command_versions import CommandVersion
+from hishamos.records.command_versions import CommandRating, CommandVersion
 from hishamos.records.definitions import CommandDefinition, WorkflowDefinition
 from hishamos.records.forecasts import Forecast
 from hishamos.records.pictures import Ground, Picture, PictureFormat
@@ -57,6 +57,29 @@ class Commands(Protocol):
     @verb("commands.read")
     def versions(self, name: str) -> List[CommandVersion]:
         """Return the command as it is now and its versions that were asked in the last 90 days, with how each did; those asked last first."""
+        ...
+
+    @verb("commands.rate", kind="change")
+    def rate(self, name: str, rating: int, *, version: str | None = None, comment: str = "") -> CommandRating:
+        """Rate a version of a command from 1 to 5, in place of what the actor gave it before; ``comment``: at most 400 characters.
+
+        ``version``: one that :meth:`versions` knows, left out the one of now. Raises ``UnknownName``, ``InvalidInput``.
+        """
+        ...
+
+    @verb("commands.read")
+    def ratings(self, name: str) -> List[CommandRating]:
+        """Return how people rated all versions of a command, newest first."""
+        ...
+
+    @verb("commands.rate", kind="change")
+    def favour(self, name: str, *, on: bool = True) -> List[str]:
+        """Make a command one of the actor's favourites, or with ``on=False`` no longer, and return those that there are then."""
+        ...
+
+    @verb("commands.read")
+    def favourites(self) -> List[str]:
+        """Return the names of the commands that the actor marked as favourites, in order; those that are no longer there are left out."""
         ...
 
     @verb("commands.read")

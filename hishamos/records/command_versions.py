@@ -1,11 +1,36 @@
-"""The versions of a command that were asked, and how each did."""
+"""The versions of a command that were asked, how each did, and what people think of it."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 from decimal import Decimal
 
+from pydantic import Field
+
 from hishamos.records.record import Record, usd
+
+LONGEST_REMARK = 400
+"""Characters of what is said with a rating."""
+
+
+class CommandRating(Record):
+    """What one person thinks of one version of a command; whoever rates it again takes the first one back."""
+
+    command: str
+    version: str
+    user_name: str
+    rating: int = Field(ge=1, le=5)
+    comment: str = ""
+    """Plain text, never Markdown."""
+    rated_at: datetime
+    mine: bool = False
+    """Whether it is of whoever asks."""
+
+
+def mean_rating(ratings: Collection[CommandRating]) -> float | None:
+    """Return the mean of ratings, from 1 to 5; None where there are none."""
+    return sum(one.rating for one in ratings) / len(ratings) if ratings else None
 
 
 class CommandVersion(Record):
@@ -33,6 +58,10 @@ class CommandVersion(Record):
     first_at: datetime | None = None
     last_at: datetime | None = None
     """When it was asked first and last."""
+    ratings: int = 0
+    """How many people rated it, whenever they did."""
+    rating: float | None = None
+    """Their mean, from 1 to 5."""
     text: str | None = None
     """Its definition as YAML; of an earlier one as a run kept it, None where no run did."""
 

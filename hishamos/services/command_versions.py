@@ -1,14 +1,14 @@
-"""The versions of a command: how each did by the ledger, and its text as runs kept it."""
+"""The versions of a command: how each did by the ledger, how people rated it, and its text as runs kept it."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hishamos.records.command_versions import CommandVersion
+from hishamos.records.command_versions import CommandVersion, mean_rating
 from hishamos.records.record import now
 from hishamos.services.agents import RECORDED
 from hishamos.services.reading import written
-from hishamos.store import spending
+from hishamos.store import opinions, spending
 
 if TYPE_CHECKING:
     from hishamos.services.machinery import Machinery
@@ -28,6 +28,10 @@ def versions(machinery: Machinery, name: str) -> list[CommandVersion]:
         found.append(CommandVersion(version=version, current=current, text=text, **sums))
     if not any(one.current for one in found):
         found.append(CommandVersion(version=command.version, current=True, text=written(command)))
+    rated = opinions.ratings(machinery.store, command.name)
+    for place, one in enumerate(found):
+        of_it = [rating for rating in rated if rating.version == one.version]
+        found[place] = one.model_copy(update={"ratings": len(of_it), "rating": mean_rating(of_it)})
     return sorted(found, key=lambda one: not one.current)
 
 

@@ -11,9 +11,9 @@ from hishamos.contracts.journal import MapOptions, Pinned
 from hishamos.contracts.services import Commands, MapMode
 from hishamos.engine.attaching import command_files
 from hishamos.engine.conversation import command_request
-from hishamos.errors import InvalidInput
+from hishamos.errors import InvalidInput, UnknownName
 from hishamos.records.calls import CommandResult, ModelRequest
-from hishamos.records.command_versions import CommandVersion
+from hishamos.records.command_versions import LONGEST_REMARK, CommandRating, CommandVersion
 from hishamos.records.definitions import AgentDefinition, CommandDefinition, StepDefinition, WorkflowDefinition
 from hishamos.records.forecasts import Forecast
 from hishamos.records.record import new_id, now
@@ -24,10 +24,12 @@ from hishamos.schemas.validation import schema_problem
 from hishamos.services.command_versions import versions
 from hishamos.services.forecasting import Forecaster, keep_forecast
 from hishamos.services.questions import ask
+from hishamos.services.remarks import check_rating, remark
 from hishamos.services.row_forecasts import forecast_of_map, forecast_of_rows
 from hishamos.services.saving import save
 from hishamos.services.service import Service, implements
 from hishamos.services.starting import start_run
+from hishamos.store import opinions
 from hishamos.store.uploads import append_rows, uploaded_rows
 
 if TYPE_CHECKING:
@@ -61,6 +63,39 @@ class CommandsService(Service):
     def versions(self, name: str) -> List[CommandVersion]:
         """See the contract."""
         return versions(self.machinery, name)
+
+    def rate(self, name: str, rating: int, *, version: str | None = None, comment: str = "") -> CommandRating:
+        """See the contract."""
+        command = self.get(name)
+        rated = version or command.version
+        if rated != command.version:
+            known = [one.version for one in versions(self.machinery, command.name)]
+            if rated not in known:
+                raise UnknownName.among(f"version of {command.name}", rated, known)
+        check_rating(rating, f"command {command.reference}")
+        said = remark(comment, f"command {command.name}", LONGEST_REMARK)
+        given = CommandRating(command=command.name, version=rated, user_name=self.actor.name, rating=rating, comment=said, rated_at=now(), mine=True)
+        return self.change("commands.rate", CommandRating, lambda transaction: opinions.rate(transaction, given))
+
+    def ratings(self, name: str) -> List[CommandRating]:
+        """See the contract."""
+        return opinions.ratings(self.machinery.store, self.get(name).name, self.actor.name)
+
+    def favour(self, name: str, *, on: bool = True) -> List[str]:
+        """See the contract."""
+        marked = opinions.favourites(self.machinery.store, self.actor.name)
+        command = name if name in marked and not on else self.get(name).name  # one that is broken or gone can still be let go
+        there, moment = {one.name for one in self.list()}, now()
+
+        def work(transaction: Transaction) -> List[str]:
+            return [one for one in opinions.favour(transaction, self.actor.name, command, moment if on else None) if one in there]
+
+        return self.change("commands.favour", List[str], work)
+
+    def favourites(self) -> List[str]:
+        """See the contract."""
+        there = {one.name for one in self.list()}
+        return [name for name in opinions.favourites(self.machinery.store, self.actor.name) if name in there]
 
     def preview(self, name: str, inputs: Mapping[str, Any]) -> str:
         """See the contract."""

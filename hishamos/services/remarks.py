@@ -1,9 +1,15 @@
-"""What people say of things: plain text of bounded length, with nothing in it that a terminal would obey."""
+"""What people say of things: a rating from 1 to 5, and plain text of bounded length, with nothing in it that a terminal would obey."""
 
 from __future__ import annotations
 
 from hishamos.errors import InvalidInput
 from hishamos.text.inert import inert
+
+
+def check_rating(rating: int, where: str) -> None:
+    """Raise :class:`InvalidInput` for a rating that is none."""
+    if rating not in range(1, 6):
+        raise InvalidInput(what=f"A rating is a whole number from 1 to 5, not {rating}", where=where, next="")
 
 
 def remark(text: str, where: str, longest: int) -> str:

@@ -14,7 +14,7 @@ from hishamos.records.result_comparisons import ResultComparison
 from hishamos.records.results import LONGEST_COMMENT, Issue, IssueDraft, Project, Result, ResultComment, ResultDraft
 from hishamos.services.comparing import MOST, compared
 from hishamos.services.projects import KEY, RULE
-from hishamos.services.remarks import remark
+from hishamos.services.remarks import check_rating, remark
 from hishamos.services.service import Service, acting_run, implements
 from hishamos.text.differences import differences
 
@@ -60,8 +60,7 @@ class ResultsService(Service):
         return self.change("results.save", Result, lambda transaction: self.machinery.work.insert_result(transaction, result))
 
     def rate(self, result: str, rating: int) -> Result:
-        if not 1 <= rating <= 5:
-            raise InvalidInput(what=f"A rating is a whole number from 1 to 5, not {rating}", where=f"result {result}", next="")
+        check_rating(rating, f"result {result}")
         return self.change("results.rate", Result, lambda transaction: self.machinery.work.rate_result(transaction, result, rating))
 
     def comment(self, result: str, text: str) -> ResultComment:

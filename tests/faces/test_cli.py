@@ -99,6 +99,17 @@ def test_show_holds_steps_attempts_and_results(terminal, triaged):
     assert terminal.json("results", result["id"])["body"] == result["body"]
 
 
+def test_a_command_is_made_a_favourite_and_rated(terminal):
+    shown = terminal.json("commands", "classify_bug", "--favour", "--rate", "4", "--comment", "short")
+    assert (shown["favourite"], [(one["rating"], one["comment"]) for one in shown["ratings"]]) == (True, [(4, "short")])
+    told = terminal.type("commands", "classify_bug").stdout
+    assert all(said in told for said in ("4.0 of 5 (1 rating)", "★ yours"))
+    assert terminal.json("commands", "classify_bug", "--no-favour")["favourite"] is False
+    for line, said in ((("commands", "--rate", "3"), "Which command?"), (("commands", "classify_bug", "--comment", "x"), "goes with --rate")):
+        refused = terminal.type(*line)
+        assert (refused.returncode, said in refused.stderr) == (2, True)
+
+
 def test_a_result_is_commented_on_and_shown_with_what_was_said(terminal, triaged):
     (result,) = terminal.json("show", triaged["id"])["results"]
     assert terminal.json("results", result["id"])["comments"] == []

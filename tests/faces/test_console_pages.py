@@ -113,6 +113,31 @@ def test_an_earlier_version_of_a_command_is_held_against_the_one_of_now(draw: Dr
     assert "-template: Say it briefly. {{ text }}" in words(page)
 
 
+def test_a_command_is_made_a_favourite_and_rated_and_words_mean_nothing(draw: Draw, folder: Path):
+    (folder / "commands" / "rated.yaml").write_text("name: rated\ndescription: Rated.\nparameters: {text: {type: text}}\ntemplate: '{{ text }}'\n")
+    with hishamos.open(folder) as ws:
+        page = draw("commands", command="rated")
+        press(page, "Add to favourites")
+        assert ws.commands.favourites() == ["rated"]
+        assert (page.selectbox[0].options[0], page.selectbox[0].value) == ("★ rated, favourite", "rated")
+        version = ws.commands.get("rated").version
+        page.session_state[f"rate rated {version}"] = True
+        page.run().get("feedback")[0].set_value(3).run()
+        next(field for field in page.text_area if field.label == "Why").set_value(HOSTILE)
+        press(page, "Save rating")
+        (given,) = ws.commands.ratings("rated")
+        assert (given.rating, given.comment, given.version) == (4, HOSTILE, version)
+        assert "rated 4.0 of 5 (1 rating)" in words(page)
+        assert "Save rating" not in [button.label for button in page.button]
+        page.session_state["tabs of rated"] = "Versions"
+        page.run()
+        told = page.dataframe[0].value
+        assert told[["Rating, of 5", "Ratings", "Attempts"]].to_numpy().tolist() == [["4.0", "1", "0"]]
+        assert HOSTILE in [str(one.value) for one in page.text]
+        press(page, "Remove from favourites")
+        assert (ws.commands.favourites(), page.selectbox[0].value) == ([], "rated")
+
+
 def test_a_budget_is_set_shown_and_removed_and_what_is_no_budget_is_a_sentence(draw: Draw, folder: Path):
     page = draw("budgets")
     assert "nothing limits what is spent" in words(page)
