@@ -55,7 +55,7 @@ PAGES: dict[str, tuple[str, str | re.Pattern[str] | None]] = {
     "agents?agent=legal": ("legal", None),
     "results": ("Results", "A result"),
     "admin?show=Log": ("Admin", "the newest last"),
-    "chat?conversation={talk}": ("Finds out and compares", None),
+    "chat?conversation={talk}": ("What is known?", None),
     "results?result={result}": ("A result", None),
     "sql": ("SQL", "Views and columns"),
     "admin?show=Schedules": ("Admin", "New schedule"),

@@ -48,8 +48,16 @@ TYPE = "type"
 """In the place of a nursery's address: what follows is a line of the terminal, for scripts of a shell."""
 TEXT = "-c"
 """The program that is a text of Python: its first argument."""
-CLIENT = ("hishamos.cli.entry", "hishamos.remote", "rich.console", "rich.table", "pandas", "pyarrow", "hishamos.frames.mapping")
-SERVER = ("hishamos.server.__main__", "duckdb", "psycopg_pool", "pyarrow", "tiktoken")
+CLIENT = (
+    "hishamos.cli.entry", "hishamos.remote", "rich.console", "rich.table", "pandas", "pyarrow", "difflib", "tomllib", "hishamos.settings", "hishamos.consent",
+    "hishamos.frames.mapping", "hishamos.frames.frame_verbs", "hishamos.frames.filtering", "hishamos.frames.pairing", "hishamos.frames.summarizing",
+    "hishamos.charts.pace", "hishamos.cli.documents", "hishamos.cli.tables", "hishamos.cli.watching", "hishamos.cli.inert", "hishamos.cli.csv_files",
+)  # fmt: skip
+SERVER = (
+    "hishamos.server.__main__", "duckdb", "psycopg_pool", "pyarrow", "tiktoken", "httptools", "hishamos.gateway.offline.judgement",
+    "hishamos.gateway.offline.filling", "hishamos.text.nonsense", "hishamos.library.functions.filing", "hishamos.library.functions.bugs",
+    "hishamos.library.functions.reports_file", *(f"hishamos.engine.steps.{step}" for step in ("agent", "approval", "command", "map", "python", "row")),
+)  # fmt: skip
 WORKER = ("hishamos.server.worker", "hishamos.dispatch.celery", "celery.apps.worker", "celery.concurrency.thread", "kombu.transport.redis")
 PAGES = ("streamlit.web.cli", "streamlit.web.bootstrap", "pandas", "pyarrow.parquet", "plotly.graph_objects", "hishamos.remote", "hishamos.charts.spend")
 PRELOADED: dict[str, tuple[str, ...]] = {"hishamos": CLIENT, "hishamos.server": SERVER, "hishamos.server.worker": WORKER, NOTEBOOKS: (), CONSOLE: PAGES}
@@ -113,7 +121,7 @@ def start(
     providers itself, and needs what a server needs for that.
     """
     facts = {"program": program, "arguments": list(arguments), "folder": str(folder), "environment": dict(environment), "session": session, "asks": asks}
-    connection = _connected(os.environ[ADDRESS] + OWN.get(TERMINAL if program == TEXT and not asks else program, ""))
+    connection = _connected(os.environ[ADDRESS] + OWN.get(program, ""))
     request = json.dumps(facts).encode() + b"\n"
     socket.send_fds(connection, [request[:1]], list(files))
     connection.sendall(request[1:])
@@ -411,7 +419,7 @@ def _rig(file: Path) -> ModuleType:
 def _needs(program: str, arguments: Sequence[str], *, asks: bool) -> list[str]:
     """Return what is loaded for a process; litellm, three seconds of a processor, only for one that is going to ask providers."""
     if program == TEXT:
-        return ["hishamos", "hishamos.server", "litellm"] if asks else ["hishamos"]
+        return ["hishamos", "hishamos.server", *(["litellm"] if asks else [])]
     if not program.startswith("hishamos.server"):
         return [program]
     configured = Path(arguments[arguments.index("--workspace") + 1]) / "hishamos.toml"

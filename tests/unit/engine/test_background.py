@@ -76,11 +76,11 @@ def test_timers_keep_order_and_survive_a_broken_action():
     def broken():
         raise RuntimeError("x")
 
-    timers.after(0.06, lambda: seen.append(2))
-    timers.after(0.02, broken)
-    timers.after(0.03, lambda: seen.append(1))
-    timers.after(0.04, lambda: seen.append("never")).cancel()
-    time.sleep(0.2)
+    timers.after(0.6, lambda: seen.append(2))
+    timers.after(0.1, broken)
+    timers.after(0.2, lambda: seen.append(1))
+    timers.after(0.3, lambda: seen.append("never")).cancel()
+    time.sleep(0.9)
     assert seen == [1, 2]
     timers.close()
     timers.after(0, lambda: seen.append("closed"))
