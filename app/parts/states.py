@@ -51,7 +51,7 @@ def one_of(
     chosen: str | None = st.selectbox(
         label,
         names,
-        index=None if begins is None else names.index(begins),
+        index=0 if st.session_state.pop(f"moved {param}", False) else None if begins is None else names.index(begins),
         format_func=told,
         placeholder=label if optional else None,
         key=f"chosen {param} {key}".strip(),
@@ -61,6 +61,13 @@ def one_of(
     if asked is not None or chosen != usual:
         keep(param, chosen)
     return chosen
+
+
+def choose(param: str, name: str) -> None:
+    """Have the field of :func:`one_of` choose something else, where a button was pressed; the page is drawn with it."""
+    st.session_state[f"chosen {param}"] = name
+    st.session_state[f"moved {param}"] = True  # Streamlit warns of a value that is set beside an index
+    keep(param, name)
 
 
 def keep(name: str, value: str | None) -> None:

@@ -31,6 +31,8 @@ RULES = """
 [data-testid=stCode] code .token:is(.comment,.prolog){color:$muted!important}
 [data-testid=stCode] code .token.deleted,[data-testid=stCode] code .token.deleted .token{color:$gone!important}
 [data-testid=stCode] code .token.inserted,[data-testid=stCode] code .token.inserted .token{color:$added!important}
+/* Lines of a definition stand below each other as they are in its file. */
+.st-key-definition-text textarea{font-family:monospace;font-size:.9rem;line-height:1.5;white-space:pre;overflow-x:auto}
 /* A graph is drawn twice where it is wider than a phone. */
 .hish-narrow{display:none}
 @media(max-width:640px){

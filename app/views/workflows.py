@@ -1,4 +1,4 @@
-"""Workflows: what each does, its graph, what it would cost, and a form that starts it."""
+"""Workflows: what each does, its graph and text, what it would cost, and a form that starts it."""
 
 from __future__ import annotations
 
@@ -17,12 +17,16 @@ from parts.listings import runs_table
 from parts.plain import plain
 from parts.states import one_of
 from parts.style import theme
+from parts.workflow_texts import YAML, unsaved, workflow_text
 
 HELP = """The workspace's own workflows and those that ship with HishamOS. **Start run** starts one and opens its run; **Forecast** says what it would cost,
 and sends nothing.
 
-Same in a notebook: `ws.workflows.start("triage_bugs", {"file": "bugs.csv"})`, `ws.workflows.forecast(…)`. In a terminal:
-`hishamos run triage_bugs -i file=bugs.csv`."""
+**YAML** is the workflow as it was written. **Check** says every mistake with its line and saves nothing; **Save** writes the next version into the
+workspace, never over one that somebody else wrote meanwhile. One that ships with HishamOS becomes the workspace's own by it.
+
+Same in a notebook: `ws.workflows.start("triage_bugs", {"file": "bugs.csv"})`, `ws.workflows.forecast(…)`, `ws.definitions.text("workflow", "triage_bugs")`,
+`ws.workflows.check(text)`, `ws.workflows.save(text, version=…)`. In a terminal: `hishamos run triage_bugs -i file=bugs.csv`, `hishamos check`."""
 
 
 def page() -> None:
@@ -30,14 +34,18 @@ def page() -> None:
     head("Workflows", help_text=HELP)
     found = {workflow.name: workflow for workflow in workspace().workflows.list()}
     # A name in the address that nobody has is the first one: the address is shared, the workspace is not.
-    name = one_of("Workflow", list(found), "workflow")
+    name = one_of("Workflow", [*found, *(name for name in unsaved() if name not in found)], "workflow")
     if name is None:
         st.caption("There is no workflow.")
+        return
+    if name not in found:
+        st.warning(plain(f"{name} is gone from the workspace, or has mistakes there. What you typed is kept here."), icon=":material/sync_problem:")
+        workflow_text(name)
         return
     workflow = found[name]
     st.markdown(plain(workflow.description))
     st.caption(f"version {workflow.version} · {len(workflow.steps)} steps")
-    start, graph, runs = st.tabs(["Start", "Graph", "Runs"])
+    start, graph, text, runs = st.tabs(["Start", "Graph", YAML, "Runs"], key=f"tabs of {name}", on_change="rerun")
     with start:
         _start(workflow)
     with graph:
@@ -48,6 +56,9 @@ def page() -> None:
             hide_index=True,
             alt=f"Steps of {name}",
         )
+    if text.open:
+        with text:
+            workflow_text(name)
     with runs:
         latest = workspace().runs.list(name=name, limit=20)
         if latest:

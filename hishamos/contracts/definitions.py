@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from hishamos.contracts.verbs import verb
-from hishamos.records.checks import CheckedDefinition, DefinitionKind, DefinitionText
+from hishamos.records.checks import CheckedDefinition, DefinitionKind, DefinitionText, StoredDefinition
 
 
 class DefinitionsService(Protocol):
@@ -18,6 +18,14 @@ class DefinitionsService(Protocol):
         """Return what is wrong with each of some definitions, with all mistakes and their lines; nothing is saved.
 
         They may name one another: what a text defines is taken instead of what the workspace has under that name.
+        """
+        ...
+
+    @verb("workflows.read")
+    def text(self, kind: DefinitionKind, name: str) -> StoredDefinition:
+        """Return a definition as it was written, with its comments: the workspace's own, one with mistakes too, else the shipped one.
+
+        Its ``version`` is what ``save`` of the changed text takes. Raises :class:`UnknownName` with the nearest name.
         """
         ...
 

@@ -224,7 +224,8 @@ class Workflows(Protocol):
     def save(self, definition: str | WorkflowDefinition, *, version: str | None = None) -> WorkflowDefinition:
         """Write a workflow, YAML or an object, into the workspace's ``workflows/`` and return it; a text is kept as it is, comments too.
 
-        ``version``: the version that is to be replaced; left out, there must be none in the workspace. Raises :class:`StaleWrite` when the
+        ``version``: the version that is to be replaced; left out, there must be none in the workspace. A text that differs from what is there in
+        comments alone is written only where ``version`` names that. Raises :class:`StaleWrite` when the
         workspace has another one, and :class:`InvalidDefinition` for what can't run. With python, shell, http or notebook steps it needs
         the permission ``code``.
         """
@@ -250,8 +251,8 @@ class Workflows(Protocol):
         ...
 
     @verb("workflows.read")
-    def picture(self, name: str, *, format: PictureFormat = "svg", ground: Ground = "light", narrow: bool = False) -> Picture:
-        """Draw a workflow's graph: ``svg``, ``png``, ``mermaid`` or ``text``, on nothing.
+    def picture(self, name: str | WorkflowDefinition, *, format: PictureFormat = "svg", ground: Ground = "light", narrow: bool = False) -> Picture:
+        """Draw a workflow's graph, also of one that is not saved: ``svg``, ``png``, ``mermaid`` or ``text``, on nothing.
 
         ``ground``: what it will stand on; ``narrow``: box below box, about 340 pixels wide, for a phone or the side of a page. Texts are alike.
         """

@@ -21,6 +21,18 @@ class DefinitionText(Record):
     """Left out: told by the folder in ``file`` (``workflows/``, ``commands/``, ``agents/``), else by what only that kind has."""
 
 
+class StoredDefinition(Record):
+    """A definition's text as it stands in the workspace, or as it is shipped."""
+
+    kind: DefinitionKind
+    name: str
+    file: str
+    """Relative to the workspace; of a shipped one ``library/…``."""
+    text: str
+    version: str | None = None
+    """The version that ``save`` replaces; None for a shipped one, which the workspace has none of its own of."""
+
+
 class Mistake(Record):
     """One thing that keeps a definition from being used."""
 

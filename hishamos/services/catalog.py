@@ -16,7 +16,7 @@ from hishamos.contracts.journal import Pinned
 from hishamos.engine.checking import agent_problems, command_problems, pinned, workflow_problems
 from hishamos.engine.steptype import Problem
 from hishamos.errors import InvalidDefinition, UnknownName
-from hishamos.records.checks import CheckedDefinition, DefinitionKind, DefinitionText, Mistake
+from hishamos.records.checks import CheckedDefinition, DefinitionKind, DefinitionText, Mistake, StoredDefinition
 from hishamos.records.definitions import AgentDefinition, CommandDefinition, Definition, WorkflowDefinition
 from hishamos.records.mcp import McpSettings, ServerTool
 from hishamos.records.record import content_hash
@@ -138,7 +138,24 @@ class Catalog:
             entry = self._shelves[kind].entries.get(name)
             if entry is None or not entry.own:
                 return None
-            return entry.file, entry.definition.version if entry.definition else content_hash((self._root / entry.file).read_text("utf-8", "replace"), 12)
+            return entry.file, self._version(entry)
+
+    def text(self, kind: DefinitionKind, name: str) -> StoredDefinition:
+        """Return a definition as it was written, also one with mistakes; raises ``UnknownName``."""
+        with self._lock:
+            self._refresh()
+            entries = self._shelves[kind].entries
+            if name not in entries:
+                raise UnknownName.among(kind, name, list(entries))
+            entry = entries[name]
+            text = entry.source.text if isinstance(entry.source, Source) else self._as_it_stands(entry)
+            return StoredDefinition(kind=kind, name=name, file=entry.file, text=text, version=self._version(entry) if entry.own else None)
+
+    def _version(self, entry: _Entry) -> str:
+        return entry.definition.version if entry.definition else content_hash(self._as_it_stands(entry), 12)
+
+    def _as_it_stands(self, entry: _Entry) -> str:
+        return (self._root / entry.file).read_text("utf-8", "replace")
 
     def definer(self, kind: DefinitionKind, file: str) -> str | None:
         """Return the name that a file of the workspace defines; None for a file that is not there."""

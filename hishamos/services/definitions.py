@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from hishamos.contracts.definitions import DefinitionsService as Contract
-from hishamos.records.checks import CheckedDefinition, DefinitionKind, DefinitionText
+from hishamos.records.checks import CheckedDefinition, DefinitionKind, DefinitionText, StoredDefinition
 from hishamos.services.editor_schema import format_schema
 from hishamos.services.saving import save
 from hishamos.services.service import Service, implements
@@ -21,6 +21,10 @@ class DefinitionsService(Service):
     def check(self, texts: Sequence[DefinitionText]) -> List[CheckedDefinition]:
         """See the contract."""
         return self.machinery.catalog.check(texts)
+
+    def text(self, kind: DefinitionKind, name: str) -> StoredDefinition:
+        """See the contract."""
+        return self.machinery.catalog.text(kind, name)
 
     def schema(self, kind: DefinitionKind) -> dict[str, Any]:
         """See the contract."""

@@ -30,15 +30,15 @@ def save(service: Service, kind: DefinitionKind, given: str | D, version: str | 
     """Write a definition into the workspace and return it.
 
     Raises :class:`InvalidDefinition` for one that can't be used, :class:`StaleWrite` when the workspace has another version of that name than
-    ``version``, and :class:`NotAllowed` for code without the permission ``code``. A definition that stands there already is returned as it is.
+    ``version``, and :class:`NotAllowed` for code without the permission ``code``. A definition that stands there already is returned as it is; a text of it
+    with other comments is written where ``version`` names it.
     """
     catalog = service.machinery.catalog
     definition: D = catalog.accepted(kind, given, f"{kind}s/<text>")[0]
     if isinstance(definition, WorkflowDefinition):
         may_code(service, definition)
-    text = given if isinstance(given, str) else _text(service, kind, definition)
     with catalog.writing:
-        return _save(service, kind, definition, text, version)
+        return _save(service, kind, definition, given if isinstance(given, str) else None, version)
 
 
 def _text(service: Service, kind: DefinitionKind, definition: Definition) -> str:
@@ -48,7 +48,8 @@ def _text(service: Service, kind: DefinitionKind, definition: Definition) -> str
     return text
 
 
-def _save(service: Service, kind: DefinitionKind, definition: D, text: str, version: str | None) -> D:
+def _save(service: Service, kind: DefinitionKind, definition: D, given: str | None, version: str | None) -> D:
+    """Save what was read of a text, or an object, of which there is none."""
     catalog = service.machinery.catalog
     before = catalog.own(kind, definition.name)
     if before is None:
@@ -58,13 +59,13 @@ def _save(service: Service, kind: DefinitionKind, definition: D, text: str, vers
             raise InvalidInput(what=f"{file} defines {other!r}", where=f"save of {kind} {definition.name}", next="Rename that file, or this definition.")
     else:
         file = before[0]
-        if before[1] == definition.version:
+        if before[1] == definition.version and (given is None or version != before[1] or given == catalog.text(kind, definition.name).text):
             return definition.model_copy(update={"source": file})
     current = None if before is None else before[1]
     if version != current:
         raise StaleWrite(kind=kind, name=definition.name, yours=version or "none", current=current or "none")
     path = inside(service.root, file, f"save of {kind} {definition.name}")
-    put_text(path, text)
+    put_text(path, _text(service, kind, definition) if given is None else given)
     who, identity = service.actor.name, service.change_id()
 
     def note(transaction: Transaction) -> None:

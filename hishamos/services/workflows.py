@@ -87,9 +87,10 @@ class WorkflowsService(Service):
         """See the contract."""
         return save(self, "workflow", definition, version)
 
-    def picture(self, name: str, *, format: PictureFormat = "svg", ground: Ground = "light", narrow: bool = False) -> Picture:
+    def picture(self, name: str | WorkflowDefinition, *, format: PictureFormat = "svg", ground: Ground = "light", narrow: bool = False) -> Picture:
         """See the contract."""
-        return graph_picture(workflow_graph(self.get(name)), format, ground, narrow=narrow)
+        workflow = self.get(name) if isinstance(name, str) else self.machinery.catalog.accepted("workflow", name)[0]
+        return graph_picture(workflow_graph(workflow), format, ground, narrow=narrow)
 
     def _pinned(self, given: str | WorkflowDefinition) -> tuple[WorkflowDefinition, Pinned]:
         if isinstance(given, str):

@@ -79,6 +79,97 @@ def test_a_workflow_is_forecast_and_started_from_its_form(draw: Draw, folder: Pa
         assert started[0].inputs["publish"] == "no"
 
 
+FLOW = """# kept as it is
+name: noted
+description: Says something.
+steps:
+  - {id: a, type: command, with: {command: classify_bug, inputs: {text: x}}}
+"""
+
+
+def opened(draw: Draw, name: str) -> AppTest:
+    page = draw("workflows", workflow=name)
+    page.session_state[f"tabs of {name}"] = "YAML"
+    return page.run()
+
+
+def test_a_workflows_text_is_checked_line_by_line_and_saved_as_the_next_version(draw: Draw, folder: Path):
+    file = folder / "workflows" / "noted.yaml"
+    with hishamos.open(folder) as ws:
+        first = ws.workflows.save(FLOW)
+        page = opened(draw, "noted")
+        assert page.text_area[0].value == FLOW
+        wrong = FLOW.replace("classify_bug", "clasify_bug").replace("description", "descripton") + "# <script>alert(1)</script>\n"
+        page.text_area[0].set_value(wrong)
+        press(page, "Check")
+        assert "Line 3" in words(page)
+        assert "Unknown key 'descripton'" in words(page)
+        assert "descripton: Says something." in [one.value for one in page.code]
+        page.text_area[0].set_value(wrong.replace("descripton", "description"))
+        press(page, "Save")
+        assert "clasify_bug" in words(page)
+        assert "Line 5" in words(page)
+        assert file.read_text() == FLOW
+        changed = FLOW.replace("text: x", "text: y")
+        page.text_area[0].set_value(changed)
+        press(page, "Check")
+        assert "No mistake. Saved, it is noted" in words(page)
+        assert file.read_text() == FLOW
+        press(page, "Save")
+        saved = ws.workflows.get("noted")
+        assert f"Saved: workflows/noted.yaml, version {saved.version}." in words(page)
+        assert (file.read_text(), saved.version != first.version) == (changed, True)
+
+
+def test_a_stale_text_is_refused_and_nothing_of_what_was_typed_is_lost(draw: Draw, folder: Path):
+    file = folder / "workflows" / "shared.yaml"
+    flow = FLOW.replace("noted", "shared")
+    with hishamos.open(folder) as ws:
+        ws.workflows.save(flow)
+    page = opened(draw, "shared")
+    mine, theirs = flow.replace("text: x", "text: mine"), flow.replace("kept as it is", "of somebody else")
+    page.text_area[0].set_value(mine)
+    file.write_text(theirs)
+    press(page, "Save")
+    assert "workflow shared was changed meanwhile" in words(page)
+    assert "+# of somebody else" in words(page)
+    assert (page.text_area[0].value, file.read_text()) == (mine, theirs)
+    file.unlink()
+    page.run()
+    assert "shared is gone from the workspace" in words(page)
+    assert page.text_area[0].value == mine
+    press(page, "Keep what I typed")
+    press(page, "Save")
+    assert file.read_text() == mine
+    file.write_text(theirs)
+    page.run()
+    assert page.text_area[0].value == theirs, "where nothing was typed, what is there now is shown"
+
+
+def test_a_shipped_workflow_becomes_the_workspaces_own_and_another_name_a_new_one(draw: Draw, folder: Path):
+    page = opened(draw, "triage_bugs")
+    assert "Ships with HishamOS" in words(page)
+    shipped = page.text_area[0].value
+    page.text_area[0].set_value(shipped.replace("name: triage_bugs", "name: own_triage"))
+    press(page, "Save")
+    assert (folder / "workflows" / "own_triage.yaml").exists()
+    assert "triage_bugs stays as it was" in words(page)
+    press(page, "Open own_triage")
+    assert page.selectbox[0].value == "own_triage"
+    page = opened(draw, "own_triage")
+    own = folder / "workflows" / "triage_bugs.yaml"
+    own.write_text(shipped)
+    page.text_area[0].set_value(shipped.replace("From a CSV", "Out of a CSV"))
+    press(page, "Save")
+    assert "the workspace has a workflow triage_bugs already" in words(page)
+    own.unlink()
+    page = opened(draw, "triage_bugs")
+    press(page, "Save")
+    assert own.read_text() == shipped
+    assert "workflows/triage_bugs.yaml · version" in words(page)
+    own.unlink()
+
+
 def test_a_command_is_run_from_a_form_with_a_field_for_each_kind_of_parameter(draw: Draw):
     page = draw("commands", command="sums")
     assert [field.label for field in page.number_input] == ["few (optional)"]

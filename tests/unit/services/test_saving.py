@@ -94,6 +94,39 @@ def test_a_broken_file_is_not_lost(ws, tmp_path):
     assert ws.workflows.get("flow").steps[0].id == "a"
 
 
+def test_a_text_is_read_as_it_was_written_shipped_own_or_broken(ws, tmp_path):
+    shipped = ws.definitions.text("workflow", "triage_bugs")
+    assert (shipped.file, shipped.version) == ("library/workflows/triage_bugs.yaml", None)
+    assert ws.workflows.check(shipped.text).version == ws.workflows.get("triage_bugs").version
+    ws.workflows.save(shipped.text, version=shipped.version)
+    own = ws.definitions.text("workflow", "triage_bugs")
+    assert (own.file, own.text, own.version) == ("workflows/triage_bugs.yaml", shipped.text, ws.workflows.get("triage_bugs").version)
+    (tmp_path / "workflows" / "flow.yaml").write_text("name: flow\nsteps: [unclosed\n")
+    broken = ws.definitions.text("workflow", "flow")
+    assert broken.text == "name: flow\nsteps: [unclosed\n"
+    assert ws.workflows.save(FLOW, version=broken.version).name == "flow"
+    with pytest.raises(UnknownName, match="flow"):
+        ws.definitions.text("workflow", "flowe")
+
+
+def test_other_comments_are_saved_by_whoever_names_the_version(ws):
+    saved = ws.workflows.save(FLOW)
+    commented = FLOW.replace("kept as it is", "another remark")
+    assert ws.workflows.save(commented).version == saved.version
+    assert ws.definitions.text("workflow", "flow").text == FLOW
+    assert ws.workflows.save(commented, version=saved.version).version == saved.version
+    assert ws.definitions.text("workflow", "flow").text == commented
+    ws.workflows.save(ws.workflows.get("flow"), version=saved.version)  # an object has no comments to write
+    assert ws.definitions.text("workflow", "flow").text == commented
+
+
+def test_what_is_not_saved_is_drawn(ws):
+    flow = ws.workflows.check(FLOW)
+    assert "classify_bug" in ws.workflows.picture(flow, format="text").text
+    with pytest.raises(InvalidDefinition, match="used twice"):
+        ws.workflows.picture(flow.model_copy(update={"steps": flow.steps * 2}))
+
+
 def test_nothing_is_written_out_of_the_workspace(ws, tmp_path, tmp_path_factory):
     (tmp_path / "commands").symlink_to(tmp_path_factory.mktemp("outside"))
     with pytest.raises(InvalidInput, match="symbolic link"):
