@@ -13,13 +13,13 @@ from hishamos.records.runs import Run, RunKind, RunState, Step
 from parts.connection import workspace
 from parts.fields import model_field
 from parts.plain import plain
-from parts.run_costs import INSIDE, by_step
+from parts.run_costs import INSIDE, by_step, sums_of_paths
 
 
 def again(run: Run, steps: list[Step]) -> None:
     """Draw the acts on a run that has ended: retry from a step, fork, repeat."""
     names = [step.path for step in steps if not any(sign in step.path for sign in INSIDE)]
-    costs = {row["step_id"]: row["cost_nanos"] for row in by_step(run)} if names else {}
+    costs = {row["step_id"]: row["cost_nanos"] for row in by_step(sums_of_paths(run))} if names else {}
     if run.kind is RunKind.WORKFLOW and names:
         if run.state is not RunState.SUCCEEDED:
             with st.popover("Retry from a step"):

@@ -30,7 +30,8 @@ from parts.values import value
 
 HELP = """One run: its steps as the journal holds them, every attempt at a provider, what it cost.
 
-**Steps** can be narrowed to those of one state: a failed run's own link leads to the failed ones. **Costs** says what the money went to, by model and step.
+**Steps** can be narrowed to those of one state: a failed run's own link leads to the failed ones. **Costs** says what the money went to, by model and step;
+a click on one opens its calls, on a step with others inside of it shows those.
 **Trace** has one line for each step and attempt on one axis of time: hatched is waiting, a long pause is drawn shorter, ↻ asks the same model again,
 ⤷ goes on to the next one of its route. A click on a bar shows the attempt with its question and its answer. What stands in the address (run, state of
 steps, step, attempt, other run) is shown by a copied one too.

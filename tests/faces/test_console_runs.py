@@ -114,6 +114,49 @@ def test_a_failed_run_leads_to_its_failed_steps_and_tells_what_it_cost(draw: Dra
     assert "No step has this state" in words(draw("run", run=failed.id, steps="skipped"))
 
 
+MANY = """name: many
+description: One step, and a map of three.
+steps:
+  - {id: first, type: command, with: {command: say, inputs: {text: "The cat sat on the mat."}}}
+  - id: each
+    type: map
+    after: [first]
+    with: {over: ["One cat.", "Two dogs.", "Three hens."], as: one, step: {type: command, with: {command: say, inputs: {text: "{{ one }}"}}}}
+"""
+
+
+def picked(row: int) -> dict[str, object]:
+    return {"selection": {"rows": [row], "columns": [], "cells": []}}
+
+
+def test_a_step_among_the_costs_leads_to_its_calls_and_one_with_steps_inside_to_theirs(draw: Draw, folder: Path):
+    (folder / "workflows" / "many.yaml").write_text(MANY)
+    with hishamos.open(folder) as ws:
+        run = ws.workflows.start("many", {}, model=OFFLINE).wait(60)
+
+    def costs() -> AppTest:
+        page = draw("run", run=run.id)
+        page.session_state["tabs Steps None "] = "Costs"
+        return page.run()
+
+    def steps(page: AppTest) -> list[list[str]]:
+        return [table.value["Step"].tolist() for table in page.dataframe if {"Step", "Share"} <= set(table.value.columns)]
+
+    page = costs()
+    (top,) = steps(page)
+    assert sorted(top) == ["each", "first"]
+    page.session_state[f"By step of {run.id}"] = picked(top.index("each"))
+    (_, inside) = steps(page.run())
+    assert sorted(inside) == ["each[0]", "each[1]", "each[2]"]
+    page.session_state[f"Inside each of {run.id}"] = picked(inside.index("each[2]"))
+    page.run()
+    assert "step: each[2]" in words(page)
+    assert "1 attempt" in words(page)
+    page = costs()
+    page.session_state[f"By step of {run.id}"] = picked(top.index("first"))
+    assert "step: first" in words(page.run())
+
+
 def widths(page: AppTest) -> dict[str, list[int]]:
     """The width of each graph on the page, by what says when it is seen."""
     found: dict[str, list[int]] = {}
