@@ -14,6 +14,7 @@ from hishamos.records.batches import MOST_ROWS, ROW_STATUSES, BatchInfo, BatchRo
 from hishamos.records.runs import RUN_ENDED, RunState
 from parts.connection import guarded, workspace
 from parts.csv_uploads import rows_in, uploaded_rows
+from parts.exchanges import exchange
 from parts.graphs import drawn_svg
 from parts.heads import badge, empty, head, lost
 from parts.listings import attempts_table, batches_table, rows_table, seconds_between, spend_words
@@ -23,7 +24,8 @@ from parts.states import one_of, pills_filter
 from parts.values import value
 
 HELP = """A batch executes a notebook once per row of a table; the columns are the notebook's parameters. A row that fails stops none of the others, and
-**Execute what is missing** does only what has not succeeded: what is done is not done, and not paid, again.
+**Execute what is missing** does only what has not succeeded: what is done is not done, and not paid, again. A row has its parameters, result and executed
+notebook, and its attempts with what each was asked and what came back.
 
 Same in a notebook: `ws.batch.run("report.ipynb", rows=frame, jobs=4)`, `ws.batch.rows(run)`. In a terminal:
 `hishamos batch report.ipynb --rows rows.csv --jobs 4`, `hishamos resume RUN`."""
@@ -177,7 +179,14 @@ def _chosen(batch: str) -> None:
         _executed(batch, row)
     with attempts:
         calls = workspace().runs.calls(batch, step=row.step, limit=SHOWN)
-        attempts_table(calls, f"attempts of row {number}") if calls else st.caption("No model was asked.")
+        if not calls:
+            st.caption("No model was asked.")
+            return
+        attempt = attempts_table(calls, f"attempts of row {number}")
+        if attempt is None:
+            st.caption("Choose an attempt to see what was asked and what came back.")
+        else:
+            exchange(attempt.id, run=batch)
 
 
 def _executed(batch: str, row: BatchRow) -> None:

@@ -90,6 +90,11 @@ def test_a_batch_is_started_read_row_by_row_and_only_what_is_missing_is_executed
         assert not any("![beacon]" in str(one.value) or "](http://" in str(one.value) for one in failed.markdown)
         assert any("![beacon]" in one.value for one in failed.code)  # what it printed stands there as text
 
+        failed.session_state["attempts of row 2"] = {"selection": {"rows": [0], "columns": [], "cells": []}}
+        failed.run()
+        assert "What it was asked" in words(failed)
+        assert "What came back" in words(failed)
+
         (folder / "gate").touch()
         before = len(ws.ledger.calls(limit=100))
         press(page, "Execute what is missing (1)")
