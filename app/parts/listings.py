@@ -21,12 +21,14 @@ from parts.style import link_colour, state_colours
 USD = "Spend, USD"
 LETTER, AROUND, WIDEST = 6.6, 20, 270
 """Pixels of a letter, of what stands around a text, and of the widest column."""
+OFFLINE = "⌁ offline"
+"""The state of an attempt in a table: the name of its model and its cost say the rest."""
 SHOWN, ROW = 25, 35
 """Rows of a table that are shown without a scroll bar of its own, and the height of one in pixels."""
 
 
-def runs_table(runs: Sequence[Run], key: str) -> None:
-    """Draw runs; a click on a row opens the run."""
+def runs_table(runs: Sequence[Run], key: str, *, few: bool = False) -> None:
+    """Draw runs; a click on a row opens the run. ``few``: only the columns that a page has room for which shows other things too."""
     people = len({run.user_name for run in runs}) > 1
     rows = [
         {
@@ -36,17 +38,23 @@ def runs_table(runs: Sequence[Run], key: str) -> None:
             USD: amount(spend_words(run.cost_nanos, run.unpriced, offline=run.offline)),
             "Time": seconds_between(run.started_at, run.finished_at),
             "Started, UTC": clock(run.created_at),
-            "Steps": f"{count(run.steps_done)} / {count(run.steps_total)}",
             "Project": run.project or "",
-            "By": (run.user_name or "") if people else "",
-            "Kind": "" if run.kind is RunKind.WORKFLOW else run.kind.value,
-            "Id": run.id[:6],
+            **({} if few else _more(run, people=people)),
         }
         for run in runs
     ]
-    chosen = table(rows, key, right=[USD, "Time", "Steps"], opens="Run")
+    chosen = table(rows, key, right=[USD, "Time", *([] if few else ["Steps"])], opens="Run")
     if chosen is not None:
         st.switch_page("views/run.py", query_params={"run": runs[chosen].id})
+
+
+def _more(run: Run, *, people: bool) -> dict[str, str]:
+    return {
+        "Steps": f"{count(run.steps_done)} / {count(run.steps_total)}",
+        "By": (run.user_name or "") if people else "",
+        "Kind": "" if run.kind is RunKind.WORKFLOW else run.kind.value,
+        "Id": run.id[:6],
+    }
 
 
 def why(run: Run) -> str:
@@ -78,30 +86,34 @@ def steps_table(steps: Sequence[Step], key: str) -> Step | None:
 
 
 def attempts_table(attempts: Sequence[Attempt], key: str, *, apart: bool = False) -> Attempt | None:
-    """Draw attempts at providers and return the one that was clicked; ``apart``: they are of several runs, and say whose they are."""
+    """Draw attempts at providers and return the one that was clicked; ``apart``: they are of several runs, and say whose they are and when."""
     rows = [
         {
-            "State": state_label("offline" if attempt.offline else attempt.status),
+            "State": OFFLINE if attempt.offline else state_label(attempt.status),
             **({} if apart else {"Step": attempt.step_id or missing()}),
             "Model": attempt.model,
             "Cost, USD": "offline" if attempt.offline else amount(money(attempt.cost_nanos)),
             "Latency": taken(attempt.latency_ms),
-            "Input tokens": count(attempt.input_tokens),
-            "Output tokens": count(attempt.output_tokens),
-            "Sent, UTC": clock(attempt.started_at),
+            "Tokens in": count(attempt.input_tokens),
+            "Tokens out": count(attempt.output_tokens),
             **(_place(attempt) if apart else {}),
-            **({"Tags": tag_words(attempt.own_tags)} if apart else {}),
             "Cause": attempt.cause or "",
             "Why": attempt.why,
         }
         for attempt in attempts
     ]
-    chosen = table(rows, key, right=["Cost, USD", "Latency", "Input tokens", "Output tokens"], opens="Model" if apart else "")
+    chosen = table(rows, key, right=["Cost, USD", "Latency", "Tokens in", "Tokens out"], opens="Model" if apart else "")
     return attempts[chosen] if chosen is not None else None
 
 
 def _place(attempt: Attempt) -> dict[str, str]:
-    return {"Command": (attempt.command or "").partition("@")[0], "Step": attempt.step_id or missing(), "Run": (attempt.run_id or "")[:6]}
+    return {
+        "Sent, UTC": clock(attempt.started_at),
+        "Command": (attempt.command or "").partition("@")[0],
+        "Step": attempt.step_id or missing(),
+        "Run": (attempt.run_id or "")[:6],
+        "Tags": tag_words(attempt.own_tags),
+    }
 
 
 def batches_table(batches: Sequence[BatchInfo], key: str) -> BatchInfo | None:
@@ -243,6 +255,7 @@ def _width(name: str, texts: pd.Series[str]) -> int:
 def _coloured(frame: pd.DataFrame, opens: str) -> Any:
     """Return the frame with states in their colours and what opens in that of links."""
     colours, link = state_colours(), f"color: {link_colour()}"
+    colours[OFFLINE] = colours[state_label("offline")]
     drawn = frame.style
     if "State" in frame.columns:
         drawn = drawn.map(lambda label: f"color: {colours[label]}" if label in colours else "", subset=["State"])

@@ -121,7 +121,7 @@ def page() -> None:
     section("Latest runs", "views/runs.py", "All runs")
     latest = ws.runs.list(limit=8)
     if latest:
-        runs_table(latest, "latest runs")
+        runs_table(latest, "latest runs", few=True)
     else:
         empty("No run yet. This line runs the example workflow on shipped data with the offline model:", "hishamos demo")
     since = span(DAYS, ws.health.status().timezone)[0]

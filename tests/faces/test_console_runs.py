@@ -93,6 +93,8 @@ def test_the_trace_is_drawn_and_an_attempt_named_in_the_address_is_shown(draw: D
     page = draw("run", run=run.id, step="second")
     trace = next(table.value for table in page.dataframe if "Latency" in table.value.columns)
     assert trace["Step"].tolist() == ["second"]
+    assert list(trace.columns) == ["State", "Step", "Model", "Cost, USD", "Latency", "Tokens in", "Tokens out"], "they fit beside a narrow graph"
+    assert trace["State"].tolist() == ["⌁ offline"]
     assert "none of this name" in words(draw("run", run=run.id, step="<script>"))
 
 
@@ -109,6 +111,8 @@ def test_a_failed_run_leads_to_its_failed_steps_and_tells_what_it_cost(draw: Dra
     steps = next(table.value for table in page.dataframe if "Step" in table.value.columns)
     assert steps["Step"].tolist() == ["them", "them[1]"]
     home = draw("home")
+    latest = next(table.value for table in home.dataframe if "Started, UTC" in table.value.columns)
+    assert set(latest.columns) <= {"State", "Run", "Why", "Spend, USD", "Time", "Started, UTC", "Project"}, "they fit into a window of 1300 pixels"
     assert "them: 1 of 2 items failed." in words(home)
     assert [["offline/extractive", "offline", "–"]] in [table.value.to_numpy()[:, :3].tolist() for table in home.dataframe]
     assert "No step has this state" in words(draw("run", run=failed.id, steps="skipped"))
