@@ -81,10 +81,10 @@ def _check(text: str, stored: StoredDefinition, *, said: bool) -> None:
     drawn_graph(picture, lambda: picture)
 
 
-def _mistakes(error: InvalidDefinition, text: str) -> None:
+def _mistakes(error: InvalidDefinition, text: str, *, saving: bool = False) -> None:
     """Say every mistake with its line, and quote that: a field has no numbers of lines."""
     found: Sequence[Mistake] = [Mistake(**one) for one in error.facts.get("mistakes", ())]
-    st.error(f"{some(len(found), 'mistake')}. Nothing was saved.", icon=":material/error:")
+    st.error(f"{some(len(found), 'mistake')}." + (" Nothing was saved." if saving else ""), icon=":material/error:")
     lines = text.split("\n")
     for one in found[:MOST]:
         with st.container(border=True, gap="xsmall"):
@@ -112,7 +112,7 @@ def _meanwhile(name: str, begun: StoredDefinition, now: StoredDefinition, *, sai
 def _told(outcome: HishamosError | StoredDefinition | None, name: str, text: str) -> bool:
     """Say what became of a save; return whether it was refused."""
     if isinstance(outcome, InvalidDefinition):
-        _mistakes(outcome, text)
+        _mistakes(outcome, text, saving=True)
     elif isinstance(outcome, HishamosError):
         st.error(plain(str(outcome)), icon=":material/error:")
     elif outcome is not None:

@@ -34,12 +34,14 @@ def page() -> None:
     head("Workflows", help_text=HELP)
     found = {workflow.name: workflow for workflow in workspace().workflows.list()}
     # A name in the address that nobody has is the first one: the address is shared, the workspace is not.
-    name = one_of("Workflow", [*found, *(name for name in unsaved() if name not in found)], "workflow")
+    broken = [one.name or "" for one in workspace().definitions.broken("workflow")]
+    name = one_of("Workflow", list(dict.fromkeys([*found, *broken, *unsaved()])), "workflow")
     if name is None:
         st.caption("There is no workflow.")
         return
     if name not in found:
-        st.warning(plain(f"{name} is gone from the workspace, or has mistakes there. What you typed is kept here."), icon=":material/sync_problem:")
+        told = "has mistakes and can't run. Mend its text." if name in broken else "is gone from the workspace. What you typed is kept here."
+        st.warning(plain(f"{name} {told}"), icon=":material/sync_problem:")
         workflow_text(name)
         return
     workflow = found[name]

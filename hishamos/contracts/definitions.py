@@ -30,6 +30,11 @@ class DefinitionsService(Protocol):
         ...
 
     @verb("workflows.read")
+    def broken(self, kind: DefinitionKind) -> List[CheckedDefinition]:
+        """Return those of the workspace's own that can't be used, with all their mistakes: :meth:`text` has what to mend."""
+        ...
+
+    @verb("workflows.read")
     def schema(self, kind: DefinitionKind) -> dict[str, Any]:
         """Return the JSON Schema (2020-12) of a kind's files, for editors. What only ``check`` can tell is not in it."""
         ...

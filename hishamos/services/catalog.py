@@ -190,6 +190,13 @@ class Catalog:
         assert entry.definition is not None
         return CheckedDefinition(file=entry.file, kind=kind, name=entry.name, version=entry.definition.version)
 
+    def broken(self, kind: DefinitionKind) -> list[CheckedDefinition]:
+        """Return the workspace's own definitions of a kind that can't be used, by name."""
+        with self._lock:
+            self._refresh()
+            checked = [self._checked(kind, entry) for _, entry in sorted(self._shelves[kind].entries.items()) if entry.own]
+        return [one for one in checked if one.mistakes]
+
     def problems(self) -> list[InvalidDefinition]:
         """Return what is wrong with the workspace's definitions, one error a file."""
         found = []

@@ -26,6 +26,10 @@ class DefinitionsService(Service):
         """See the contract."""
         return self.machinery.catalog.text(kind, name)
 
+    def broken(self, kind: DefinitionKind) -> List[CheckedDefinition]:
+        """See the contract."""
+        return self.machinery.catalog.broken(kind)
+
     def schema(self, kind: DefinitionKind) -> dict[str, Any]:
         """See the contract."""
         return format_schema(kind)

@@ -170,6 +170,21 @@ def test_a_shipped_workflow_becomes_the_workspaces_own_and_another_name_a_new_on
     own.unlink()
 
 
+def test_a_workflow_that_is_broken_in_the_workspace_is_listed_and_mended(draw: Draw, folder: Path):
+    file = folder / "workflows" / "halved.yaml"
+    file.parent.mkdir(exist_ok=True)
+    whole = FLOW.replace("noted", "halved")
+    file.write_text(whole.replace("classify_bug", "clasify_bug"))
+    page = draw("workflows", workflow="halved")
+    assert "halved has mistakes and can't run" in words(page)
+    assert "Line 5" in words(page)
+    page.text_area[0].set_value(whole)
+    press(page, "Save")
+    assert file.read_text() == whole
+    assert "has mistakes" not in words(page)
+    assert "Saved: workflows/halved.yaml" in words(page)
+
+
 def test_a_command_is_run_from_a_form_with_a_field_for_each_kind_of_parameter(draw: Draw):
     page = draw("commands", command="sums")
     assert [field.label for field in page.number_input] == ["few (optional)"]

@@ -104,7 +104,9 @@ def test_a_text_is_read_as_it_was_written_shipped_own_or_broken(ws, tmp_path):
     (tmp_path / "workflows" / "flow.yaml").write_text("name: flow\nsteps: [unclosed\n")
     broken = ws.definitions.text("workflow", "flow")
     assert broken.text == "name: flow\nsteps: [unclosed\n"
+    assert [(one.name, one.file, one.mistakes[0].line) for one in ws.definitions.broken("workflow")] == [("flow", "workflows/flow.yaml", 3)]
     assert ws.workflows.save(FLOW, version=broken.version).name == "flow"
+    assert ws.definitions.broken("workflow") == []
     with pytest.raises(UnknownName, match="flow"):
         ws.definitions.text("workflow", "flowe")
 
