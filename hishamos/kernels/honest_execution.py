@@ -22,7 +22,7 @@ from papermill.engines import NotebookExecutionManager, papermill_engines
 from papermill.exceptions import PapermillException, PapermillExecutionError
 
 from hishamos.kernels.papermill_engine import HishamosEngine
-from hishamos.kernels.plain_receipt import add_receipt, introduce
+from hishamos.kernels.plain_receipt import add_receipt, introduced
 
 LOOK_S = 0.05
 """How often a kernel at work is looked at, seconds."""
@@ -149,17 +149,18 @@ def run_engine(nb: Any, kernel_name: str, output_path: str | None, options: dict
     """Execute a notebook as papermill asks its engines to; returns it executed."""
     manager_options = {name: options.pop(name) for name in ("progress_bar", "log_output", "autosave_cell_every") if name in options}
     manager = Manager(nb, output_path=output_path, **manager_options)
-    plain = None if "forked" in options else introduce(options.get("input_path"))
+    introduction = contextlib.nullcontext() if "forked" in options else introduced(options.get("input_path"))
     for name in ("input_path", "timeout"):
         options.pop(name, None)
     options["startup_timeout"] = options.pop("start_timeout", 60)
     options["timeout"] = options.pop("execution_timeout", None)
     manager.notebook_start()
-    try:
-        Client(manager, kernel_name=kernel_name, **options).execute()
-    finally:
-        manager.cleanup_pbar()
-        manager.notebook_complete()
+    with introduction as plain:
+        try:
+            Client(manager, kernel_name=kernel_name, **options).execute()
+        finally:
+            manager.cleanup_pbar()
+            manager.notebook_complete()
     if plain is not None:
         add_receipt(manager.nb, plain)
     return manager.nb

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +19,24 @@ from hishamos.records.record import new_id
 from hishamos.settings import find_root
 
 
-def introduce(notebook: str | None) -> str:
-    """Let the kernel that is started next know its notebook and its execution; returns the execution's id."""
+@contextmanager
+def introduced(notebook: str | None) -> Iterator[str]:
+    """Let the kernel that is started within know its notebook and its execution, whose id this gives.
+
+    Afterwards the process has the environment of before: what it asks itself is not the notebook's.
+    """
     execution = new_id(16)
-    os.environ[EXECUTION] = execution
-    if notebook and "://" not in notebook:
-        os.environ[NOTEBOOK] = os.path.abspath(notebook)
-    return execution
+    told = {EXECUTION: execution} | ({NOTEBOOK: os.path.abspath(notebook)} if notebook and "://" not in notebook else {})
+    before = {name: os.environ.get(name) for name in told}
+    os.environ.update(told)
+    try:
+        yield execution
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
 
 
 def add_receipt(nb: Any, execution: str) -> None:

@@ -31,7 +31,7 @@ def simulator() -> Iterator[Simulator]:
 @pytest.fixture(params=["duckdb", "postgres"])
 def opened(request: pytest.FixtureRequest, simulator: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Open]:
     """Opens the gateway on one store, again and again: each is a process in words, of which one lives at a time."""
-    for name, value in (("QUIET_S", 0.2), ("FIRST_POLL_S", 0.1), ("LONGEST_POLL_S", 0.3), ("SETTLING_S", 0.5), ("UNCLAIMED_S", 0.5)):
+    for name, value in (("QUIET_S", 0.6), ("FIRST_POLL_S", 0.1), ("LONGEST_POLL_S", 0.3), ("SETTLING_S", 0.5), ("UNCLAIMED_S", 0.5)):
         monkeypatch.setattr(batching, name, value)
     simulator.clear()
     address = str(tmp_path / "store.duckdb") if request.param == "duckdb" else request.getfixturevalue("postgres_url")
@@ -163,7 +163,7 @@ def test_a_death_between_the_plan_and_the_id(opened: Open, simulator: Simulator,
         until(simulator.batches)
     die(first)
     monkeypatch.undo()
-    for name, value in (("QUIET_S", 0.2), ("FIRST_POLL_S", 0.1), ("LONGEST_POLL_S", 0.3), ("SETTLING_S", 0.5), ("UNCLAIMED_S", 0.5)):
+    for name, value in (("QUIET_S", 0.6), ("FIRST_POLL_S", 0.1), ("LONGEST_POLL_S", 0.3), ("SETTLING_S", 0.5), ("UNCLAIMED_S", 0.5)):
         monkeypatch.setattr(batching, name, value)
     assert type(first.gateway._desk)._made is original
     second = opened(kind)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tomllib
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from papermill.engines import papermill_engines
 from papermill.exceptions import PapermillExecutionError
 
 from hishamos.kernels.papermill_engine import HishamosEngine
+from hishamos.records.origins import EXECUTION, NOTEBOOK
 
 
 def test_papermill_finds_it_and_what_never_ran_looks_so(tmp_path: Path) -> None:
@@ -39,3 +41,4 @@ def test_what_is_printed_in_pieces_is_one_text_and_keeps_its_place(tmp_path: Pat
     outputs = [output for cell in nbformat.read(tmp_path / "out.ipynb", 4).cells for output in cell.get("outputs", ())]
     found = [(output.get("name"), output.get("text")) for output in outputs][:5]
     assert found == [("stdout", "row 29 "), ("stderr", "oh\n"), ("stdout", "on\n"), (None, None), ("stdout", "end\n")]
+    assert not {EXECUTION, NOTEBOOK} & os.environ.keys(), "what this process asks next is not the notebook's"
