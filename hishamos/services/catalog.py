@@ -143,11 +143,7 @@ class Catalog:
     def text(self, kind: DefinitionKind, name: str) -> StoredDefinition:
         """Return a definition as it was written, also one with mistakes; raises ``UnknownName``."""
         with self._lock:
-            self._refresh()
-            entries = self._shelves[kind].entries
-            if name not in entries:
-                raise UnknownName.among(kind, name, list(entries))
-            entry = entries[name]
+            entry = self._known(kind, name)
             text = entry.source.text if isinstance(entry.source, Source) else self._as_it_stands(entry)
             return StoredDefinition(kind=kind, name=name, file=entry.file, text=text, version=self._version(entry) if entry.own else None)
 
@@ -217,13 +213,16 @@ class Catalog:
                 self._resolve(kind, entry)
             return [entry.definition for entry in entries if entry.error is None]
 
+    def _known(self, kind: DefinitionKind, name: str) -> _Entry:
+        self._refresh()
+        entries = self._shelves[kind].entries
+        if name not in entries:
+            raise UnknownName.among(kind, name, list(entries))
+        return entries[name]
+
     def _get(self, kind: DefinitionKind, name: str) -> Any:
         with self._lock:
-            self._refresh()
-            entries = self._shelves[kind].entries
-            if name not in entries:
-                raise UnknownName.among(kind, name, list(entries))
-            entry = entries[name]
+            entry = self._known(kind, name)
             self._resolve(kind, entry)
             if entry.error is not None:
                 raise entry.error
