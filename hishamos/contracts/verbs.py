@@ -13,8 +13,10 @@ Kinds, and what an implementation in ``services/`` provides beside the verb itse
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cache, cached_property
+from types import MappingProxyType
 from typing import Any, Literal, TypeVar
 
 Kind = Literal["read", "change", "wait", "stream", "table"]
@@ -29,7 +31,12 @@ class Verb:
     name: str
     permission: str
     kind: Kind
-    signature: inspect.Signature
+    function: Callable[..., Any] = field(repr=False)
+
+    @cached_property
+    def signature(self) -> inspect.Signature:
+        """What it takes, its annotations as text; see ``typing.get_type_hints``. Found when it is asked for: of hundreds, a program calls a few."""
+        return inspect.signature(self.function)
 
 
 @dataclass(frozen=True)
@@ -48,11 +55,12 @@ def verb(permission: str, kind: Kind = "read") -> Callable[[F], F]:
     return mark
 
 
-def verbs(contract: type, service: str = "") -> dict[str, Verb]:
-    """Return the marked verbs of a contract by name. Signatures keep their annotations as text; see ``typing.get_type_hints``."""
+@cache
+def verbs(contract: type, service: str = "") -> Mapping[str, Verb]:
+    """Return the marked verbs of a contract by name."""
     found = {}
     for name, function in vars(contract).items():
         mark = getattr(function, "__verb__", None)
         if mark is not None:
-            found[name] = Verb(service, name, mark.permission, mark.kind, inspect.signature(function))
-    return found
+            found[name] = Verb(service, name, mark.permission, mark.kind, function)
+    return MappingProxyType(found)

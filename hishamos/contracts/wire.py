@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import socket
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
+from operator import attrgetter
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, get_type_hints
@@ -88,13 +91,23 @@ class Places:
 @cache
 def code() -> tuple[str, int]:
     """Return the fingerprint of the package's files and the newest of their times in nanoseconds."""
-    folder = Path(__file__).parent.parent
+    folder = str(Path(__file__).parent.parent)
     digest, newest = hashlib.sha256(), 0
-    for file in sorted(file for pattern in ("*.py", "*.sql", "*.yaml") for file in folder.rglob(pattern)):
+    for file in sorted(_sources(folder), key=attrgetter("path")):
         facts = file.stat()
-        digest.update(f"{file.relative_to(folder)} {facts.st_size} {facts.st_mtime_ns}\n".encode())
+        digest.update(f"{file.path.removeprefix(folder)} {facts.st_size} {facts.st_mtime_ns}\n".encode())
         newest = max(newest, facts.st_mtime_ns)
     return digest.hexdigest()[:16], newest
+
+
+def _sources(folder: str) -> Iterator[os.DirEntry[str]]:
+    # Every client walks through hundreds of files: entries of folders know what paths would have to ask for.
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir():
+                yield from _sources(entry.path)
+            elif entry.name.endswith((".py", ".sql", ".yaml")):
+                yield entry
 
 
 def boot_id() -> str:

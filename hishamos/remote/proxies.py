@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -68,6 +69,7 @@ def stop(root: Path) -> bool:
     return Requests(root).stop()
 
 
+@cache
 def _proxy_class(service: str) -> type[Proxy]:
     contract = CONTRACTS[service]
     methods = {name: _method(verb) for name, verb in verbs(contract, service).items()}
@@ -75,10 +77,8 @@ def _proxy_class(service: str) -> type[Proxy]:
 
 
 def _method(verb: Verb) -> Callable[..., Any]:
-    signature = verb.signature
-
     def call(self: Proxy, *values: Any, **named: Any) -> Any:
-        bound = signature.bind(self, *values, **named)
+        bound = verb.signature.bind(self, *values, **named)
         bound.apply_defaults()
         arguments = dict(bound.arguments)
         arguments.pop("self")
@@ -94,6 +94,6 @@ def _method(verb: Verb) -> Callable[..., Any]:
 
     call.__name__ = verb.name
     call.__qualname__ = f"{verb.service}.{verb.name}"
-    call.__doc__ = getattr(CONTRACTS[verb.service], verb.name).__doc__
-    call.__signature__ = signature  # type: ignore[attr-defined]  # what help() and completion show
+    call.__doc__ = verb.function.__doc__
+    call.__wrapped__ = verb.function  # type: ignore[attr-defined]  # its signature is what help() and completion show
     return call
