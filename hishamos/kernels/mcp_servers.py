@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import json
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -90,6 +91,7 @@ class McpServers:
                 loop.call_soon_threadsafe(scope.cancel)
 
     def _within(self, server: McpSettings, work: Callable[[ClientSession], Awaitable[Any]]) -> Any:
+        importlib.import_module("mcp.client.session")  # a second or more the first time, which is none of the server's time to answer
         values = {name: self._value(name, server) for name in server.variables}
         line: Line
         if server.url is None:

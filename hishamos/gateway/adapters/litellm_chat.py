@@ -112,7 +112,8 @@ class LitellmAdapter:
     def warm(self) -> None:
         """See the plug."""
         self._litellm()
-        importlib.import_module("openai.resources.chat")  # which the first call to a server of OpenAI's format loads otherwise
+        for loaded_by_a_first_call in ("openai.resources.chat", "litellm.proxy.openai_files_endpoints.common_utils"):
+            importlib.import_module(loaded_by_a_first_call)
 
     async def close(self) -> None:
         """See the plug."""
