@@ -1,11 +1,13 @@
 """What all tests share: a clean environment, quick processes, and the services that some of them need.
 
-The whole suite has a time budget: the README's second line is to end in ten minutes on two processors. A new test does not add to it:
+The usual run has a time budget: the README's second line is to end in ten minutes on two processors. A new test does not add to it:
 
 - In process where a process is not what is tested: ``hishamos.open(":memory:")``, ``compose``, ``tests.rigs.run_bench``, ``tests.rigs.gateways``.
 - Terminals (``Terminal.type``), workspace servers and :class:`~tests.rigs.simulator.Simulator` are forked from a warm process by themselves
   (:mod:`tests.rigs.nursery`): a server costs a tenth of a second. What is about the process itself asks for ``real_processes``.
 - Servers and simulators of a file are shared where one test's rows don't hurt the next one's (``terminal``, ``triaged``, module fixtures).
+- What costs seconds of a processor all the same (a kernel, JupyterLab, the tenth page in a browser, another kill) is marked ``long``, and has a
+  short form that isn't: ``.ci/run`` runs both, and nothing lands by the usual ones alone.
 - Wait for a condition, and shorten the product's own pauses (``monkeypatch.setattr``) where not the pause is what is tested.
 """
 
@@ -46,14 +48,15 @@ json_schema.load()  # before nbformat loads it with its grammar, which is two se
 RIGS = Path(__file__).parent / "rigs"
 
 
-USUAL_TESTS = "not chaos and not benchmark"
+WHOLE_SETS = ("not long and not chaos and not benchmark", "long")
+"""Which tests are usual, and those that cost most: together they are what has to pass before a change lands."""
 MOST_PROCESSES = 4
 """The tests start servers, kernels and browsers of their own: more at once than this are slower, not faster."""
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     """The whole suite runs in several processes, for it waits more than it computes; single files, benchmarks, ``-s`` and a debugger in this one."""
-    whole = config.args_source is pytest.Config.ArgsSource.TESTPATHS and config.option.markexpr == USUAL_TESTS
+    whole = config.args_source is pytest.Config.ArgsSource.TESTPATHS and config.option.markexpr in WHOLE_SETS
     if not whole or config.option.keyword or config.option.capture == "no" or config.option.usepdb or config.option.collectonly:
         return 0
     return min((os.cpu_count() or 1) + 2, MOST_PROCESSES)
@@ -67,7 +70,7 @@ def pytest_configure(config: pytest.Config) -> None:
     crashes.pytest_configure(config)
     if sys.platform == "linux" and config.getoption("numprocesses", None) and not hasattr(config, "workerinput"):
         compiling.ahead(config)
-    real = sys.platform != "linux" or os.environ.get("HISHAMOS_TEST_REAL_PROCESSES") or config.option.markexpr != USUAL_TESTS
+    real = sys.platform != "linux" or os.environ.get("HISHAMOS_TEST_REAL_PROCESSES") or config.option.markexpr not in WHOLE_SETS
     if real or nursery.available():
         return
     folder = tempfile.mkdtemp(prefix="hos-nursery-")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.conftest import RIGS, missing
 from tests.rigs.consoles import SWITCHES
 
 if TYPE_CHECKING:
@@ -37,3 +39,12 @@ def page(window: Page) -> Iterator[Page]:
         window.evaluate("localStorage.clear(); sessionStorage.clear()")
     window.context.clear_cookies()
     window.goto("about:blank")
+
+
+@pytest.fixture(scope="session")
+def axe() -> str:
+    """The program that finds what keeps people from using a page."""
+    file = Path(RIGS / "axe" / "node_modules" / "axe-core" / "axe.min.js")
+    if not file.exists():
+        missing("axe", f"{file} (run: npm ci --prefix tests/rigs/axe)")
+    return file.read_text(encoding="utf-8")

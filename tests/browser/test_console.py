@@ -12,6 +12,7 @@ import pytest
 import hishamos
 from hishamos.records.results import ResultDraft
 from tests.conftest import stop_server
+from tests.rigs.access import held
 from tests.rigs.consoles import serve
 from tests.rigs.simulator import Simulator
 
@@ -54,6 +55,13 @@ def test_run_page_shows_steps_attempts_and_costs(console: str, page: Page, folde
     page.locator(".js-plotly-plot").first.wait_for(timeout=30_000)
 
 
+def test_nothing_serious_keeps_anybody_from_home_and_a_run(console: str, page: Page, folder: Path, axe: str) -> None:
+    with hishamos.open(folder) as ws:
+        run = next(run for run in ws.runs.list() if run.state == "succeeded")
+    held(f"{console}/", page, axe, "Home", "triage_bugs")
+    held(f"{console}/run?run={run.id}", page, axe, "triage_bugs")
+
+
 def test_approving_in_the_browser_ends_the_run(console: str, page: Page, folder: Path) -> None:
     page.goto(console)
     page.get_by_role("button", name="Approve").first.click(timeout=20_000)
@@ -84,6 +92,7 @@ def test_nonsense_in_the_address_is_a_sentence(console: str, page: Page, query: 
     assert page.get_by_text("Traceback").count() == 0
 
 
+@pytest.mark.long
 def test_any_page_can_be_the_first_address_of_a_new_console(folder: Path, page: Page) -> None:
     for url in serve(folder, real=True):
         page.goto(f"{url}/costs?by=command")
@@ -99,6 +108,7 @@ def test_a_provider_is_tested_with_one_tiny_call(console: str, page: Page, folde
         assert ws.ledger.calls(limit=1)[0].command is None
 
 
+@pytest.mark.long
 def test_run_page_says_who_was_passed_over(console: str, page: Page, folder: Path) -> None:
     route = '[providers.work]\nkind = "openai"\napi_key = "env:NOBODY_HAS_THIS"\n[routes.thrifty]\nmodels = ["work/gpt-4.1", "offline/extractive"]\n'
     (folder / "hishamos.toml").write_text(route)
@@ -109,6 +119,7 @@ def test_run_page_says_who_was_passed_over(console: str, page: Page, folder: Pat
     page.locator("[role=gridcell]", has_text="passed over: work/gpt-4.1 has no key").first.wait_for(state="attached", timeout=20_000)
 
 
+@pytest.mark.long
 def test_a_passed_share_of_a_budget_is_shown(console: str, page: Page, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-console-0123456789abcdef")
     with Simulator() as simulator, hishamos.open(folder) as ws:

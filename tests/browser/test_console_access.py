@@ -4,37 +4,29 @@ from __future__ import annotations
 
 import csv
 import re
-import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING
 
 import pytest
 
 import hishamos
 from hishamos.opening import shipped
 from hishamos.records.results import ResultDraft
-from tests.conftest import RIGS, missing, stop_server
+from tests.conftest import stop_server
+from tests.rigs.access import HEIGHT, drawn, held, looked_at
 from tests.rigs.consoles import serve
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.long]
 OFFLINE = "offline/extractive"
-HEIGHT = 900
-LOOKS = {"light": 1400, "dark": 390}
-"""Theme to the window's width in pixels: both themes and both widths, without each with each."""
-STREAMLITS_OWN = [["[data-testid=stSidebarNav]"], ["[data-testid=stDataFrame]"]]
-"""What Streamlit draws by itself and no page can change: its navigation's list has ``div`` between ``ul`` and ``li``, its tables are a canvas."""
 OWN_SIZE = """() => {
     const seen = [...document.querySelectorAll("img[alt^='Run of triage_bugs']")].filter(one => one.clientWidth)
     return seen.length === 1 && seen[0].clientWidth === seen[0].naturalWidth
 }"""
 """Whether one picture of the run is seen, no smaller than it was drawn."""
-MOVE = "address => { history.pushState(null, '', address); dispatchEvent(new PopStateEvent('popstate')) }"
-MUTED = "getComputedStyle(document.querySelector('[data-testid=stCaptionContainer]')).color"
 PAGES: dict[str, tuple[str, str | re.Pattern[str] | None]] = {
     "home": ("Home", "triage_bugs"),
     "runs": ("Runs", re.compile(r"^\d+ runs")),
@@ -79,15 +71,6 @@ EMPTY = {
 
 
 @pytest.fixture(scope="module")
-def axe() -> str:
-    """The program that finds what keeps people from using a page."""
-    file = Path(RIGS / "axe" / "node_modules" / "axe-core" / "axe.min.js")
-    if not file.exists():
-        missing("axe", f"{file} (run: npm ci --prefix tests/rigs/axe)")
-    return file.read_text(encoding="utf-8")
-
-
-@pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     path = tmp_path_factory.mktemp("access")
     yield path
@@ -128,45 +111,6 @@ def sheet(browser: Browser) -> Iterator[Page]:
     opened.close()
 
 
-def drawn(page: Page, url: str, heading: str | None = None, words: str | re.Pattern[str] | None = None) -> None:
-    """Open a page and wait until all of it is there, and what comes last is laid out.
-
-    In a window that shows another page of this console it is opened as a link within the console does it: the console's program, most of
-    what a load costs, stays. So it needs a ``heading``, and ``words`` where that is also the other page's.
-    """
-    path = url[url.index("/", len("http://")) :]
-    if heading is not None and page.url.startswith(url.removesuffix(path) + "/") and urlsplit(page.url).path != urlsplit(url).path:
-        page.evaluate(MOVE, path)
-    else:
-        page.goto(url)
-    main = page.get_by_test_id("stMainBlockContainer")
-    shown = main.get_by_role("heading", name=heading, level=1) if heading else main.get_by_role("heading")
-    shown.first.wait_for(timeout=30_000)
-    if words is not None:
-        page.get_by_text(words).first.wait_for(state="attached", timeout=30_000)
-    page.get_by_text("This month").first.wait_for(state="attached", timeout=30_000)  # the sidebar's foot, which the router draws last
-    page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for(state="attached", timeout=30_000)  # what was there before is gone
-    page.locator("[data-testid=stSkeleton]").first.wait_for(state="detached", timeout=30_000)
-
-
-def looked_at(page: Page, theme: str) -> None:
-    """Give the window a theme and its width."""
-    page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
-    page.set_viewport_size({"width": LOOKS[theme], "height": HEIGHT})
-
-
-def redrawn(page: Page) -> None:
-    """Have a page that is drawn be drawn anew by Streamlit's own key, less work than a load, and wait for the theme's colours, which the server gives."""
-    before = page.evaluate(MUTED)
-    page.evaluate("document.activeElement?.blur()")
-    deadline = time.monotonic() + 30
-    while page.evaluate(MUTED) == before:
-        assert time.monotonic() < deadline, "it is still drawn in the other theme's colours"
-        page.keyboard.press("r")  # without effect while the page is being drawn, which a live one often is
-        page.wait_for_timeout(300)
-    page.locator("[data-testid=stSkeleton]").first.wait_for(state="detached", timeout=30_000)
-
-
 @pytest.mark.parametrize("address", PAGES)
 def test_nothing_serious_keeps_anybody_from_a_page(console: str, things: dict[str, str], sheet: Page, axe: str, address: str) -> None:
     held(f"{console}/{address.format(**things).removeprefix('home')}", sheet, axe, *PAGES[address])
@@ -198,25 +142,6 @@ def test_the_sidebar_marks_what_an_unlisted_page_belongs_to(new_console: str, sh
             looks.append(sheet.locator(f"[data-testid=stSidebarNavLink][href$='/{listed}']").evaluate(look))
         assert looks[0] == looks[1]
         assert sheet.locator("[data-testid=stSidebarNavLink][href$='/batches']").evaluate(look) != looks[0]
-
-
-def held(url: str, page: Page, axe: str, heading: str, words: str | re.Pattern[str] | None = None) -> None:
-    """Hold a page to axe in each look, and to the window's width, first in the look that the window has."""
-    first = "dark" if page.viewport_size == {"width": LOOKS["dark"], "height": HEIGHT} else "light"
-    for theme in sorted(LOOKS, key=lambda name: name != first):
-        looked_at(page, theme)
-        if theme == first:
-            drawn(page, url, heading, words)
-        else:
-            redrawn(page)
-        assert page.get_by_text("Traceback").count() == 0
-        if not page.evaluate("'axe' in window"):
-            page.evaluate(axe)
-        found = page.evaluate("skipped => axe.run({exclude: skipped}, {resultTypes: ['violations']})", STREAMLITS_OWN)
-        assert [_told(one) for one in found["violations"] if one["impact"] in {"serious", "critical"}] == [], theme
-        assert page.evaluate("document.scrollingElement.scrollWidth <= window.innerWidth + 1"), theme
-        inner = "[...document.querySelectorAll('[data-testid=stMainBlockContainer]')].every(one => one.scrollWidth <= window.innerWidth + 1)"
-        assert page.evaluate(inner), theme
 
 
 def test_a_run_is_approved_and_a_message_sent_by_keyboard_alone(console: str, sheet: Page, folder: Path, things: dict[str, str]) -> None:
@@ -257,8 +182,3 @@ def _tab_to(page: Page, name: str) -> None:
         if name in str(page.evaluate(said)).split("\n")[0]:
             return
     pytest.fail(f"the keyboard does not get to {name}")
-
-
-def _told(violation: dict[str, Any]) -> str:
-    nodes = [f"{node['html'][:160]} ({node['failureSummary'][:200]})" for node in violation["nodes"][:3]]
-    return f"{violation['id']}: {'; '.join(nodes)}"

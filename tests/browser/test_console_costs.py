@@ -20,7 +20,7 @@ from tests.rigs.large_store import make
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.long]
 COUNTED = re.compile(r"^[\d,]+ attempts?$")
 NARROW = {"width": 390, "height": 844}
 

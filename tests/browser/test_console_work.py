@@ -17,7 +17,7 @@ from tests.rigs.simulator import Simulator
 if TYPE_CHECKING:
     from playwright.sync_api import Page, Request
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.long]
 MODEL = "gpt-4.1-mini"
 DRAWN = 30_000
 """Milliseconds in which a page is drawn, or something ends that was begun there."""

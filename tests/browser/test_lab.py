@@ -17,7 +17,7 @@ from tests.conftest import free_port, stop_server
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.long]
 FLOW = """
 name: %s
 description: Takes its time, and asks.

@@ -146,6 +146,7 @@ def test_killed_in_the_middle_of_a_map_no_finished_call_is_sent_again(workspace)
     assert witnessed(workspace).count("60") >= 1
 
 
+@pytest.mark.long
 def test_killed_with_a_child_run_the_same_child_is_found_again(workspace):
     chance = random.Random(11)
     process = child(workspace, "nested")
@@ -169,6 +170,7 @@ def test_killed_with_a_child_run_the_same_child_is_found_again(workspace):
     assert words.count("again1") <= 2
 
 
+@pytest.mark.long
 def test_killed_while_it_waits_and_while_it_compensates_nothing_finished_is_repeated(workspace):
     """A wait for the next try, then a compensation: SIGKILL in each, the next process goes on there."""
     process = child(workspace, "undone")

@@ -78,6 +78,7 @@ def test_a_broker_that_forgets_and_is_started_again_loses_no_run(postgres_server
         redis.stop()
 
 
+@pytest.mark.long
 def test_two_workers_together_keep_a_providers_limits(postgres_server, redis_url, simulator):
     place = Place(postgres_server, redis_url, simulator, provider="concurrency = 2")
     try:

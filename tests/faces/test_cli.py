@@ -202,7 +202,6 @@ def test_a_backup_is_a_file_of_its_own(terminal, triaged, tmp_path):
         assert copy.execute("select count(*) from runs where id = ?", [triaged["id"]]).fetchone() == (1,)
 
 
-@pytest.mark.usefixtures("real_processes")
 def test_server_status_logs_and_stop(own_terminal):
     assert own_terminal.json("server", "status")["running"] is False
     own_terminal.json("runs")

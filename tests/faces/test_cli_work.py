@@ -14,10 +14,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.rigs.lengths import shared_out
+
 OFFLINE = ("--model", "offline/extractive")
 
 
-@pytest.mark.usefixtures("real_processes")
 def test_a_run_that_waits_says_how_to_go_on(terminal, triaged):
     waiting = terminal.json("run", "triage_bugs", "-i", "file=reports.csv", "-i", "project=ASK", *OFFLINE, code=3)
     assert waiting["state"] == "waiting"
@@ -181,6 +182,7 @@ def test_ctrl_c_cancels_what_was_asked_and_detaches_from_what_goes_on(own_termin
     terminal = own_terminal
     terminal.file("reports.csv", "id,title,body\nR-1,Login fails,Nobody can sign in\n")
     with _silent_provider(terminal) as came:
+        terminal.json("runs")  # the server is the nursery's; these terminals are real ones
         asked = terminal.start("ask", "bug-triage", "Which is worse?", "--model", "silent/m")
         assert came.wait(60)
         code, _, err = terminal.interrupt(asked)
@@ -276,7 +278,6 @@ def test_every_line_that_init_comments_out_is_a_setting(tmp_path):
     assert settings.routes["default"].attempts == 4
 
 
-@pytest.mark.usefixtures("real_processes")
 def test_the_demo_ends_with_what_it_found(own_terminal):
     began = time.monotonic()
     document = own_terminal.json("demo")
@@ -298,7 +299,7 @@ def test_the_demo_ends_with_what_it_found(own_terminal):
         assert words in shown.stdout + shown.stderr
 
 
-@pytest.mark.parametrize("verb", ["console", "lab"])
+@pytest.mark.parametrize("verb", shared_out(["console", "lab"], {"console"}))
 def test_a_window_opens_on_loopback_and_ends_with_ctrl_c(terminal, verb):
     import urllib.request
 
@@ -311,6 +312,7 @@ def test_a_window_opens_on_loopback_and_ends_with_ctrl_c(terminal, verb):
     assert code == 0, err
 
 
+@pytest.mark.long
 def test_a_window_that_is_ended_by_a_signal_leaves_no_server_behind(terminal):
     import psutil
 

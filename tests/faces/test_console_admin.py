@@ -93,6 +93,7 @@ def test_a_copy_is_looked_at_and_restored_after_a_question(draw: Draw, folder: P
         assert {"COPY", "LATER"} & {project.key for project in ws.projects.list()} == {"COPY"}
 
 
+@pytest.mark.long
 def test_old_runs_are_counted_and_pruned_after_a_question(draw: Draw, folder: Path):
     with hishamos.open(folder) as ws:
         run = ws.workflows.start("triage_bugs", {"file": hishamos.sample("bugs.csv"), "publish": "yes"}, model="offline/extractive").wait(60)
@@ -113,6 +114,7 @@ def test_old_runs_are_counted_and_pruned_after_a_question(draw: Draw, folder: Pa
     assert f"Its run {run.id[:6]} was pruned on" in words(draw("results", result=result.id))
 
 
+@pytest.mark.long
 def test_a_schedule_is_set_paused_resumed_run_and_removed(draw: Draw, folder: Path):
     page = draw("admin", show="Schedules")
     assert "The clock starts nothing yet" in words(page)

@@ -105,6 +105,7 @@ def test_a_batch_is_started_read_row_by_row_and_only_what_is_missing_is_executed
         assert not any(button.label.startswith("Execute") for button in again.button)
 
 
+@pytest.mark.long
 def test_a_batch_at_work_is_paused_gone_on_with_and_cancelled(draw: Draw, folder: Path):
     body = "import pathlib, time\nwhile number > 1 and not pathlib.Path(gate).exists():\n    time.sleep(0.05)"
     slow = [cell("code", f"number: int = 0\ngate = {str(folder / 'slow gate')!r}", "parameters"), cell("code", body)]

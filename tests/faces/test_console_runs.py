@@ -133,6 +133,7 @@ def picked(row: int) -> dict[str, object]:
     return {"selection": {"rows": [row], "columns": [], "cells": []}}
 
 
+@pytest.mark.long
 def test_a_step_among_the_costs_leads_to_its_calls_and_one_with_steps_inside_to_theirs(draw: Draw, folder: Path):
     (folder / "workflows" / "many.yaml").write_text(MANY)
     with hishamos.open(folder) as ws:
@@ -202,6 +203,7 @@ def test_a_run_is_repeated_and_the_new_one_stands_beside_it(draw: Draw, folder: 
     assert draw("run", run=newest.id, **{"with": "nobody"}).warning
 
 
+@pytest.mark.long
 def test_a_run_is_forked_from_a_step_whose_cost_is_said_first(draw: Draw, folder: Path, run: Run):
     page = draw("run", run=run.id)
     choice = next(box for box in page.selectbox if box.label == "From step")
@@ -218,6 +220,7 @@ def test_a_run_is_forked_from_a_step_whose_cost_is_said_first(draw: Draw, folder
     assert page.error
 
 
+@pytest.mark.long
 def test_a_cancelled_run_is_tried_again_from_a_step(draw: Draw, folder: Path):
     with hishamos.open(folder) as ws:
         waiting = ws.workflows.start("said", {"text": "The dog ran.", "ask": "yes"}, model=OFFLINE).wait(60)

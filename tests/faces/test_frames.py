@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+import hishamos
 from tests.faces.conftest import Terminal
 from tests.rigs.nursery import python
 from tests.rigs.simulator import Simulator
@@ -56,7 +57,7 @@ def workspace(workspace_dir: Path, simulator: Simulator) -> Path:
 
 
 def test_a_script_sees_its_pace_and_that_the_second_run_pays_nothing(workspace: Path, simulator: Simulator) -> None:
-    # A process of its own: which modules it has loaded is asked.
+    hishamos.open(workspace).health.ping()  # the server is the nursery's; the program has a process of its own: which modules it has loaded is asked
     done = subprocess.run([sys.executable, "-c", PROGRAM, str(workspace)], capture_output=True, text=True, timeout=120, check=True)
     told = json.loads(done.stdout)
     assert told["before"] == [], "importing and opening load no frames"

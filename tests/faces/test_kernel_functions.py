@@ -9,6 +9,9 @@ import subprocess
 import sys
 import time
 
+import pytest
+
+pytestmark = pytest.mark.long
 SCRIPT = """
 import sys, time
 from pathlib import Path

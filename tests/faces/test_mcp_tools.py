@@ -172,6 +172,7 @@ def test_nothing_is_started_before_it_is_approved(folder: Path, simulator: Simul
             ws.agents.get("clerk")
 
 
+@pytest.mark.long
 def test_a_server_that_fails_is_told_to_the_model_and_harms_nothing(folder: Path, simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
     approve(folder)
     articles = ("crash", "wrong", "bolts")
@@ -212,6 +213,7 @@ def test_no_key_reaches_a_server_and_a_poisoned_result_widens_nothing(folder: Pa
     assert "model provider's key" in typed("trust", "--mcp", "rig", "--yes", code=2)
 
 
+@pytest.mark.long
 def test_over_http_with_a_host_on_the_list_and_what_changed_is_refused(folder: Path, simulator: Simulator) -> None:
     with over_http() as port:
         server = f"url = 'http://127.0.0.1:{port}/mcp'\nheaders = {{Authorization = 'Bearer env:RIG_TOKEN'}}\n"
@@ -232,6 +234,7 @@ def test_over_http_with_a_host_on_the_list_and_what_changed_is_refused(folder: P
     assert "ConnectError" in told[0]["error"]
 
 
+@pytest.mark.long
 def test_an_agent_in_a_run_has_the_tools_that_were_approved_when_it_began(folder: Path, simulator: Simulator) -> None:
     approve(folder)
     (folder / "workflows" / "flow.yaml").write_text(FLOW)
@@ -261,6 +264,7 @@ def test_a_server_declared_wrongly_is_refused_with_its_line(folder: Path, wrong:
         load(folder)
 
 
+@pytest.mark.long
 def test_a_run_whose_process_leaves_during_a_call_makes_it_in_the_next_one(folder: Path, simulator: Simulator) -> None:
     approve(folder)
     (folder / "workflows" / "flow.yaml").write_text(FLOW)

@@ -75,6 +75,7 @@ def test_a_name_that_leads_elsewhere_is_refused_with_its_line(terminal):
         assert "wrong.yaml:4" in " ".join(done.stderr.split())
 
 
+@pytest.mark.long
 def test_nothing_outlives_a_killed_server(terminal):
     terminal.json("run", "halved")
     server = json.loads((terminal.folder / "data/local/server.json").read_text())["pid"]

@@ -72,6 +72,7 @@ def written(**own: str) -> str:
     return json.dumps(own, sort_keys=True)
 
 
+@pytest.mark.long
 def test_a_run_and_all_that_it_does_also_after_a_crash(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
     with hishamos.open(terminal.folder) as ws:
         mine = ws.tagged(customer="acme").tagged(team="red")
@@ -169,6 +170,7 @@ def test_the_environment_and_the_terminal_say_them(terminal: Terminal) -> None:
         assert (refused.returncode, words in refused.stderr) == (2, True), refused.stderr
 
 
+@pytest.mark.long
 def test_the_notebooks_of_a_batch_and_what_they_ask(terminal: Terminal) -> None:
     def cell(source: str, *kinds: str) -> dict[str, Any]:
         return {"cell_type": "code", "metadata": {"tags": list(kinds)}, "source": source, "outputs": [], "execution_count": None, "id": f"c{len(source)}"}

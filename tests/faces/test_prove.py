@@ -17,6 +17,8 @@ from hishamos.proof.provider import Provider
 from hishamos.records.proofs import Proof
 from tests.rigs.nursery import Client, python
 
+pytestmark = pytest.mark.long
+
 
 def forked(proving_: proving._Proving, *arguments: object) -> Client:
     """Start a client as the nursery's child; real ones are for the long form of the proof as a notebook."""

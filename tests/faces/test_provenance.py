@@ -16,6 +16,7 @@ from hishamos.workspace import Workspace
 from tests.faces.conftest import Terminal
 from tests.rigs.simulator import Simulator
 
+pytestmark = pytest.mark.long
 TOML = '[providers.openai]\napi_key = "env:OPENAI_API_KEY"\napi_base = "{url}/v1"\n[routes.default]\nmodels = ["openai/gpt-4.1-mini"]\n'
 ECHO = 'name: echo\ndescription: Say it again.\nparameters:\n  text: {type: text}\ntemplate: "{{ text }}"\n'
 FLOW = """name: flow

@@ -80,6 +80,7 @@ def left_of_runs(folder: Path) -> list[set[str]]:
         return [{row[0] for row in store.execute(f"select distinct {key} from {table}").fetchall()} for table, key in TABLES.items()]
 
 
+@pytest.mark.long
 def test_killed_in_the_middle_whole_runs_are_left_and_the_next_time_does_the_rest(workspace_dir: Path) -> None:
     many(workspace_dir, 1200)
     ws = hishamos.open(workspace_dir)
@@ -112,6 +113,7 @@ def test_killed_in_the_middle_whole_runs_are_left_and_the_next_time_does_the_res
     assert not folder.exists()
 
 
+@pytest.mark.long
 def test_others_go_on_meanwhile_and_a_restored_backup_knows_what_was_pruned(workspace_dir: Path) -> None:
     many(workspace_dir, 1200)
     ws, other = hishamos.open(workspace_dir), hishamos.open(workspace_dir)

@@ -60,6 +60,7 @@ def shell(tmp_path_factory):
     run("hishamos", "server", "stop")
 
 
+@pytest.mark.long
 def test_the_shell_lines_run(shell):
     blocks = _blocks("sh run")
     assert len(blocks) >= 2
@@ -80,6 +81,7 @@ def test_the_functions_of_the_workspace_run(shell):
     assert json.loads(done.stdout)["outputs"] == {"sum": 26.55, "issue": "SHOP-1"}, done.stderr
 
 
+@pytest.mark.long
 def test_the_python_blocks_run_one_after_another(shell):
     blocks = _blocks("python run")
     assert len(blocks) >= 3

@@ -17,6 +17,7 @@ from hishamos.composition import compose
 from hishamos.contracts.wire import Places
 from hishamos.errors import InvalidInput, StoreError, UnknownName, WorkUnderWay
 from hishamos.records.actors import OWNER
+from tests.rigs.lengths import shared_out
 from tests.rigs.simulator import Simulator
 
 if TYPE_CHECKING:
@@ -80,6 +81,7 @@ def test_a_store_that_can_not_be_opened_is_restored_all_the_same(own_terminal: T
     assert own_terminal.json("audit")[0]["value_before"] == done["kept"]
 
 
+@pytest.mark.long
 def test_everybody_goes_on_with_the_restored_store(workspace_dir: Path) -> None:
     one, other = hishamos.open(workspace_dir), hishamos.open(workspace_dir)
     paused = one.workflows.start("triage_bugs", {"file": hishamos.sample("bugs.csv"), "publish": "ask"}, model=OFFLINE).wait(60)
@@ -120,6 +122,7 @@ def test_everybody_goes_on_with_the_restored_store(workspace_dir: Path) -> None:
     assert any("restored from" in event.message for event in one.runs.follow(paused.id))
 
 
+@pytest.mark.long
 def test_what_is_being_worked_on_is_named_and_stopped_only_by_force(workspace_dir: Path) -> None:
     with Simulator() as provider:
         provider.script(MODEL, then={"delay_s": 1.0})
@@ -150,7 +153,7 @@ def test_what_is_being_worked_on_is_named_and_stopped_only_by_force(workspace_di
         assert len(provider.book()) == 40, "no call is sent twice on the way there and back"
 
 
-@pytest.mark.parametrize("after_s", [0.0, 0.05, 0.15, 0.3])
+@pytest.mark.parametrize("after_s", shared_out([0.0, 0.05, 0.15, 0.3], {0.05}))
 def test_a_server_killed_in_the_middle_leaves_one_store_or_the_other(workspace_dir: Path, after_s: float) -> None:
     ws = hishamos.open(workspace_dir)
     ws.projects.ensure("COPY")

@@ -8,6 +8,8 @@ import subprocess
 import sys
 import time
 
+import pytest
+
 FLOW = """
 name: tick
 description: Ends at once.
@@ -56,6 +58,7 @@ def test_a_unit_is_written_and_removed(own_terminal):
     assert own_terminal.json("serve", "--uninstall")["removed"] is False
 
 
+@pytest.mark.long
 def test_serve_holds_the_server_and_lets_go(own_terminal):
     holding = own_terminal.start("serve", "--json")
     assert holding.stdout is not None
@@ -66,6 +69,7 @@ def test_serve_holds_the_server_and_lets_go(own_terminal):
     assert "Let go" in told
 
 
+@pytest.mark.long
 def test_a_server_that_stays_waits_for_its_turn_and_does_not_leave(own_terminal):
     first = own_terminal.json("server", "status")
     assert not first["running"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 import json
 import os
 import re
@@ -18,6 +20,7 @@ from pathlib import Path
 import pytest
 
 import hishamos
+from hishamos.contracts.services import CONTRACTS
 from hishamos.contracts.wire import PROTOCOL, Hello, Places, Welcome, all_verbs
 from hishamos.errors import AnswerStopped, InvalidSettings, NoProvider, ServerUnreachable, StoreBusy, StoreError, StoreTooNew, UnknownName
 from hishamos.records.calls import CallStatus, Finished, Restarted, TextPiece, UsageTold
@@ -52,6 +55,7 @@ def gone(pid: int) -> bool:
     return False
 
 
+@pytest.mark.long
 def test_many_clients_at_once_start_one_server(workspace_dir: Path) -> None:
     clients = [subprocess.Popen([sys.executable, "-c", PING, str(workspace_dir)], stdout=subprocess.PIPE, text=True) for _ in range(8)]
     pids = {client.communicate(timeout=60)[0].strip() for client in clients}
@@ -107,7 +111,6 @@ def test_the_handshake_tells_newer_code_and_other_protocols(workspace_dir: Path)
     assert not greeted(stamp=2**62, fingerprint=server.fingerprint).newer_client
 
 
-@pytest.mark.usefixtures("real_processes")
 def test_stop_drains_and_the_next_call_starts_a_new_server(workspace_dir: Path) -> None:
     ws = hishamos.open(workspace_dir)
     run = ws.workflows.start("triage_bugs", {"file": hishamos.sample("bugs.csv"), "publish": "no"}, model=OFFLINE)
@@ -127,6 +130,15 @@ def test_an_idle_server_leaves(workspace_dir: Path, monkeypatch: pytest.MonkeyPa
     assert "nothing to do" in Places(workspace_dir).log.read_text()
 
 
+def test_help_shows_what_a_verb_takes_as_its_contract_says_it(workspace_dir: Path) -> None:
+    for ws in (hishamos.open(workspace_dir), hishamos.open(workspace_dir).tagged(team="red")):
+        shown = inspect.signature(ws.runs.list)
+        assert shown == inspect.signature(functools.partial(CONTRACTS["runs"].list, None))
+        assert ws.runs.list.__doc__ == CONTRACTS["runs"].list.__doc__
+        with pytest.raises(TypeError, match="no_such"):
+            ws.runs.list(no_such=1)
+
+
 def test_typed_errors_travel(workspace_dir: Path) -> None:
     ws = hishamos.open(workspace_dir)
     with pytest.raises(UnknownName, match="did you mean 'classify_bug'") as caught:
@@ -136,7 +148,6 @@ def test_typed_errors_travel(workspace_dir: Path) -> None:
         ws.commands.run("classify_bug", TEXT)
 
 
-@pytest.mark.usefixtures("real_processes")
 def test_a_key_set_after_the_server_started_works_in_the_next_call(workspace_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with Simulator() as simulator:
         provider_file(workspace_dir, simulator.url)
@@ -255,7 +266,6 @@ def test_relative_file_inputs_are_the_callers(workspace_dir: Path, monkeypatch: 
     assert run.inputs["file"] == str(elsewhere / "mine.csv")
 
 
-@pytest.mark.usefixtures("real_processes")
 def test_settings_are_checked_and_a_broken_edit_keeps_the_last_good_ones(workspace_dir: Path) -> None:
     file = workspace_dir / "hishamos.toml"
     file.write_text("[workspace]\nstroe = 'x'\n")

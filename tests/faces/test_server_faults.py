@@ -67,6 +67,7 @@ def ended(pid: int) -> bool:
     return False
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("real_processes")
 def test_a_terminated_server_drains_and_lets_go(workspace_dir: Path) -> None:
     ws = hishamos.open(workspace_dir)
@@ -110,6 +111,7 @@ def test_who_follows_a_run_does_not_hold_a_leaving_server_and_goes_on_with_the_n
     assert ws.runs.get(run.id).state == "succeeded"
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("real_processes")
 def test_a_client_with_newer_code_has_the_older_server_leave_once(workspace_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     older = hishamos.open(workspace_dir)

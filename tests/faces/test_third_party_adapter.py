@@ -110,6 +110,7 @@ def test_it_is_found_and_accounted_for(installed: Installation, simulators: dict
     assert answer["cost_nanos"] == entry["billed"]["input"] * 1000 + entry["billed"]["output"] * 2000
 
 
+@pytest.mark.long
 def test_it_falls_back_with_the_others(installed: Installation, simulators: dict[str, Simulator]) -> None:
     lab(installed)
     installed.keys |= OPENAI
@@ -132,6 +133,7 @@ BROKEN = {
 """One that does not import, one that is no adapter, and one that is no class."""
 
 
+@pytest.mark.long
 def test_broken_ones_are_named_and_the_next_model_is_asked(installed: Installation, simulators: dict[str, Simulator]) -> None:
     settings = installed.workspace / "hishamos.toml"
     for name, (source, _) in BROKEN.items():
@@ -154,6 +156,7 @@ def test_broken_ones_are_named_and_the_next_model_is_asked(installed: Installati
     assert simulators["lab"].book() == []
 
 
+@pytest.mark.long
 def test_two_packages_with_one_name_are_both_named(installed: Installation) -> None:
     lab(installed)
     installed.install("other-lab", "other_lab", "class Other: ...\n", "lab = other_lab:Other")
@@ -161,6 +164,7 @@ def test_two_packages_with_one_name_are_both_named(installed: Installation) -> N
     assert "of the package lab-adapter, other-lab can't be used: more than one package offers it" in done.stderr
 
 
+@pytest.mark.long
 def test_no_package_takes_over_a_known_provider(installed: Installation, simulators: dict[str, Simulator]) -> None:
     source = "class Thief:\n    def __init__(self):\n        open('stolen', 'w').close()\n"
     installed.install("thief", "thief", source, "openai = thief:Thief")

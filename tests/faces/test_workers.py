@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.faces.conftest import OFFLINE, Terminal
 
 
+@pytest.mark.long
 def test_where_the_server_does_the_work_it_is_the_only_process(own_terminal: Terminal):
     own_terminal.json("run", "triage_bugs", "-i", "publish=no", "-i", f"file={sample()}", *OFFLINE, "--priority", "9", "--deadline", "600")
     found = own_terminal.json("workers")

@@ -141,6 +141,7 @@ def test_lock_file_names_no_host(rig: str) -> None:
     assert [name for name, package in lock["packages"].items() if "resolved" in package] == []
 
 
+@pytest.mark.long
 def test_wheel_carries_everything_inside_the_package(tmp_path: pathlib.Path) -> None:
     import zipfile
 

@@ -21,6 +21,7 @@ from hishamos.errors import InvalidInput, UnknownName
 from hishamos.opening import shipped
 from hishamos.remote.requests import Requests
 from tests.conftest import stop_server
+from tests.rigs.lengths import shared_out
 from tests.rigs.nursery import python
 from tests.rigs.simulator import Simulator
 
@@ -152,6 +153,7 @@ def _readable_without_network(summary: Path) -> None:
     assert 'src="http' not in page
 
 
+@pytest.mark.long
 def test_of_other_rows_those_are_taken_over_that_were_executed_before(shared: Path) -> None:
     ws = hishamos.open(shared)
     log = shared / "log.txt"
@@ -210,6 +212,7 @@ def provider(workspace_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[S
         yield simulator
 
 
+@pytest.mark.long
 def test_kills_of_client_and_server_cost_no_finished_row_and_the_same_command_finishes(workspace_dir: Path, provider: Simulator) -> None:
     finish_though_killed(workspace_dir, provider, 8)
 
@@ -273,6 +276,7 @@ def test_a_notebook_that_was_changed_since_is_not_taken_for_the_one_that_was_sta
     assert ws.batch.run(path, [{"number": 0}, {"number": 1}], reuse=True).state == "succeeded"
 
 
+@pytest.mark.long
 def test_a_cancelled_batch_ends_its_notebooks_and_goes_on_when_it_is_resumed(shared: Path) -> None:
     ws = hishamos.open(shared)
     held = shared / "held"
@@ -325,7 +329,7 @@ def test_bad_input_is_told_before_anything_starts(workspace_dir: Path) -> None:
         ws.batch.rows("nothing")
 
 
-@pytest.mark.parametrize("engine", ["duckdb", "postgres"])
+@pytest.mark.parametrize("engine", shared_out(["duckdb", "postgres"], {"duckdb"}))
 def test_a_notebook_s_calls_belong_to_its_row_and_no_other_process_can_say_so(workspace_dir: Path, engine: str, request: pytest.FixtureRequest) -> None:
     if engine == "postgres":
         (workspace_dir / "hishamos.toml").write_text(f'[workspace]\nstore = "{request.getfixturevalue("postgres_url")}"\n')

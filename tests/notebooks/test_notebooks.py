@@ -67,6 +67,7 @@ def test_everything_shown_is_plain(tour: Path) -> None:
         assert sign not in text, sign
 
 
+@pytest.mark.long
 def test_papermill_takes_parameters_and_the_error_of_a_cell(folder: Path) -> None:
     notebook = shipped("notebooks") / "batch_report.ipynb"
     done = papermill(notebook, folder / "one.ipynb", "-p", "text", "Typo in the menu: 'Setings'", "--engine", "hishamos", folder=folder)
@@ -82,6 +83,7 @@ def test_papermill_takes_parameters_and_the_error_of_a_cell(folder: Path) -> Non
     assert "There is no" in json.dumps(outputs(folder / "two.ipynb"))
 
 
+@pytest.mark.long
 def test_a_batch_is_repeated_as_long_as_its_notebook_is_the_same(folder: Path) -> None:
     notebook = folder / "weekly.ipynb"
     text = (shipped("notebooks") / "weekly_report.ipynb").read_text(encoding="utf-8")

@@ -62,6 +62,7 @@ def test_every_shipped_notebook_is_in_the_gallery() -> None:
     assert set(SHOWN) == set(NOTEBOOKS)
 
 
+@pytest.mark.long
 def test_all_are_executed_and_show_only_what_is_plain(gallery: dict[str, Any]) -> None:
     assert [(row["name"], row["status"], row["error"]) for row in gallery["notebooks"]] == [(name, "succeeded", None) for name in NOTEBOOKS]
     for row in gallery["notebooks"]:
@@ -77,12 +78,14 @@ def test_all_are_executed_and_show_only_what_is_plain(gallery: dict[str, Any]) -
         assert ("offline model, not a real answer" in receipt) == asked
 
 
+@pytest.mark.long
 def test_a_notebook_gives_back_what_it_declares(gallery: dict[str, Any]) -> None:
     [executed] = [row["notebook"] for row in gallery["notebooks"] if row["name"] == "weekly_report"]
     [told] = [output["data"] for output in outputs(Path(executed)) if "application/vnd.hishamos.result+json" in output.get("data", {})]
     assert told["application/vnd.hishamos.result+json"]["reports"] == 8
 
 
+@pytest.mark.long
 def test_the_gallery_is_read_without_network_and_script(gallery: dict[str, Any], chromium_path: str) -> None:
     from playwright.sync_api import sync_playwright
 

@@ -56,7 +56,8 @@ CLIENT = (
 SERVER = (
     "hishamos.server.__main__", "duckdb", "psycopg_pool", "pyarrow", "tiktoken", "httptools", "hishamos.gateway.offline.judgement",
     "hishamos.gateway.offline.filling", "hishamos.text.nonsense", "hishamos.library.functions.filing", "hishamos.library.functions.bugs",
-    "hishamos.library.functions.reports_file", *(f"hishamos.engine.steps.{step}" for step in ("agent", "approval", "command", "map", "python", "row")),
+    "hishamos.library.functions.reports_file", "uvicorn.loops.asyncio", "uvicorn.protocols.http.httptools_impl", "uvicorn.lifespan.off",
+    *(f"hishamos.engine.steps.{step}" for step in ("agent", "approval", "command", "map", "notebook", "python", "row", "wait", "workflow")),
 )  # fmt: skip
 WORKER = ("hishamos.server.worker", "hishamos.dispatch.celery", "celery.apps.worker", "celery.concurrency.thread", "kombu.transport.redis")
 PAGES = ("streamlit.web.cli", "streamlit.web.bootstrap", "pandas", "pyarrow.parquet", "plotly.graph_objects", "hishamos.remote", "hishamos.charts.spend")
@@ -329,7 +330,11 @@ class Nursery:
         else:
             for module in PRELOADED[name]:
                 importlib.import_module(module)
-        if name == "hishamos":
+        if name in {TERMINAL, "hishamos.server"}:
+            from hishamos.contracts import wire
+
+            wire.code()
+        if name == TERMINAL:
             from hishamos.cli.verbs import VERBS
             from hishamos.remote import discovery
 
@@ -340,12 +345,14 @@ class Nursery:
             discovery._spawn = spawning(discovery._spawn)  # the servers that these terminals start are forked too
             windows._started = serving(windows._started)
         if name == "hishamos.server":
+            from hishamos.gateway import prices
             from hishamos.gateway.adapters import registry
             from hishamos.kernels import notebook_pool
             from hishamos.schemas import json_schema
             from hishamos.services.catalog import RECORDS, library
 
             json_schema.load()
+            prices.bundled()
             registry.entry_points = functools.cache(registry.entry_points)
             registry.entry_points(group=registry.GROUP)
             for kind in RECORDS:

@@ -125,6 +125,7 @@ def test_what_is_no_notebook_is_told(ws, tmp_path):
         ws.workflows.from_notebook("nowhere.ipynb")
 
 
+@pytest.mark.long
 def test_a_cell_that_fails_names_cell_and_line(ws, tmp_path):
     def failed(*cells):
         run = ws.workflows.start(ws.workflows.from_notebook(notebook(tmp_path, *cells))).wait(60)
@@ -165,6 +166,7 @@ def test_what_cells_read_and_set_is_found_without_running_them(ws, tmp_path):
     assert run.outputs == {"said": "3 6 {'x': 1, 'y': 2}"}, run.error
 
 
+@pytest.mark.long
 def test_finished_steps_are_not_run_again_after_a_kill(workspace_dir):
     path = notebook(
         workspace_dir,

@@ -18,6 +18,7 @@ from hishamos.store.connectors import open_connector
 from hishamos.store.connectors.duckdb_file import DuckDBConnector
 from hishamos.store.migrate import migrate, shipped
 from tests.conformance.test_migrations import KEPT, NEWEST, ONE_ROW
+from tests.rigs.lengths import shared_out
 from tests.rigs.nursery import python
 
 MOMENT = datetime(2026, 11, 28, 10, 0, 0, tzinfo=UTC)
@@ -90,7 +91,7 @@ def halting(patch: pytest.MonkeyPatch, at: int) -> list[str]:
     return done
 
 
-@pytest.mark.parametrize("links", [True, False], ids=["links", "copies"])
+@pytest.mark.parametrize("links", [True, pytest.param(False, marks=pytest.mark.long)], ids=["links", "copies"])
 def test_halted_at_any_act_it_leaves_the_old_store_or_the_new_one(killed: Path, copy: Path, monkeypatch: pytest.MonkeyPatch, links: bool) -> None:
     ends = []
     for at in range(100):
@@ -140,7 +141,7 @@ def versions(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("version", range(1, NEWEST + 1))
+@pytest.mark.parametrize("version", shared_out(range(1, NEWEST + 1), {1, NEWEST - 1, NEWEST}))
 def test_a_copy_of_every_earlier_version_is_read_and_brought_to_the_newest(tmp_path: Path, versions: Path, version: int) -> None:
     copy, path = versions / f"{version}.duckdb", tmp_path / "store.duckdb"
     present = store_with(path, "OLD")
