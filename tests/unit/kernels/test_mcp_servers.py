@@ -16,6 +16,7 @@ from hishamos.kernels.mcp_http import ServerAddress
 from hishamos.kernels.mcp_servers import McpServers
 from hishamos.records.configuration import Settings
 from hishamos.records.mcp import McpSettings, ServerTool
+from tests.rigs.nursery import python
 
 GREETING = {"protocolVersion": "2025-06-18", "capabilities": {"tools": {}}, "serverInfo": {"name": "fake", "version": "1"}}
 SCHEMA = {"type": "object"}
@@ -132,6 +133,24 @@ def test_whatever_an_address_does_is_a_typed_failure(outcome: Any, problem: str)
 
     with pytest.raises((McpFailed, InvalidInput), match=problem):
         called(send)
+
+
+SLOWLY_LOADED = """
+import sys, time
+class Slow:
+    def find_spec(self, name, *_):
+        if name == "mcp.client.session":
+            time.sleep(1.5)
+assert "mcp" not in sys.modules
+sys.meta_path.insert(0, Slow())
+from tests.unit.kernels.test_mcp_servers import Fake, called, given, listed
+print(called(Fake(tools_list=listed({}), tools_call=given({"type": "text", "text": "seven"})), timeout_s=1))
+"""
+
+
+def test_loading_the_library_is_none_of_the_servers_time():
+    told, errors = python(SLOWLY_LOADED, folder=Path(__file__).parents[3]).communicate(60)
+    assert told == "seven\n", errors
 
 
 def test_a_value_that_no_header_may_hold_is_not_sent_and_not_shown():
