@@ -47,6 +47,7 @@ def until(holds: Callable[[], Any], seconds: float = 90) -> Any:
     return found
 
 
+@pytest.mark.long
 def test_a_killed_server_collects_what_it_had_handed_in(workspace: Path, simulator: Simulator):
     simulator.script("batches", then={"hold": True})
     frame = pd.DataFrame({"text": ["one", "two", "two", "three"]})

@@ -14,8 +14,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.rigs.lengths import shared_out
-
 OFFLINE = ("--model", "offline/extractive")
 
 
@@ -299,7 +297,8 @@ def test_the_demo_ends_with_what_it_found(own_terminal):
         assert words in shown.stdout + shown.stderr
 
 
-@pytest.mark.parametrize("verb", shared_out(["console", "lab"], {"console"}))
+@pytest.mark.long
+@pytest.mark.parametrize("verb", ["console", "lab"])
 def test_a_window_opens_on_loopback_and_ends_with_ctrl_c(terminal, verb):
     import urllib.request
 

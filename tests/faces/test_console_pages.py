@@ -146,6 +146,7 @@ def test_a_stale_text_is_refused_and_nothing_of_what_was_typed_is_lost(draw: Dra
     assert page.text_area[0].value == theirs, "where nothing was typed, what is there now is shown"
 
 
+@pytest.mark.long
 def test_a_shipped_workflow_becomes_the_workspaces_own_and_another_name_a_new_one(draw: Draw, folder: Path):
     page = opened(draw, "triage_bugs")
     assert "Ships with HishamOS" in words(page)

@@ -189,6 +189,7 @@ def test_a_graph_that_a_phone_can_show_is_there_once(draw: Draw, folder: Path):
         ws.runs.cancel(waiting.id)
 
 
+@pytest.mark.long
 def test_a_run_is_repeated_and_the_new_one_stands_beside_it(draw: Draw, folder: Path, run: Run):
     page = draw("run", run=run.id)
     assert "This run cost nothing: offline model" in words(page)

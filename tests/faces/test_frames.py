@@ -71,6 +71,7 @@ def test_a_script_sees_its_pace_and_that_the_second_run_pays_nothing(workspace: 
     assert second.startswith("say  100 rows: 100 reused, 0 new, 0.00 USD")
 
 
+@pytest.mark.long
 def test_on_a_terminal_the_pace_is_one_line_that_is_written_over(workspace: Path, simulator: Simulator) -> None:
     simulator.script("gpt-4.1-mini", then={"delay_s": 0.15})
     here, there = pty.openpty()

@@ -91,6 +91,7 @@ def test_a_server_whose_settings_were_broken_since_leaves_in_order(workspace_dir
     assert "Traceback" not in log
 
 
+@pytest.mark.long
 def test_who_follows_a_run_does_not_hold_a_leaving_server_and_goes_on_with_the_next(workspace_dir: Path) -> None:
     ws = hishamos.open(workspace_dir)
     run = ws.workflows.start("triage_bugs", {"file": hishamos.sample("bugs.csv"), "publish": "no"}, model=OFFLINE)

@@ -172,6 +172,7 @@ ws.workflows.start("family").wait()
 """
 
 
+@pytest.mark.long
 def test_a_killed_server_leaves_no_program(tmp_path):
     (tmp_path / "workflows").mkdir()
     (tmp_path / "data" / "local").mkdir(parents=True)
