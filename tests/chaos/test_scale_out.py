@@ -54,6 +54,7 @@ def test_a_worker_that_is_asked_to_leave_hands_its_runs_back(place):
     place.check(*runs)
 
 
+@pytest.mark.long
 def test_a_broker_that_forgets_and_is_started_again_loses_no_run(postgres_server, simulator):
     redis = OwnRedis()
     place = Place(postgres_server, redis.url, simulator)

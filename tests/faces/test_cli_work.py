@@ -96,6 +96,7 @@ NOTEBOOK = {
 }
 
 
+@pytest.mark.long
 def test_a_batch_executes_a_notebook_per_row_and_tells_which_failed(terminal):
     terminal.file("small.ipynb", json.dumps(NOTEBOOK))
     terminal.file("rows.csv", "name,number\nfirst,2\nsecond,0\n")

@@ -56,6 +56,7 @@ def workspace(workspace_dir: Path, simulator: Simulator) -> Path:
     return workspace_dir
 
 
+@pytest.mark.long
 def test_a_script_sees_its_pace_and_that_the_second_run_pays_nothing(workspace: Path, simulator: Simulator) -> None:
     hishamos.open(workspace).health.ping()  # the server is the nursery's; the program has a process of its own: which modules it has loaded is asked
     done = subprocess.run([sys.executable, "-c", PROGRAM, str(workspace)], capture_output=True, text=True, timeout=120, check=True)

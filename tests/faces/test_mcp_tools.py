@@ -192,6 +192,7 @@ def test_a_server_that_fails_is_told_to_the_model_and_harms_nothing(folder: Path
         assert "did not answer within 1 s" in asked(simulator, call("bolts"), ws=ws)[1][0]["error"]
 
 
+@pytest.mark.long
 def test_no_key_reaches_a_server_and_a_poisoned_result_widens_nothing(folder: Path, simulator: Simulator) -> None:
     approve(folder)
     agent(folder, '"mcp:rig/environment"')

@@ -63,6 +63,7 @@ def test_the_terminal_says_what_it_costs_asks_and_goes_back(own_terminal: Termin
     assert own_terminal.json("spend", "--by", "model") == after
 
 
+@pytest.mark.long
 def test_a_store_that_can_not_be_opened_is_restored_all_the_same(own_terminal: Terminal) -> None:
     own_terminal.json("command", "classify_bug", "-i", "text=It crashes.", "--model", OFFLINE)
     own_terminal.json("backup", "copy.duckdb")

@@ -22,6 +22,7 @@ def test_where_the_server_does_the_work_it_is_the_only_process(own_terminal: Ter
     assert "server" in drawn
 
 
+@pytest.mark.long
 def test_a_worker_has_nothing_to_do_there_and_says_what_to_write(own_terminal: Terminal):
     done = own_terminal.type("worker")
     assert done.returncode == 2
