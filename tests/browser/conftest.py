@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -44,7 +43,7 @@ def page(window: Page) -> Iterator[Page]:
 @pytest.fixture(scope="session")
 def axe() -> str:
     """The program that finds what keeps people from using a page."""
-    file = Path(RIGS / "axe" / "node_modules" / "axe-core" / "axe.min.js")
+    file = RIGS / "axe" / "node_modules" / "axe-core" / "axe.min.js"
     if not file.exists():
         missing("axe", f"{file} (run: npm ci --prefix tests/rigs/axe)")
     return file.read_text(encoding="utf-8")

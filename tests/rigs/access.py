@@ -55,6 +55,7 @@ def redrawn(page: Page) -> None:
         assert time.monotonic() < deadline, "it is still drawn in the other theme's colours"
         page.keyboard.press("r")  # without effect while the page is being drawn, which a live one often is
         page.wait_for_timeout(300)
+    page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for(state="attached", timeout=30_000)  # what comes last has them too
     page.locator("[data-testid=stSkeleton]").first.wait_for(state="detached", timeout=30_000)
 
 
