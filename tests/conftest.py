@@ -79,6 +79,8 @@ def pytest_configure(config: pytest.Config) -> None:
         for socket in (f"{folder}/socket", *(f"{folder}/socket{end}" for end in sorted({*nursery.OWN.values()})))
     ]
     os.environ[nursery.ADDRESS] = f"{folder}/socket"
+    if config.option.tx == ["popen"] * len(config.option.tx):
+        config.option.tx = [nursery.worker_of_tests()] * len(config.option.tx)
 
     def leave() -> None:
         del os.environ[nursery.ADDRESS]

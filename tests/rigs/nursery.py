@@ -19,6 +19,7 @@ import importlib.util
 import json
 import os
 import selectors
+import shlex
 import signal
 import socket
 import subprocess
@@ -38,7 +39,8 @@ STARTS_S = 30.0
 NOTEBOOKS = "hishamos.kernels.notebook_parent"
 CONSOLE = "streamlit"
 TERMINAL = "hishamos"
-OWN = {TERMINAL: ".terminals", "simulator": ".terminals", NOTEBOOKS: ".notebooks", CONSOLE: ".console"}
+WORKER_OF_TESTS = "pytest"
+OWN = {TERMINAL: ".terminals", "simulator": ".terminals", NOTEBOOKS: ".notebooks", CONSOLE: ".console", WORKER_OF_TESTS: ".tests"}
 """Programs that are not forked from the nursery of servers, and what the address of theirs ends with. What notebooks and the console load, IPython and
 Streamlit, would change what the others do; and a fork takes as long as there is memory to share, of a server with all that asks providers three times a
 terminal's."""
@@ -46,6 +48,8 @@ SIMULATOR = Path(__file__).with_name("simulator.py")
 STORES = Path(__file__).with_name("stores.py")
 TYPE = "type"
 """In the place of a nursery's address: what follows is a line of the terminal, for scripts of a shell."""
+WORK = "work"
+"""The same: what follows are the arguments with which pytest-xdist starts a worker's Python."""
 TEXT = "-c"
 """The program that is a text of Python: its first argument."""
 CLIENT = (
@@ -61,7 +65,10 @@ SERVER = (
 )  # fmt: skip
 WORKER = ("hishamos.server.worker", "hishamos.dispatch.celery", "celery.apps.worker", "celery.concurrency.thread", "kombu.transport.redis")
 PAGES = ("streamlit.web.cli", "streamlit.web.bootstrap", "pandas", "pyarrow.parquet", "plotly.graph_objects", "hishamos.remote", "hishamos.charts.spend")
-PRELOADED: dict[str, tuple[str, ...]] = {"hishamos": CLIENT, "hishamos.server": SERVER, "hishamos.server.worker": WORKER, NOTEBOOKS: (), CONSOLE: PAGES}
+TESTS = ("pytest", "hypothesis", "papermill", "pypdf", "nbformat", "nbclient", "streamlit.testing.v1")
+PRELOADED: dict[str, tuple[str, ...]] = {
+    "hishamos": CLIENT, "hishamos.server": SERVER, "hishamos.server.worker": WORKER, NOTEBOOKS: (), CONSOLE: PAGES, WORKER_OF_TESTS: TESTS
+}  # fmt: skip
 """What each program imports sooner or later."""
 
 
@@ -236,6 +243,11 @@ def serving(real: Callable[..., Any]) -> Callable[..., Any]:
     return started
 
 
+def worker_of_tests() -> str:
+    """Return pytest-xdist's words for a worker that is forked: it has what tests import, ten seconds of a processor for each of several."""
+    return f"popen//python={shlex.join([sys.executable, '-P', __file__, WORK])}"
+
+
 def beginning(real: Callable[..., Any]) -> Callable[..., Any]:
     """Return what starts the process that begins notebooks in the place of ``real``, :func:`hishamos.kernels.notebook_pool.spawn`."""
 
@@ -394,6 +406,8 @@ class Nursery:
             from hishamos.server.worker import main as work
 
             return work(arguments)
+        if program == WORKER_OF_TESTS:
+            program, arguments = TEXT, arguments[arguments.index(TEXT) + 1 :]
         if program == TEXT:
             text, *sys.argv[1:] = arguments
             sys.path.insert(0, "")
@@ -427,6 +441,8 @@ def _needs(program: str, arguments: Sequence[str], *, asks: bool) -> list[str]:
     """Return what is loaded for a process; litellm, three seconds of a processor, only for one that is going to ask providers."""
     if program == TEXT:
         return ["hishamos", "hishamos.server", *(["litellm"] if asks else [])]
+    if program == WORKER_OF_TESTS:
+        return ["hishamos", "hishamos.server", "litellm", program]
     if not program.startswith("hishamos.server"):
         return [program]
     configured = Path(arguments[arguments.index("--workspace") + 1]) / "hishamos.toml"
@@ -440,9 +456,9 @@ def _names_providers(configured: Path) -> bool:
         return False
 
 
-def _type(arguments: Sequence[str]) -> int:
-    """Type a line of the terminal in this process's streams, folder and environment, and return its exit code."""
-    return start("hishamos", arguments, [0, 1, 2], folder=Path.cwd(), environment=os.environ).wait()
+def _be(program: str, arguments: Sequence[str]) -> int:
+    """Have a program started in this process's streams, folder and environment, and return its exit code."""
+    return start(program, arguments, [0, 1, 2], folder=Path.cwd(), environment=os.environ).wait()
 
 
 def _received(connection: socket.socket) -> tuple[bytes, list[int]]:
@@ -473,6 +489,7 @@ def _become(program: Callable[[list[str]], int], request: Mapping[str, Any], fil
             os.dup2(file, number)
             os.close(file)
         sys.stdin, sys.stdout, sys.stderr = open(0, encoding="utf-8"), open(1, "w", encoding="utf-8"), open(2, "w", encoding="utf-8", errors="backslashreplace")  # noqa: SIM115
+        sys.__stdin__, sys.__stdout__, sys.__stderr__ = sys.stdin, sys.stdout, sys.stderr  # else who puts others in their place closes them
         rest = str(files[3]) if len(files) > 3 else ""
         arguments = [rest if part == DESCRIPTOR else part for part in request["arguments"]]
         sys.argv = [request["program"], *arguments]
@@ -506,7 +523,7 @@ def _end(code: int) -> NoReturn:
 
 
 if __name__ == "__main__":
-    if sys.argv[1] == TYPE:
-        sys.exit(_type(sys.argv[2:]))
+    if sys.argv[1] in {TYPE, WORK}:
+        sys.exit(_be(TERMINAL if sys.argv[1] == TYPE else WORKER_OF_TESTS, sys.argv[2:]))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     Nursery(sys.argv[1]).serve()
