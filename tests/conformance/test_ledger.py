@@ -443,3 +443,33 @@ def test_what_costs_nothing_is_recorded_in_one_commit_once(ledger: StoreLedger, 
     assert isinstance(known, Known)
     assert known.outcome.text == "free"
     assert store.fetch("select status, number from attempts") == [{"status": "succeeded", "number": 1}]
+
+
+def test_the_view_of_costs_says_the_same_as_the_whole_one(ledger: StoreLedger, store: Connector):
+    for key, facts in {
+        "dear": {"cost": 7},
+        "unpriced": {"cost": None, "step_id": "a[0]"},
+        "corrected": {"cost": None, "step_id": "a[1]"},
+        "declared free": {"cost": 9},
+        "cached": {"cost": 0, "status": AttemptStatus.CACHED},
+        "failed": {"cost": None, "status": AttemptStatus.FAILED, "cause": "timeout"},
+        "outside of runs": {"cost": 3, "run_id": None},
+    }.items():
+        mine = call(key)
+        _, draft = intend(ledger, mine, **{name: value for name, value in facts.items() if name in {"run_id", "step_id"}})
+        assert settle(ledger, mine, draft, **{name: value for name, value in facts.items() if name not in {"run_id", "step_id"}})
+    intend(ledger, call("orphaned", owner="dead"), 600)
+    assert ledger.recover("me").result(10) == 1
+    intend(ledger, call("under way"), step_id="b/2")
+    intend(ledger, call("under way outside of runs"), run_id=None, provider="offline")
+    correction = "insert into ledger_corrections (attempt_id, cost_nanos, audit_id, made_at) select id, $cost, 'x', started_at from ledger_attempts"
+    for key, cost in (("corrected", 5), ("declared free", 0)):
+        store.transaction(lambda t, key=key, cost=cost: t.execute(f"{correction} where idempotency_key = $key", {"key": key, "cost": cost}))
+    columns = "idempotency_key, call_id, run_id, step_id, provider, status, cost_nanos"
+    rows = store.fetch(f"select {columns} from ledger_costs order by idempotency_key")
+    assert rows == store.fetch(f"select {columns} from ledger_all order by idempotency_key")
+    assert {row["idempotency_key"]: (row["status"], row["cost_nanos"]) for row in rows} == {
+        "dear": ("succeeded", 7), "unpriced": ("succeeded", None), "corrected": ("succeeded", 5), "declared free": ("succeeded", 0), "cached": ("cached", 0),
+        "failed": ("failed", None), "outside of runs": ("succeeded", 3), "orphaned": ("orphaned", 600), "under way": ("sent", None),
+        "under way outside of runs": ("sent", None),
+    }  # fmt: skip
