@@ -20,9 +20,10 @@ from hishamos.records.configuration import BudgetSettings
 from hishamos.records.money import Price
 from hishamos.records.record import new_id, now
 from hishamos.store import reconciling, spend, spending
-from hishamos.store.connectors import Connector, open_connector
+from hishamos.store.connectors import Connector, Transaction, open_connector
 from hishamos.store.ledger import StoreLedger
 from hishamos.store.migrate import migrate
+from hishamos.store.statements import statements
 
 
 @pytest.fixture(params=["duckdb", "postgres"])
@@ -473,3 +474,27 @@ def test_the_view_of_costs_says_the_same_as_the_whole_one(ledger: StoreLedger, s
         "failed": ("failed", None), "outside of runs": ("succeeded", 3), "orphaned": ("orphaned", 600), "under way": ("sent", None),
         "under way outside of runs": ("sent", None),
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("room", "name", "values"),
+    [
+        ("history", "spend_of_runs", {"ids": ["R", "S"]}),
+        ("history", "spend_of_steps", {"run": "R", "paths": ["a"]}),
+        ("history", "spend_below", {"run": "R", "path": "a", "below": "a[%"}),
+        ("history", "calls_of_run", {"run": "R", "step": None, "limit": 9}),
+        ("usual", "usual_costs", {"name": "w", "most": 9}),
+    ],
+)
+def test_what_runs_cost_is_found_by_an_index_on_postgres(postgres_url: str, room: str, name: str, values: dict[str, Any]):
+    store = open_connector(postgres_url)
+
+    def planned(transaction: Transaction) -> str:
+        transaction.execute("set local enable_seqscan = off")  # the tables are empty: all there is would be read as fast
+        return "\n".join(line for row in transaction.fetch(f"explain {statements(room)[name]}", values) for line in row.values())
+
+    plan = store.transaction(planned)
+    store.close()
+    assert "ledger_attempts_by_run" in plan
+    assert "ledger_calls_under_way" in plan
+    assert "Seq Scan on ledger" not in plan

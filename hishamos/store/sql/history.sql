@@ -38,7 +38,7 @@ select
     cast(sum(case when cost_nanos is null and status <> 'sent' then 1 else 0 end) as bigint) as unpriced,
     count(distinct call_id) as calls, count(*) as attempts, max(case when provider = 'offline' then 1 else 0 end) as offline
 from ledger_costs
-where run_id in (select unnest(cast($ids as text[])))
+where run_id = any(cast($ids as text[]))
 group by run_id;
 
 -- name: reused_of_runs
