@@ -20,9 +20,10 @@ from hishamos.records.configuration import BudgetSettings
 from hishamos.records.money import Price
 from hishamos.records.record import new_id, now
 from hishamos.store import reconciling, spend, spending
-from hishamos.store.connectors import Connector, open_connector
+from hishamos.store.connectors import Connector, Transaction, open_connector
 from hishamos.store.ledger import StoreLedger
 from hishamos.store.migrate import migrate
+from hishamos.store.statements import statements
 
 
 @pytest.fixture(params=["duckdb", "postgres"])
@@ -443,3 +444,57 @@ def test_what_costs_nothing_is_recorded_in_one_commit_once(ledger: StoreLedger, 
     assert isinstance(known, Known)
     assert known.outcome.text == "free"
     assert store.fetch("select status, number from attempts") == [{"status": "succeeded", "number": 1}]
+
+
+def test_the_view_of_costs_says_the_same_as_the_whole_one(ledger: StoreLedger, store: Connector):
+    for key, facts in {
+        "dear": {"cost": 7},
+        "unpriced": {"cost": None, "step_id": "a[0]"},
+        "corrected": {"cost": None, "step_id": "a[1]"},
+        "declared free": {"cost": 9},
+        "cached": {"cost": 0, "status": AttemptStatus.CACHED},
+        "failed": {"cost": None, "status": AttemptStatus.FAILED, "cause": "timeout"},
+        "outside of runs": {"cost": 3, "run_id": None},
+    }.items():
+        mine = call(key)
+        _, draft = intend(ledger, mine, **{name: value for name, value in facts.items() if name in {"run_id", "step_id"}})
+        assert settle(ledger, mine, draft, **{name: value for name, value in facts.items() if name not in {"run_id", "step_id"}})
+    intend(ledger, call("orphaned", owner="dead"), 600)
+    assert ledger.recover("me").result(10) == 1
+    intend(ledger, call("under way"), step_id="b/2")
+    intend(ledger, call("under way outside of runs"), run_id=None, provider="offline")
+    correction = "insert into ledger_corrections (attempt_id, cost_nanos, audit_id, made_at) select id, $cost, 'x', started_at from ledger_attempts"
+    for key, cost in (("corrected", 5), ("declared free", 0)):
+        store.transaction(lambda t, key=key, cost=cost: t.execute(f"{correction} where idempotency_key = $key", {"key": key, "cost": cost}))
+    columns = "idempotency_key, call_id, run_id, step_id, provider, status, cost_nanos"
+    rows = store.fetch(f"select {columns} from ledger_costs order by idempotency_key")
+    assert rows == store.fetch(f"select {columns} from ledger_all order by idempotency_key")
+    assert {row["idempotency_key"]: (row["status"], row["cost_nanos"]) for row in rows} == {
+        "dear": ("succeeded", 7), "unpriced": ("succeeded", None), "corrected": ("succeeded", 5), "declared free": ("succeeded", 0), "cached": ("cached", 0),
+        "failed": ("failed", None), "outside of runs": ("succeeded", 3), "orphaned": ("orphaned", 600), "under way": ("sent", None),
+        "under way outside of runs": ("sent", None),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("room", "name", "values"),
+    [
+        ("history", "spend_of_runs", {"ids": ["R", "S"]}),
+        ("history", "spend_of_steps", {"run": "R", "paths": ["a"]}),
+        ("history", "spend_below", {"run": "R", "path": "a", "below": "a[%"}),
+        ("history", "calls_of_run", {"run": "R", "step": None, "limit": 9}),
+        ("usual", "usual_costs", {"name": "w", "most": 9}),
+    ],
+)
+def test_what_runs_cost_is_found_by_an_index_on_postgres(postgres_url: str, room: str, name: str, values: dict[str, Any]):
+    store = open_connector(postgres_url)
+
+    def planned(transaction: Transaction) -> str:
+        transaction.execute("set local enable_seqscan = off")  # the tables are empty: all there is would be read as fast
+        return "\n".join(line for row in transaction.fetch(f"explain {statements(room)[name]}", values) for line in row.values())
+
+    plan = store.transaction(planned)
+    store.close()
+    assert "ledger_attempts_by_run" in plan
+    assert "ledger_calls_under_way" in plan
+    assert "Seq Scan on ledger" not in plan

@@ -40,6 +40,8 @@ ONE_ROW = {
     17: "insert into pruned_runs (id, kind, name, state, created_at, finished_at, pruned_by, pruned_at)"
     " values ('kept', 'map', 'n', 'failed', current_timestamp, current_timestamp, 'o', current_timestamp)",
     19: "insert into command_ratings (command, version, user_name, rating, comment, rated_at) values ('kept', 'v', 'u', 4, '', current_timestamp)",
+    20: "insert into ledger_corrections (attempt_id, cost_nanos, audit_id, made_at) values ('kept', 9, 'a', current_timestamp)",
+    21: "insert into ledger_budgets (name, scope, period, limit_nanos, hard, warn_at, origin) values ('kept', 'workspace', 'day', 1, true, '[]', 'o')",
     18: "insert into work_result_comments (id, result_id, user_name, text, created_at) values ('kept', 'r', 'u', 't', current_timestamp)",
 }
 KEPT = {
@@ -62,6 +64,8 @@ KEPT = {
     17: "pruned_runs where id",
     18: "work_result_comments where id",
     19: "command_ratings where command",
+    20: "ledger_corrections where attempt_id",
+    21: "ledger_budgets where name",
 }
 
 

@@ -25,8 +25,8 @@ from hishamos.store.connectors.duckdb_transaction import Session
 from hishamos.store.connectors.urls import is_postgres
 from hishamos.store.migrate import migrate
 
-TABLES = "select table_name, estimated_size from duckdb_tables() order by 1"
-VIEWS = "select view_name from duckdb_views() where not internal order by 1"
+TABLES = "select table_name, estimated_size from duckdb_tables()"
+VIEWS = "select view_name from duckdb_views() where not internal"
 LENT = 200
 """So often a store is used: what was deleted leaves something behind."""
 
@@ -91,7 +91,7 @@ class Kept:
         return False
 
     def _all(self, sql: str) -> list[tuple[Any, ...]]:
-        return self.session.execute(sql).fetchall()
+        return sorted(self.session.execute(sql).fetchall())
 
 
 _free: list[Kept] = []

@@ -266,7 +266,7 @@ class DuckDBConnector:
         with self._gate:
             if self._closed:
                 raise StoreClosed
-            session = Session(self._session.connection.cursor())
+            session = self._session.another()
             self._readers.add(session)
             return session
 

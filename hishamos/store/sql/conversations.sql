@@ -57,7 +57,7 @@ where conversation = $conversation and number = $number and state = 'open';
 select
     cast(coalesce(sum(cost_nanos), 0) as bigint) as cost_nanos,
     cast(coalesce(sum(case when cost_nanos is null and status <> 'sent' then 1 else 0 end), 0) as bigint) as unpriced
-from ledger_all where idempotency_key = $key or idempotency_key like $below;
+from ledger_costs where idempotency_key = $key or idempotency_key like $below;
 
 -- name: sum_up
 update conversations set summary = $summary, summed_up = $summed_up where id = $id;

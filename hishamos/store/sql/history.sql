@@ -37,8 +37,8 @@ select
     run_id, cast(coalesce(sum(cost_nanos), 0) as bigint) as cost_nanos,
     cast(sum(case when cost_nanos is null and status <> 'sent' then 1 else 0 end) as bigint) as unpriced,
     count(distinct call_id) as calls, count(*) as attempts, max(case when provider = 'offline' then 1 else 0 end) as offline
-from ledger_all
-where run_id in (select unnest(cast($ids as text[])))
+from ledger_costs
+where run_id = any(cast($ids as text[]))
 group by run_id;
 
 -- name: reused_of_runs
@@ -52,7 +52,7 @@ select
     step_id, cast(coalesce(sum(cost_nanos), 0) as bigint) as cost_nanos,
     cast(sum(case when cost_nanos is null and status <> 'sent' then 1 else 0 end) as bigint) as unpriced,
     count(distinct call_id) as calls, count(*) as attempts
-from ledger_all
+from ledger_costs
 where run_id = $run and step_id in (select unnest(cast($paths as text[])))
 group by step_id;
 
@@ -61,7 +61,7 @@ select
     cast(coalesce(sum(cost_nanos), 0) as bigint) as cost_nanos,
     cast(coalesce(sum(case when cost_nanos is null and status <> 'sent' then 1 else 0 end), 0) as bigint) as unpriced,
     count(distinct call_id) as calls, count(*) as attempts
-from ledger_all
+from ledger_costs
 where run_id = $run and (step_id = $path or step_id like $below escape '\');
 
 -- name: steps_of_run

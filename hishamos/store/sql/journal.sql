@@ -26,8 +26,10 @@ returning *;
 
 -- name: renew_lease
 update journal_runs set lease_until = $until, steps_total = $total, steps_done = $done
-where id = $run and lease_number = $number
-returning wish, decisions;
+where id = $run and lease_number = $number;
+
+-- name: wish_of_run
+select wish, decisions from journal_runs where id = $run;
 
 -- name: change_run
 update journal_runs

@@ -1,0 +1,1 @@
+-- As the other text, without its indexes: DuckDB reads a column of all attempts as fast, and knows none over some of the rows.
