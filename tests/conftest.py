@@ -74,12 +74,16 @@ def pytest_configure(config: pytest.Config) -> None:
     if real or nursery.available():
         return
     folder = tempfile.mkdtemp(prefix="hos-nursery-")
+    at_once = {"": ["hishamos.server", "litellm"]} if config.option.tx else {}  # while the workers' own nursery loads, on another processor
     processes = [
-        subprocess.Popen([sys.executable, "-P", nursery.__file__, socket], cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, start_new_session=True)
-        for socket in (f"{folder}/socket", *(f"{folder}/socket{end}" for end in sorted({*nursery.OWN.values()})))
-    ]
+        subprocess.Popen(
+            [sys.executable, "-P", nursery.__file__, f"{folder}/socket{end}", *at_once.get(end, ())],
+            cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, start_new_session=True,
+        )
+        for end in ("", *sorted({*nursery.OWN.values()}))
+    ]  # fmt: skip
     os.environ[nursery.ADDRESS] = f"{folder}/socket"
-    if config.option.tx == ["popen"] * len(config.option.tx):
+    if {*config.option.tx} == {"popen"}:
         config.option.tx = [nursery.worker_of_tests()] * len(config.option.tx)
 
     def leave() -> None:

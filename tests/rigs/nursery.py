@@ -27,7 +27,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import IO, Any, NoReturn
@@ -299,7 +299,7 @@ class Nursery:
         request = json.loads(text)
         problem: BaseException | None = None
         try:
-            self._preload(request)
+            self.preload(_needs(request["program"], request["arguments"], asks=request["asks"]))
         except BaseException as error:
             problem = error  # the child's to tell
         pid = os.fork()
@@ -324,9 +324,9 @@ class Nursery:
             with self._parents.pop(pid) as connection, contextlib.suppress(OSError):
                 connection.sendall(f"{os.waitstatus_to_exitcode(status)}\n".encode())
 
-    def _preload(self, request: Mapping[str, Any]) -> None:
-        """Import what the program needs; litellm only once there is a workspace with a provider."""
-        for name in _needs(request["program"], request["arguments"], asks=request["asks"]):
+    def preload(self, needed: Iterable[str]) -> None:
+        """Import what programs need; litellm only once there is a workspace with a provider."""
+        for name in needed:
             if name not in self._loaded:
                 self._loaded.add(name)
                 self._load(name)
@@ -526,4 +526,6 @@ if __name__ == "__main__":
     if sys.argv[1] in {TYPE, WORK}:
         sys.exit(_be(TERMINAL if sys.argv[1] == TYPE else WORKER_OF_TESTS, sys.argv[2:]))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    Nursery(sys.argv[1]).serve()
+    one = Nursery(sys.argv[1])
+    one.preload(sys.argv[2:])
+    one.serve()
