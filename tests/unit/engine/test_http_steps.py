@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import time
 
 import pytest
 
 from hishamos.engine.checking import workflow_problems
 from hishamos.engine.outside import Outside, nothing_outside
-from hishamos.engine.web import check_addresses
+from hishamos.engine.web import check_addresses, send
 from hishamos.errors import InvalidInput, InvalidSettings
 from hishamos.gateway.destinations import lent
 from hishamos.records.configuration import AllowSettings, Settings
@@ -47,6 +48,15 @@ def whole(bench):
     """Everything that the store holds, as text."""
     tables = ("journal_runs", "journal_steps", "journal_events")
     return "".join(str(bench.store.fetch(f"select * from {table}")) for table in tables)
+
+
+def test_the_certificates_that_are_believed_are_read_once(web, monkeypatch):
+    read = []
+    monkeypatch.setattr(ssl, "create_default_context", lambda *a, real=ssl.create_default_context, **more: read.append(a) or real(*a, **more))
+    for _ in range(3):
+        send("GET", web.root, headers={}, content=None, timeout_s=5, limit=10_000, check=lambda url: "here")
+    assert len(web.asked) == 3
+    assert len(read) <= 1
 
 
 def test_an_answer_is_data(bench, web):
