@@ -177,11 +177,13 @@ price = "free"
             connection.close()
 
 
-def test_ctrl_c_cancels_what_was_asked_and_detaches_from_what_goes_on(own_terminal):
+@pytest.mark.parametrize("started", ["forked", pytest.param("real", marks=pytest.mark.long)])
+def test_ctrl_c_cancels_what_was_asked_and_detaches_from_what_goes_on(own_terminal, started):
     terminal = own_terminal
+    terminal.started = started
     terminal.file("reports.csv", "id,title,body\nR-1,Login fails,Nobody can sign in\n")
     with _silent_provider(terminal) as came:
-        terminal.json("runs")  # the server is the nursery's; these terminals are real ones
+        terminal.json("runs")  # the server is the nursery's; how these terminals begin is the parameter
         asked = terminal.start("ask", "bug-triage", "Which is worse?", "--model", "silent/m")
         assert came.wait(60)
         code, _, err = terminal.interrupt(asked)
