@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import subprocess
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 import hishamos
 from hishamos.opening import shipped
-from tests.conftest import free_port, wait_for
 from tests.faces.conftest import Terminal
-from tests.rigs.consoles import SWITCHES
+from tests.rigs.consoles import SWITCHES, serve
 from tests.rigs.nursery import Client, python
 
 NOTEBOOK = """
@@ -37,17 +36,13 @@ def test_everybody_at_once(workspace_dir: Path, chromium_path: str, seconds: int
     from playwright.sync_api import sync_playwright
 
     ws = hishamos.open(workspace_dir)
-    port = free_port()
     terminal = Terminal(workspace_dir)
-    window = [*terminal.command("--workspace", str(workspace_dir)), "console", "--port", str(port), "--no-browser"]
-    console = subprocess.Popen(window, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     notebooks: list[Client] = []
     try:
-        wait_for(f"http://127.0.0.1:{port}/_stcore/health")
-        with sync_playwright() as play:
+        with contextmanager(serve)(workspace_dir) as console, sync_playwright() as play:
             browser = play.chromium.launch(executable_path=chromium_path, args=SWITCHES)
-            page = browser.new_page()
-            page.goto(f"http://127.0.0.1:{port}/runs")
+            page = browser.new_page(reduced_motion="reduce")
+            page.goto(f"{console}/runs")
             page.get_by_text("No run yet").wait_for(timeout=30_000)
             notebooks += [python(NOTEBOOK, workspace_dir, seconds) for _ in range(2)]
             rows = [{"row_id": number, "text": f"The export fails for file {number}"} for number in range(20 if seconds > 60 else 4)]
@@ -57,6 +52,7 @@ def test_everybody_at_once(workspace_dir: Path, chromium_path: str, seconds: int
             while time.monotonic() < end or any(one.poll() is None for one in notebooks):
                 listed = max(listed, len(terminal.json("runs")))
                 assert page.get_by_text("lock").count() == 0
+                time.sleep(0.2)
             assert ws.runs.wait(batch.id, timeout_s=300).state == "succeeded"
             browser.close()
         for one in notebooks:
@@ -65,7 +61,7 @@ def test_everybody_at_once(workspace_dir: Path, chromium_path: str, seconds: int
             assert int(out) >= 1
         assert listed >= 5
     finally:
-        for one in [console, *notebooks]:
+        for one in notebooks:
             one.terminate()
             one.wait(20)
     log = (workspace_dir / "data/local/server.log").read_text()

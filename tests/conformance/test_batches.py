@@ -16,9 +16,16 @@ from hishamos.records.configuration import BudgetSettings, PriceSettings
 from hishamos.store.connectors import open_connector
 from hishamos.store.migrate import migrate
 from tests.rigs.gateways import MODELS, House, build, provider, request, settings_for
+from tests.rigs.lengths import shared_out
 from tests.rigs.simulator import Simulator
 
-every = pytest.mark.parametrize("kind", ["openai", "anthropic"])
+
+def every(test: Callable[..., None]) -> Callable[..., None]:
+    """Test with each provider on each store; the usual run takes two of the four, in which each provider and each store is."""
+    pairs = [(store, kind) for store in ("duckdb", "postgres") for kind in ("openai", "anthropic")]
+    return pytest.mark.parametrize(("opened", "kind"), shared_out(pairs, usual=[("duckdb", "anthropic"), ("postgres", "openai")]), indirect=["opened"])(test)
+
+
 Open = Callable[..., House]
 
 

@@ -41,11 +41,11 @@ def address(request, tmp_path, monkeypatch):
     functions.function.cache_clear()
 
 
-def until(check) -> None:
+def until(check, pause_s: float = 0.005) -> None:
     end = time.monotonic() + 20
     while not check():
         assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.005)
+        time.sleep(pause_s)
 
 
 def pictured(bench: Bench, run: str, format: str = "text") -> str:
@@ -63,7 +63,7 @@ def test_a_run_before_in_and_after(address):
         ended = runner.begin(run)
         until(lambda: len(models.open_keys) == 2)
         models.release(models.open_keys[0])
-        until(lambda: "1/5" in pictured(bench, run))
+        until(lambda: "1/5" in pictured(bench, run), pause_s=0.1)
         assert "each    ● running" in pictured(bench, run)
         models.hold = False
         models.release()

@@ -12,6 +12,7 @@ from hishamos.composition import compose
 from hishamos.contracts.code import AT_ONCE
 from hishamos.records.actors import OWNER
 from hishamos.records.runs import RunState
+from tests.rigs.lengths import shared_out
 
 SOURCE = """
 import ctypes, os, time
@@ -63,7 +64,7 @@ def refused(ws):
 ECHO = "name: echo\ndescription: Says it again.\ntemplate: '{{ text }}'\nparameters: {text: {type: text}}\n"
 
 
-@pytest.fixture(params=["duckdb", "postgres"])
+@pytest.fixture(params=shared_out(["duckdb", "postgres"], usual=["duckdb"]))
 def house(request, tmp_path):
     (tmp_path / "hishamos.toml").write_text("[workspace]\nstep_memory_mb = 600\n")
     for folder, name, text in (("steps", "own.py", SOURCE), ("commands", "echo.yaml", ECHO), ("workflows", "none", "")):
@@ -168,6 +169,7 @@ def test_leaving_interrupts_a_step_which_is_entered_anew(house):
     assert house.workspace_for(OWNER).runs.get(run.id).state is RunState.QUEUED
 
 
+@pytest.mark.parametrize("house", ["duckdb", "postgres"], indirect=True)
 def test_ws_is_the_runs_own_and_a_repeated_step_writes_once(house):
     titles = "['one', 'two', 'three']"
     run = ran(house, f"{{id: s, type: python, with: {{function: 'steps.own:file_issues', titles: {titles}, die_at: 2}}}}")

@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -29,6 +29,8 @@ class Terminal:
 
     folder: Path
     environment: dict[str, str] = field(default_factory=dict)
+    started: Literal["forked", "real"] = "forked"
+    """How lines that are left running are started, where a nursery is."""
 
     def command(self, *line: str) -> list[str]:
         return [sys.executable, "-m", "hishamos", *line]
@@ -54,13 +56,15 @@ class Terminal:
         assert done.stdout.count("\n") == 1, done.stdout
         return json.loads(done.stdout)
 
-    def start(self, *line: str) -> subprocess.Popen[str]:
+    def start(self, *line: str) -> subprocess.Popen[str] | nursery.Typed:
         """Start a line and leave it running; the caller interrupts or awaits it."""
+        if nursery.available() and self.started == "forked":
+            return nursery.type_line(line, folder=self.folder, environment=self.surroundings)
         return subprocess.Popen(
             self.command(*line), cwd=self.folder, env=self.surroundings, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
         )
 
-    def interrupt(self, process: subprocess.Popen[str]) -> tuple[int, str, str]:
+    def interrupt(self, process: subprocess.Popen[str] | nursery.Typed) -> tuple[int, str, str]:
         """Press Ctrl-C and return exit code, stdout and stderr."""
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=60)

@@ -14,6 +14,9 @@ from pathlib import Path
 
 import pytest
 
+import hishamos
+from hishamos.cli.demonstration import _parts
+
 OFFLINE = ("--model", "offline/extractive")
 
 
@@ -177,11 +180,13 @@ price = "free"
             connection.close()
 
 
-def test_ctrl_c_cancels_what_was_asked_and_detaches_from_what_goes_on(own_terminal):
+@pytest.mark.parametrize("started", ["forked", pytest.param("real", marks=pytest.mark.long)])
+def test_ctrl_c_cancels_what_was_asked_and_detaches_from_what_goes_on(own_terminal, started):
     terminal = own_terminal
+    terminal.started = started
     terminal.file("reports.csv", "id,title,body\nR-1,Login fails,Nobody can sign in\n")
     with _silent_provider(terminal) as came:
-        terminal.json("runs")  # the server is the nursery's; these terminals are real ones
+        terminal.json("runs")  # the server is the nursery's; how these terminals begin is the parameter
         asked = terminal.start("ask", "bug-triage", "Which is worse?", "--model", "silent/m")
         assert came.wait(60)
         code, _, err = terminal.interrupt(asked)
@@ -292,9 +297,18 @@ def test_the_demo_ends_with_what_it_found(own_terminal):
     executed = json.loads(Path(document["notebook"]).read_text())
     assert any(cell.get("outputs") for cell in executed["cells"])
     assert taken < 60, f"the demo took {taken:.0f} s"
+    with hishamos.open(own_terminal.folder) as ws:
+        [told] = _parts(document, ws.runs.get(document["run"]), ws.runs.get(document["notebook_run"]))
+    for words in ("Fix first", document["top"][0]["title"], document["report"], "hishamos console", "hishamos lab", "OPENAI_API_KEY"):
+        assert words in str(told)
+
+
+@pytest.mark.long
+def test_the_demo_shows_what_it_found(own_terminal):
+    own_terminal.json("demo")  # it may be run again in its workspace
     shown = own_terminal.type("demo")
     assert shown.returncode == 0, shown.stderr
-    for words in ("publish=yes", "Fix first", "not a real answer", "hishamos console", "hishamos lab", "OPENAI_API_KEY", document["workspace"]):
+    for words in ("publish=yes", "Fix first", "not a real answer", "hishamos console", "hishamos lab", "OPENAI_API_KEY", str(own_terminal.folder)):
         assert words in shown.stdout + shown.stderr
 
 

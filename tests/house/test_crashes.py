@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pathlib
 import subprocess
 import sys
@@ -26,8 +27,10 @@ def test_left():
 
 def test_how_a_process_died_is_told(tmp_path: pathlib.Path) -> None:
     (tmp_path / "test_dying.py").write_text(TESTS)
-    command = [sys.executable, "-m", "pytest", "-q", "-n", "1", "-p", "tests.rigs.crashes", "-p", "no:cacheprovider", "--rootdir", str(tmp_path), str(tmp_path)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    plugins = ["-p", "xdist", "-p", "tests.rigs.crashes", "-p", "no:cacheprovider"]
+    command = [sys.executable, "-m", "pytest", "-q", "-n", "1", *plugins, "--rootdir", str(tmp_path), str(tmp_path)]
+    environment = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}  # the others cost each process half a second
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False, env=environment)
     _, _, told = done.stdout.partition("processes of this test run that died")
     ends = {line.partition(") ")[2].partition(";")[0] for line in told.splitlines() if line.startswith("gw")}
     assert ends == {"was ended by SIGKILL", "was ended by SIGSEGV", "ended with code 3"}, done.stdout

@@ -16,6 +16,7 @@ import hishamos
 from hishamos.errors import InputsChanged
 from hishamos.opening import shipped
 from hishamos.remote.requests import Requests
+from tests.rigs import nursery
 
 
 @pytest.fixture(scope="module")
@@ -26,16 +27,25 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     Requests(path).stop()
 
 
-def papermill(notebook: Path, output: Path, *parameters: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "papermill", str(notebook), str(output), "--kernel", "python3", "--no-progress-bar", *parameters]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, env={**os.environ, "PYTHONWARNINGS": "ignore"}, check=False)
+def papermill(notebook: Path, output: Path, *parameters: str, folder: Path, forked: bool = False) -> subprocess.CompletedProcess[str]:
+    line = [str(notebook), str(output), "--kernel", "python3", "--no-progress-bar", *parameters]
+    environment = {**os.environ, "PYTHONWARNINGS": "ignore"}
+    if forked and nursery.available():
+        return nursery.run(line, folder=folder, environment=environment, timeout=200, program=nursery.PAPERMILL)
+    command = [sys.executable, "-m", "papermill", *line]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, env=environment, check=False)
 
 
 @pytest.fixture(scope="module")
 def tour(folder: Path) -> Path:
-    """The tour, executed by papermill's own command in a folder that is a workspace, which it finds without being told."""
+    """The tour, executed by papermill's own command in a folder that is a workspace, which it finds without being told.
+
+    The kernel is a real one; papermill and the workspace's server are forked, and started as people start them by the long tests of this file.
+    """
     output = folder / "tour-executed.ipynb"
-    done = papermill(shipped("notebooks") / "tour.ipynb", output, folder=folder)
+    with hishamos.open(folder) as ws:
+        ws.health.ping()
+    done = papermill(shipped("notebooks") / "tour.ipynb", output, folder=folder, forked=True)
     assert done.returncode == 0, done.stderr[-3000:]
     return output
 

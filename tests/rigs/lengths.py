@@ -12,4 +12,9 @@ T = TypeVar("T")
 
 def shared_out(values: Iterable[T], usual: Container[T]) -> list[object]:
     """Return the values of a parameter, those that are not ``usual`` marked as the long run's."""
-    return [value if value in usual else pytest.param(value, marks=pytest.mark.long) for value in values]
+    return [value if value in usual else pytest.param(*(value if isinstance(value, tuple) else (value,)), marks=pytest.mark.long) for value in values]
+
+
+def examples(usual: int, every: int) -> pytest.MarkDecorator:
+    """Give a test ``examples``: how many of a property's the usual run tries, and how many the long one."""
+    return pytest.mark.parametrize("examples", [usual, pytest.param(every, marks=pytest.mark.long)])

@@ -37,10 +37,18 @@ DESCRIPTOR = "{descriptor}"
 """Stands in the arguments for the number that the fourth open file has in the child."""
 STARTS_S = 30.0
 NOTEBOOKS = "hishamos.kernels.notebook_parent"
+PAPERMILL = "papermill"
 CONSOLE = "streamlit"
 TERMINAL = "hishamos"
 WORKER_OF_TESTS = "pytest"
-OWN = {TERMINAL: ".terminals", "simulator": ".terminals", NOTEBOOKS: ".notebooks", CONSOLE: ".console", WORKER_OF_TESTS: ".tests"}
+OWN = {
+    TERMINAL: ".terminals",
+    "simulator": ".terminals",
+    NOTEBOOKS: ".notebooks",
+    PAPERMILL: ".notebooks",
+    CONSOLE: ".console",
+    WORKER_OF_TESTS: ".tests",
+}
 """Programs that are not forked from the nursery of servers, and what the address of theirs ends with. What notebooks and the console load, IPython and
 Streamlit, would change what the others do; and a fork takes as long as there is memory to share, of a server with all that asks providers three times a
 terminal's."""
@@ -61,14 +69,22 @@ SERVER = (
     "hishamos.server.__main__", "duckdb", "psycopg_pool", "pyarrow", "tiktoken", "httptools", "hishamos.gateway.offline.judgement",
     "hishamos.gateway.offline.filling", "hishamos.text.nonsense", "hishamos.library.functions.filing", "hishamos.library.functions.bugs",
     "hishamos.library.functions.reports_file", "uvicorn.loops.asyncio", "uvicorn.protocols.http.httptools_impl", "uvicorn.lifespan.off",
-    *(f"hishamos.engine.steps.{step}" for step in ("agent", "approval", "command", "map", "notebook", "python", "row", "wait", "workflow")),
+    *(f"hishamos.engine.steps.{step}" for step in ("agent", "approval", "batch", "command", "http", "map", "notebook", "python", "row", "sql", "wait", "workflow")),
 )  # fmt: skip
+TRUSTING = ("hishamos.composition", "mcp.client.session", "anyio._backends._asyncio", "jsonschema")
 WORKER = ("hishamos.server.worker", "hishamos.dispatch.celery", "celery.apps.worker", "celery.concurrency.thread", "kombu.transport.redis")
 PAGES = ("streamlit.web.cli", "streamlit.web.bootstrap", "pandas", "pyarrow.parquet", "plotly.graph_objects", "hishamos.remote", "hishamos.charts.spend")
 TESTS = ("pytest", "hypothesis", "papermill", "pypdf", "nbformat", "nbclient", "streamlit.testing.v1")
 PRELOADED: dict[str, tuple[str, ...]] = {
-    "hishamos": CLIENT, "hishamos.server": SERVER, "hishamos.server.worker": WORKER, NOTEBOOKS: (), CONSOLE: PAGES, WORKER_OF_TESTS: TESTS
-}  # fmt: skip
+    "hishamos": CLIENT,
+    "hishamos.server": SERVER,
+    "hishamos.server.worker": WORKER,
+    NOTEBOOKS: (),
+    PAPERMILL: ("papermill.cli",),
+    CONSOLE: PAGES,
+    WORKER_OF_TESTS: TESTS,
+    "mcp": TRUSTING,
+}
 """What each program imports sooner or later."""
 
 
@@ -152,13 +168,13 @@ def _connected(address: str) -> socket.socket:
 
 
 def run(
-    arguments: Sequence[str], *, folder: Path, environment: Mapping[str, str], stdin: str | None = None, timeout: float
+    arguments: Sequence[str], *, folder: Path, environment: Mapping[str, str], stdin: str | None = None, timeout: float, program: str = TERMINAL
 ) -> subprocess.CompletedProcess[str]:
-    """Type a line of the terminal and return its end, as :func:`subprocess.run` does of ``python -m hishamos``."""
+    """Type a line of the terminal, or another program's, and return its end, as :func:`subprocess.run` does of ``python -m hishamos``."""
     with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as errors:
         given.write((stdin or "").encode())
         given.seek(0)
-        child = start("hishamos", arguments, [given.fileno(), out.fileno(), errors.fileno()], folder=folder, environment=environment)
+        child = start(program, arguments, [given.fileno(), out.fileno(), errors.fileno()], folder=folder, environment=environment)
         try:
             code = child.wait(timeout)
         except subprocess.TimeoutExpired:
@@ -168,7 +184,44 @@ def run(
         for file in (out, errors):
             file.seek(0)
             texts.append(file.read().decode().replace("\r\n", "\n"))
-    return subprocess.CompletedProcess(["hishamos", *arguments], code, *texts)
+    return subprocess.CompletedProcess([program, *arguments], code, *texts)
+
+
+class Typed(Child):
+    """A line of the terminal at work, as :func:`type_line` started it; what it writes is read as from a :class:`subprocess.Popen` with pipes."""
+
+    def __init__(self, child: Child, stdout: int, stderr: int) -> None:
+        vars(self).update(vars(child))
+        self.stdout = open(stdout, encoding="utf-8")  # noqa: SIM115 - closed by communicate, or with this
+        self.stderr = open(stderr, encoding="utf-8")  # noqa: SIM115
+
+    def communicate(self, timeout: float | None = None) -> tuple[str, str]:
+        """Wait for the end and return what it wrote to stdout and to stderr, since they were read last."""
+        read = ["", ""]
+
+        def take(place: int, stream: IO[str]) -> None:
+            with stream:
+                read[place] = stream.read()
+
+        readers = [threading.Thread(target=take, args=one, daemon=True) for one in enumerate((self.stdout, self.stderr))]
+        for reader in readers:
+            reader.start()
+        self.wait(timeout)
+        for reader in readers:
+            reader.join(timeout)
+        return read[0], read[1]
+
+
+def type_line(arguments: Sequence[str], *, folder: Path, environment: Mapping[str, str]) -> Typed:
+    """Type a line of the terminal and leave it running, in a session of its own, with pipes for its stdout and stderr."""
+    stdout, stderr = os.pipe(), os.pipe()
+    try:
+        with open(os.devnull, "rb") as nothing:
+            child = start(TERMINAL, arguments, [nothing.fileno(), stdout[1], stderr[1]], folder=folder, environment=environment, session=True)
+    finally:
+        os.close(stdout[1])
+        os.close(stderr[1])
+    return Typed(child, stdout[0], stderr[0])
 
 
 class Text(Child):
@@ -418,6 +471,11 @@ class Nursery:
 
             begin_notebooks()
             return 0
+        if program == PAPERMILL:
+            from papermill.cli import papermill as execute
+
+            execute(arguments)
+            return 0
         if program == CONSOLE:
             from streamlit.web.cli import main as serve
 
@@ -443,6 +501,8 @@ def _needs(program: str, arguments: Sequence[str], *, asks: bool) -> list[str]:
         return ["hishamos", "hishamos.server", *(["litellm"] if asks else [])]
     if program == WORKER_OF_TESTS:
         return ["hishamos", "hishamos.server", "litellm", program]
+    if program == TERMINAL and "--mcp" in arguments:
+        return [program, "mcp"]
     if not program.startswith("hishamos.server"):
         return [program]
     configured = Path(arguments[arguments.index("--workspace") + 1]) / "hishamos.toml"

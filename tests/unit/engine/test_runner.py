@@ -6,13 +6,14 @@ import json
 import time
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hishamos.errors import BudgetRefused, CallFailed, LeaseLost, RunHeld, WrongState
 from hishamos.records.calls import CallStatus
 from hishamos.records.runs import RunState
 from tests.rigs import step_functions
+from tests.rigs.lengths import examples
 from tests.rigs.run_bench import ManualTimers, SharedJournal
 
 FAILED = CallFailed(model="fake/model", reason="it is down", cause="server_error", attempts=4, next="")
@@ -650,26 +651,30 @@ class TestTrouble:
         bench.models.release()
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])  # the examples share a store on purpose
-@given(st.integers(1, 9).flatmap(lambda n: st.lists(st.sets(st.integers(0, max(0, n - 1))), min_size=n, max_size=n)), st.booleans())
-def test_any_graph_runs_each_step_once_in_order(bench, edges, kill):
-    bench.models.script = lambda request, key: json.dumps(key)
-    steps = [echo(f"s{n}", after=[f"s{m}" for m in sorted(earlier) if m < n]) for n, earlier in enumerate(edges)]
-    identity = bench.insert(steps)
-    if kill:
-        dead = bench.process()
-        dead.begin(identity)
-        time.sleep(0.004)
-        dead.close()
-        if not bench.get(identity).ended:
-            bench.process().recover()
-            until(lambda: bench.get(identity).ended)
-    else:
-        bench.work(identity)
-    while bench.runners:
-        bench.runners.pop().close()
-    assert bench.get(identity).state is RunState.SUCCEEDED
-    order = [key.split("/")[1] for key in bench.models.sent if key.startswith(identity)]
-    assert sorted(order) == sorted(f"s{n}" for n in range(len(edges)))
-    for step in steps:
-        assert all(order.index(earlier) < order.index(step["id"]) for earlier in step["after"])
+@examples(10, 25)
+def test_any_graph_runs_each_step_once_in_order(bench, examples):
+    @settings(max_examples=examples, deadline=None)
+    @given(st.integers(1, 9).flatmap(lambda n: st.lists(st.sets(st.integers(0, max(0, n - 1))), min_size=n, max_size=n)), st.booleans())
+    def holds(edges, kill):
+        bench.models.script = lambda request, key: json.dumps(key)
+        steps = [echo(f"s{n}", after=[f"s{m}" for m in sorted(earlier) if m < n]) for n, earlier in enumerate(edges)]
+        identity = bench.insert(steps)
+        if kill:
+            dead = bench.process()
+            dead.begin(identity)
+            time.sleep(0.004)
+            dead.close()
+            if not bench.get(identity).ended:
+                bench.process().recover()
+                until(lambda: bench.get(identity).ended)
+        else:
+            bench.work(identity)
+        while bench.runners:
+            bench.runners.pop().close()
+        assert bench.get(identity).state is RunState.SUCCEEDED
+        order = [key.split("/")[1] for key in bench.models.sent if key.startswith(identity)]
+        assert sorted(order) == sorted(f"s{n}" for n in range(len(edges)))
+        for step in steps:
+            assert all(order.index(earlier) < order.index(step["id"]) for earlier in step["after"])
+
+    holds()

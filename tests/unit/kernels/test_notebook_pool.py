@@ -139,11 +139,11 @@ def test_a_kept_kernel_finds_itself_as_new(execute: Any, folder: Path) -> None:
     "source",
     [
         "import threading, time; threading.Thread(target=time.sleep, args=(60,), daemon=True).start()",
-        "import subprocess; kept = subprocess.Popen(['sleep', '60'])",
+        pytest.param("import subprocess; kept = subprocess.Popen(['sleep', '60'])", marks=pytest.mark.long),
         "import os; held = bytearray(os.urandom(1_000)) * 120_000; import decimal; decimal.held = held",
         "import os; os._exit(7)",
-        "quit()",
-        "import asyncio\nasync def forever(): await asyncio.sleep(60)\ntask = asyncio.ensure_future(forever())",
+        pytest.param("quit()", marks=pytest.mark.long),
+        pytest.param("import asyncio\nasync def forever(): await asyncio.sleep(60)\ntask = asyncio.ensure_future(forever())", marks=pytest.mark.long),
     ],
     ids=["thread", "process", "memory", "death", "quit", "task"],
 )
@@ -169,7 +169,7 @@ def test_a_cell_that_fails_is_told_and_what_never_ran_looks_so(execute: Any) -> 
 @pytest.mark.parametrize(
     ("source", "said"),
     [
-        ("import os; os._exit(3)", "its kernel died: it ended with code 3"),
+        pytest.param("import os; os._exit(3)", "its kernel died: it ended with code 3", marks=pytest.mark.long),
         ("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)", "it was ended by SIGSEGV"),
         ("import sys; sys.exit('enough')", "SystemExit: enough"),
         ("held = []\nwhile True: held.append(bytearray(50_000_000))", "MemoryError"),

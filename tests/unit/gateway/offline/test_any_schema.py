@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from hishamos.errors import SchemaUnsatisfiable
 from hishamos.gateway.offline import extract
 from hishamos.gateway.offline.validity import valid
+from tests.rigs.lengths import examples
 
 PROMPT = """Judge this report.
 <report>
@@ -100,15 +101,19 @@ def without_inner_references(schema, top=True):
     return not isinstance(schema, list) or all(without_inner_references(item, False) for item in schema)
 
 
-@settings(max_examples=250, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
-@given(schema=SCHEMAS.filter(without_inner_references))
-def test_the_answer_is_valid(schema):
-    try:
-        answer = json.loads(extract("", PROMPT, schema, 500).text)
-    except SchemaUnsatisfiable:
-        _assert_hard(schema)
-        return
-    jsonschema.Draft202012Validator(schema).validate(answer)
+@examples(100, 250)
+def test_the_answer_is_valid(examples):
+    @settings(max_examples=examples, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
+    @given(schema=SCHEMAS.filter(without_inner_references))
+    def holds(schema):
+        try:
+            answer = json.loads(extract("", PROMPT, schema, 500).text)
+        except SchemaUnsatisfiable:
+            _assert_hard(schema)
+            return
+        jsonschema.Draft202012Validator(schema).validate(answer)
+
+    holds()
 
 
 def _assert_hard(schema):
