@@ -13,7 +13,7 @@ import hishamos
 from tests.rigs.nursery import python
 from tests.rigs.simulator import Simulator
 
-LIMIT = 500_000_000
+LIMIT = 1_000_000_000
 CLIENT = """
 import sys, json, hishamos
 from concurrent.futures import ThreadPoolExecutor
@@ -39,7 +39,7 @@ def test_a_hard_budget_holds_at_every_instant(workspace_dir: Path, engine: str, 
             store + f'[providers.openai]\napi_key = "env:OPENAI_API_KEY"\napi_base = "{simulator.url}/v1"\n'
             '[routes.default]\nmodels = ["openai/gpt-4.1-mini"]\nmax_output_tokens = 100\n'
             '[prices."openai/gpt-4.1-mini"]\ninput = "1"\noutput = "100"\n'
-            '[budgets.all]\nperiod = "total"\nlimit_usd = "0.5"\n'
+            '[budgets.all]\nperiod = "total"\nlimit_usd = "1"\n'
         )
         ws = hishamos.open(workspace_dir)
         clients = [python(CLIENT, workspace_dir, n) for n in range(4)]

@@ -56,7 +56,7 @@ class Terminal:
         assert done.stdout.count("\n") == 1, done.stdout
         return json.loads(done.stdout)
 
-    def start(self, *line: str) -> subprocess.Popen[str] | nursery.Typed:
+    def start(self, *line: str) -> nursery.Client:
         """Start a line and leave it running; the caller interrupts or awaits it."""
         if nursery.available() and self.started == "forked":
             return nursery.type_line(line, folder=self.folder, environment=self.surroundings)
@@ -64,7 +64,7 @@ class Terminal:
             self.command(*line), cwd=self.folder, env=self.surroundings, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
         )
 
-    def interrupt(self, process: subprocess.Popen[str] | nursery.Typed) -> tuple[int, str, str]:
+    def interrupt(self, process: nursery.Client) -> tuple[int, str, str]:
         """Press Ctrl-C and return exit code, stdout and stderr."""
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=60)

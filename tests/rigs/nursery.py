@@ -187,8 +187,8 @@ def run(
     return subprocess.CompletedProcess([program, *arguments], code, *texts)
 
 
-class Typed(Child):
-    """A line of the terminal at work, as :func:`type_line` started it; what it writes is read as from a :class:`subprocess.Popen` with pipes."""
+class Piped(Child):
+    """A child at work, with pipes for its stdout and stderr that are read as those of a :class:`subprocess.Popen`."""
 
     def __init__(self, child: Child, stdout: int, stderr: int) -> None:
         vars(self).update(vars(child))
@@ -212,42 +212,24 @@ class Typed(Child):
         return read[0], read[1]
 
 
-def type_line(arguments: Sequence[str], *, folder: Path, environment: Mapping[str, str]) -> Typed:
-    """Type a line of the terminal and leave it running, in a session of its own, with pipes for its stdout and stderr."""
+Client = Piped | subprocess.Popen[str]
+
+
+def _piped(program: str, arguments: Sequence[str], **how: Any) -> Piped:
+    """Have a program started with pipes for its stdout and stderr; ``how``: see :func:`start`."""
     stdout, stderr = os.pipe(), os.pipe()
     try:
         with open(os.devnull, "rb") as nothing:
-            child = start(TERMINAL, arguments, [nothing.fileno(), stdout[1], stderr[1]], folder=folder, environment=environment, session=True)
+            child = start(program, arguments, [nothing.fileno(), stdout[1], stderr[1]], **how)
     finally:
         os.close(stdout[1])
         os.close(stderr[1])
-    return Typed(child, stdout[0], stderr[0])
+    return Piped(child, stdout[0], stderr[0])
 
 
-class Text(Child):
-    """A text of Python at work, as :func:`python` started it; what it writes is read as from a :class:`subprocess.Popen` with pipes."""
-
-    def __init__(self, child: Child, stdout: int, errors: IO[bytes]) -> None:
-        vars(self).update(vars(child))
-        self.stdout = open(stdout, encoding="utf-8")  # noqa: SIM115 - closed by communicate, or with this
-        self._errors = errors
-
-    def communicate(self, timeout: float | None = None) -> tuple[str, str]:
-        """Wait for the end and return what it wrote to stdout, since it was read last, and to stderr."""
-        read: list[str] = []
-        reader = threading.Thread(target=lambda: read.append(self.stdout.read()), daemon=True)
-        reader.start()
-        reader.join(timeout)
-        if not read:
-            raise subprocess.TimeoutExpired([TEXT, str(self.pid)], timeout or 0)
-        self.wait(timeout)
-        self.stdout.close()
-        self._errors.seek(0)
-        with self._errors:
-            return read[0], self._errors.read().decode()
-
-
-Client = Text | subprocess.Popen[str]
+def type_line(arguments: Sequence[str], *, folder: Path, environment: Mapping[str, str]) -> Piped:
+    """Type a line of the terminal and leave it running, in a session of its own."""
+    return _piped(TERMINAL, arguments, folder=folder, environment=environment, session=True)
 
 
 def python(text: str, *arguments: object, folder: Path | None = None, session: bool = False, asks: bool = False) -> Client:
@@ -257,15 +239,7 @@ def python(text: str, *arguments: object, folder: Path | None = None, session: b
         return subprocess.Popen(
             [sys.executable, "-c", *words], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=session
         )
-    errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed by communicate, or with what holds it
-    stdout, written = os.pipe()
-    try:
-        with open(os.devnull, "rb") as nothing:
-            files = [nothing.fileno(), written, errors.fileno()]
-            child = start(TEXT, words, files, folder=folder or Path.cwd(), environment=os.environ, session=session, asks=asks)
-    finally:
-        os.close(written)
-    return Text(child, stdout, errors)
+    return _piped(TEXT, words, folder=folder or Path.cwd(), environment=os.environ, session=session, asks=asks)
 
 
 def spawning(real: Callable[..., Any]) -> Callable[..., Any]:
