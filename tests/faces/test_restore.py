@@ -96,7 +96,7 @@ def test_everybody_goes_on_with_the_restored_store(workspace_dir: Path) -> None:
     seen: list[set[str]] = []
 
     def look() -> None:
-        while not stop.is_set():
+        while not stop.wait(0.01):
             try:
                 seen.append({run.id for run in other.runs.list()})
             except Exception as error:
