@@ -41,6 +41,7 @@ def test_the_runs_of_a_killed_worker_go_on_in_another(place):
     place.check(run.id)
 
 
+@pytest.mark.long
 def test_a_worker_that_is_asked_to_leave_hands_its_runs_back(place):
     first, second = place.worker(), place.worker()
     runs = [place.ws.workflows.start("flow").id for _ in range(3)]

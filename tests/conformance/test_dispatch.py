@@ -14,6 +14,7 @@ from hishamos.dispatch.inline import InlineDispatcher
 from hishamos.records.actors import OWNER
 from hishamos.records.record import new_id, now
 from hishamos.records.runs import Run, RunState
+from tests.rigs.lengths import shared_out
 from tests.rigs.workers import WorkerProcess, settle
 
 PLACES = 2
@@ -55,7 +56,7 @@ def scaled(postgres_server, redis_url):
     shutil.rmtree(folder)
 
 
-@pytest.fixture(params=["inline", "threads", "celery"])
+@pytest.fixture(params=shared_out(["inline", "threads", "celery"], usual=["threads", "celery"]))
 def place(request, tmp_path):
     if request.param == "celery":
         yield request.getfixturevalue("scaled")

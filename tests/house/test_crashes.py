@@ -7,6 +7,8 @@ import pathlib
 import subprocess
 import sys
 
+import pytest
+
 ROOT = pathlib.Path(__file__).parents[2]
 TESTS = """
 import ctypes, os, signal
@@ -25,6 +27,7 @@ def test_left():
 """
 
 
+@pytest.mark.long
 def test_how_a_process_died_is_told(tmp_path: pathlib.Path) -> None:
     (tmp_path / "test_dying.py").write_text(TESTS)
     plugins = ["-p", "xdist", "-p", "tests.rigs.crashes", "-p", "no:cacheprovider"]

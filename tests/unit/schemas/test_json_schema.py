@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 PROGRAM = """
 import sys
 from hishamos.schemas import json_schema
@@ -19,6 +21,7 @@ print("lark" in sys.modules, rfc3987_syntax.__file__ is not None)
 """
 
 
+@pytest.mark.long
 def test_the_grammar_comes_when_it_is_asked_for() -> None:
     done = subprocess.run([sys.executable, "-c", PROGRAM], cwd=Path(__file__).parents[3], capture_output=True, text=True, check=False)
     assert done.stdout.splitlines() == ["False False", "True False True", "True True"], done.stderr
