@@ -23,7 +23,6 @@ REAL_LINES = {
     "benchmarks/test_server_numbers.py",  # measures them
     "rigs/consoles.py",  # the console runs on
     "browser/test_lab.py",  # so does JupyterLab
-    "chaos/test_everybody.py",
     "faces/conftest.py",  # Terminal, which chooses
     "faces/test_schedules_in_the_terminal.py",  # as systemd starts it
     "faces/test_third_party_adapter.py",  # in an environment of its own

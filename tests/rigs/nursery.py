@@ -271,7 +271,7 @@ def serving(real: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def worker_of_tests() -> str:
-    """Return pytest-xdist's words for a worker that is forked: it has what tests import, ten seconds of a processor for each of several."""
+    """Return pytest-xdist's words for a worker that is forked: it has what tests import, which each would load again."""
     return f"popen//python={shlex.join([sys.executable, '-P', __file__, WORK])}"
 
 
@@ -491,8 +491,13 @@ def _names_providers(configured: Path) -> bool:
 
 
 def _be(program: str, arguments: Sequence[str]) -> int:
-    """Have a program started in this process's streams, folder and environment, and return its exit code."""
-    return start(program, arguments, [0, 1, 2], folder=Path.cwd(), environment=os.environ).wait()
+    """Have a program started in this process's streams, folder and environment, and return its exit code, or end by the signal that ended it."""
+    code = start(program, arguments, [0, 1, 2], folder=Path.cwd(), environment=os.environ).wait()
+    if code < 0:
+        with contextlib.suppress(OSError):  # SIGKILL has no handler to set back
+            signal.signal(-code, signal.SIG_DFL)
+        os.kill(os.getpid(), -code)
+    return code
 
 
 def _received(connection: socket.socket) -> tuple[bytes, list[int]]:
