@@ -83,13 +83,12 @@ def _listing() -> None:
 def _one(identity: str) -> None:
     ws = workspace()
     try:
-        talk = ws.conversations.get(identity)
+        talk, said = _read(identity)
     except HishamosError as error:
         head("Chat", help_text=HELP)
         lost(error, "views/chat.py", "New conversation")
         return
     head(plain(talk.title), help_text=HELP, above=("views/chat.py", "Chat"), here=talk.id[:6])
-    said = ws.conversations.messages(talk.id, after=max(0, talk.messages - SHOWN))
     with st.container(horizontal=True, vertical_alignment="center"):
         _facts(talk, offline=any(one.answer is not None and one.answer.offline for one in said))
         st.space("stretch")
@@ -107,6 +106,18 @@ def _one(identity: str) -> None:
     under_way = _listens(talk_of(talk.id), said) or any(one.state == "open" for one in said)
     st.fragment(_live, run_every=LIVE if under_way else None)(talk.id, talk.messages if not under_way else None)
     _ask(talk, talk.agent, talk.model, busy=under_way)
+
+
+def _read(identity: str) -> tuple[Conversation, list[Said]]:
+    """Return a conversation and its last messages, of one moment: a message that is answered in between would be shown, but not counted, and stay so."""
+    ws = workspace()
+    talk = ws.conversations.get(identity)
+    while True:
+        known = talk.messages
+        said = ws.conversations.messages(talk.id, after=max(0, known - SHOWN))
+        talk = ws.conversations.get(talk.id)
+        if talk.messages == known:
+            return talk, said
 
 
 def _facts(talk: Conversation, *, offline: bool) -> None:

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 import hishamos
+from hishamos.contracts.verbs import Verb
+from hishamos.remote.requests import Requests
 from tests.conftest import stop_server
 from tests.rigs.pages import drawn, press, words
 from tests.rigs.simulator import Simulator
@@ -112,6 +114,25 @@ def test_a_conversation_is_begun_answered_gone_on_with_and_found_again(draw: Dra
     assert said(again) == said(page)
     listed = draw("chat").dataframe[0].value
     assert list(listed[["With", "Messages"]].iloc[0]) == ["baker", "2"]
+
+
+def test_a_message_that_is_answered_while_the_page_is_read_is_counted_too(draw: Draw, folder: Path, monkeypatch: pytest.MonkeyPatch):
+    with hishamos.open(folder) as ws:
+        talk = ws.conversations.start("research", model=OFFLINE)
+        talk.say("Caches are fast.")
+        asked, call = ["Caches may be stale."], Requests.call
+
+        def called(self: Requests, verb: Verb, arguments: dict[str, object]) -> object:
+            if (verb.service, verb.name) == ("conversations", "messages") and asked:
+                talk.say(asked.pop())
+            return call(self, verb, arguments)
+
+        monkeypatch.setattr(Requests, "call", called)
+        page = draw("chat", conversation=talk.id)
+        assert not asked
+        assert len(page.chat_message) == 4
+        assert "2 messages" in words(page)
+        ws.conversations.delete(talk.id)
 
 
 def test_an_answer_is_seen_as_it_comes_and_stopped(draw: Draw, folder: Path, provider: Simulator):
