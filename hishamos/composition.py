@@ -131,6 +131,8 @@ class Composed:
         run, step = (notebook.run, notebook.step) if notebook else (None, None)
         if notebook is not None and asked is not None:
             identity, first = notebook.name(identity, *asked), False
+        elif identity is not None and not first:
+            self.machinery.repeated.append(identity)
         token, tried = request_id.set(identity), first_try.set(first)
         second, third = acting_run.set(belonging(run, step) if run else None), call_origin.set(origin)
         try:

@@ -139,7 +139,7 @@ class Requests:
         connections = Connections()
         connection = connections.get(server.address.removeprefix("unix:"))
         try:
-            connection.request("POST", f"/v1/{verb.service}/{verb.name}", body, {**self._headers(identity, 0), "Content-Type": "application/json"})
+            connection.request("POST", f"/v1/{verb.service}/{verb.name}", body, {**self._headers(identity, 1), "Content-Type": "application/json"})
             response = connection.getresponse()
             if response.status != http.HTTPStatus.OK:
                 raise from_wire(json.loads(response.read())["error"])

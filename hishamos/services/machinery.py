@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import AbstractContextManager
@@ -66,6 +67,8 @@ class Machinery:
     """The keys that this process knows."""
     answering: dict[tuple[str, str], Future[CommandResult]] = field(default_factory=dict)
     """The answers that are under way in this process, by conversation and message."""
+    repeated: deque[str] = field(default_factory=lambda: deque(maxlen=1000))
+    """The newest client-made ids that came a second time: the first time, stalled somewhere, may come after them."""
     schedules_changed: Callable[[], None] = lambda: None
     """Have what starts scheduled runs look at the schedules again."""
     ending: Callable[[str], AbstractContextManager[None]] | None = None

@@ -77,16 +77,16 @@ class Service:
     def change(self, verb: str, answer: type[R], work: Callable[[Transaction], R], store: Connector | None = None) -> R:
         """Run ``work`` in one transaction, once per client-made id; a repeat returns the first answer.
 
-        An id that its client sends for the first time is not looked up: should a repeat overtake it, its row is refused as a second one.
+        An id that its client sends for the first time is not looked up, unless a repeat of it has come in: that may have overtaken it.
 
         ``verb``: ``service.method``; ``answer``: the type of what ``work`` returns, None included. ``work`` may run twice (see the store).
         ``store``: another than the workspace's.
         """
-        identity, known = request_id.get(), not first_try.get()
+        identity, first, repeated = request_id.get(), first_try.get(), self.machinery.repeated
         adapter: TypeAdapter[R] = TypeAdapter(answer)
 
         def once(transaction: Transaction) -> R:
-            if identity is not None and known:
+            if identity is not None and (not first or identity in repeated):
                 row = transaction.fetch_one("select answer from requests where id = $id", {"id": identity})
                 if row is not None:
                     return adapter.validate_json(row["answer"])
@@ -94,7 +94,7 @@ class Service:
             if identity is not None:
                 text = adapter.dump_json(result).decode()
                 values = {"id": identity, "verb": verb, "answer": text, "made_at": now()}
-                transaction.insert("insert into requests (id, verb, answer, made_at) values ($id, $verb, $answer, $made_at)", values)
+                transaction.insert_later("insert into requests (id, verb, answer, made_at) values ($id, $verb, $answer, $made_at)", values)
             return result
 
         return (store or self.machinery.store).transaction(once)

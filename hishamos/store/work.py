@@ -29,11 +29,11 @@ class StoreWork:
     def insert_result(self, transaction: Transaction, result: Result) -> Result:
         """Insert a result that has its id."""
         values = {
-            **result.model_dump(exclude={"data", "action_items", "version", "rating"}),
+            **result.model_dump(exclude={"data", "action_items"}),
             "data": None if result.data is None else canonical(result.data),
             "action_items": canonical(list(result.action_items)),
         }
-        transaction.insert(SQL["insert_result"], values)
+        transaction.insert_later(SQL["insert_result"], values)
         return result
 
     def result(self, identity: str) -> Result:

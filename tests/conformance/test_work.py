@@ -34,7 +34,7 @@ def services(store):
 
 
 def _services(store, actor):
-    machinery = SimpleNamespace(store=store, work=StoreWork(store))
+    machinery = SimpleNamespace(store=store, work=StoreWork(store), repeated=())
     return SimpleNamespace(
         store=store, results=ResultsService(machinery, actor), projects=ProjectsService(machinery, actor), issues=IssuesService(machinery, actor)
     )

@@ -22,9 +22,9 @@ import pytest
 import hishamos
 from hishamos.contracts.services import CONTRACTS
 from hishamos.contracts.wire import PROTOCOL, Hello, Places, Welcome, all_verbs
-from hishamos.errors import AnswerStopped, InvalidSettings, NoProvider, ServerUnreachable, StoreBusy, StoreError, StoreTooNew, UnknownName
+from hishamos.errors import AnswerStopped, InvalidSettings, NoProvider, ServerUnreachable, StoreBusy, StoreTooNew, UnknownName
 from hishamos.records.calls import CallStatus, Finished, Restarted, TextPiece, UsageTold
-from hishamos.records.results import IssueDraft
+from hishamos.records.results import IssueDraft, ResultDraft
 from hishamos.records.turns import AgentEvent
 from hishamos.remote.requests import Requests
 from tests.rigs.simulator import Simulator
@@ -234,17 +234,25 @@ def test_waiting_calls_starve_nobody(workspace_dir: Path, monkeypatch: pytest.Mo
             assert all(ask.result(60).status == "succeeded" for ask in asks)
 
 
-def test_a_repeated_change_gives_the_first_answer(workspace_dir: Path) -> None:
+@pytest.mark.parametrize("tries", [(1, 2, 1), (2, 1)], ids=["repeated", "overtaken by its repeat"])
+def test_a_repeated_change_gives_the_first_answer(workspace_dir: Path, tries: tuple[int, ...]) -> None:
     requests = Requests(workspace_dir)
     create = all_verbs()["issues", "create"]
     hishamos.open(workspace_dir).projects.ensure("DEMO")
     body = json.dumps({"project": "DEMO", "drafts": [IssueDraft(title="once").model_dump(mode="json")]}).encode()
-    first = requests._once(create, body, "the-same-id-0123", tried=1)
-    again = requests._once(create, body, "the-same-id-0123", tried=2)
-    assert first == again
-    with pytest.raises(StoreError):  # a first try that its own repeat has overtaken
-        requests._once(create, body, "the-same-id-0123", tried=1)
+    first, *others = [requests._once(create, body, "the-same-id-0123", tried=tried) for tried in tries]
+    assert [first] * len(others) == others
     assert len(hishamos.open(workspace_dir).issues.list(project="DEMO")) == 1
+
+
+def test_a_change_is_not_repeated_after_a_kill(workspace_dir: Path) -> None:
+    requests, save = Requests(workspace_dir), all_verbs()["results", "save"]
+    body = json.dumps({"draft": ResultDraft(title="once").model_dump(mode="json")}).encode()
+    saved = requests._once(save, body, "the-same-id-0123", tried=1)
+    os.kill(requests.server.pid, signal.SIGKILL)
+    after = Requests(workspace_dir)
+    assert after._once(save, body, "the-same-id-0123", tried=2) == saved
+    assert hishamos.open(workspace_dir).results.list() == [saved]
 
 
 def test_following_a_run_ends_with_it(workspace_dir: Path) -> None:

@@ -2,7 +2,7 @@
 insert into work_results (
     id, run_id, workflow, project, user_name, title, summary, body, data, action_items, offline, version, rating, created_at
 ) values (
-    $id, $run_id, $workflow, $project, $user_name, $title, $summary, $body, $data, $action_items, $offline, 1, null, $created_at
+    $id, $run_id, $workflow, $project, $user_name, $title, $summary, $body, $data, $action_items, $offline, $version, $rating, $created_at
 );
 
 -- name: result_by_id
