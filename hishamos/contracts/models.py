@@ -37,8 +37,11 @@ class PendingCall(Protocol):
         """Return the answer's events, replayed from the first one."""
         ...
 
-    def detach(self, *, cancel: bool) -> None:
-        """Tell that this caller no longer waits. With ``cancel``, the call is cancelled unless others wait for it."""
+    def detach(self, *, cancel: bool) -> Future[None]:
+        """Tell that this caller no longer waits. With ``cancel``, the call is cancelled unless others wait for it.
+
+        What is returned is resolved once what this cancels has ended and what it cost is durable; at once where it cancels nothing.
+        """
         ...
 
 
@@ -64,6 +67,10 @@ class ModelGateway(Protocol):
         on top of the workspace's budgets. ``fresh``: the key is new as far as the caller knows, so nobody looks first whether it is known.
         ``batch``: hand it to the provider together with others, to be answered within a day at batch prices.
         """
+        ...
+
+    def settled(self, key: str) -> Future[None]:
+        """Return what is resolved once no call under this key, or under one that begins with it and a slash, is under way in this process."""
         ...
 
     def check(self, target: str) -> None:

@@ -159,6 +159,8 @@ class Execution:
 
     def _undo_next(self, undo: Undoing) -> None:
         moment, node = self._tools.clock(), undo.following()
+        if node is None and self._holding.parting:
+            return  # asked again once what was cancelled is settled
         if node is None:
             self._scribe.conclude(RunChange(undo.state, moment, error=undo.error(), finished_at=moment))
         elif self._wish is not None:

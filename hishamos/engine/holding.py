@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Future
 from datetime import datetime
 
 from hishamos.contracts.journal import Decided
@@ -14,6 +15,8 @@ from hishamos.engine.steptype import Waiting
 from hishamos.engine.tools import Tools
 from hishamos.records.runs import StepState
 
+PARTING_S = 5.0
+"""So long the end of a run waits for what the calls that it cancelled cost: a provider's batch may take longer to be cancelled."""
 LONGEST_TIMER_S = 3600.0
 """A step that waits longer is looked at now and then: the clock may be set, and a machine may sleep."""
 
@@ -25,6 +28,7 @@ class Holding:
         self._tools, self._scribe, self._post, self._go = tools, scribe, post, go
         self._active = 0
         """How many steps wait for answers."""
+        self._parting: set[Future[None]] = set()
         self._people: dict[str, Node] = {}
         self._dormant = Dormant()
         self._naps = Naps(tools, post, lambda node: go([node]))
@@ -32,7 +36,12 @@ class Holding:
     @property
     def busy(self) -> bool:
         """Whether an answer, or the time of a next try, is to come while this process has the run."""
-        return self._active > 0 or bool(self._naps)
+        return self._active > 0 or bool(self._naps) or self.parting
+
+    @property
+    def parting(self) -> bool:
+        """Whether calls that were cancelled are not settled yet: a run that ends before them would tell too little of what it cost."""
+        return bool(self._parting)
 
     @property
     def at_work(self) -> bool:
@@ -98,8 +107,7 @@ class Holding:
         if node.timer is not None:
             node.timer.cancel()
             node.timer = None
-        for call in node.calls:
-            call.detach(cancel=cancel)
+        self._await_end([left for call in node.calls if not (left := call.detach(cancel=cancel)).done()])
         for stop in node.stops:
             stop()
         for job in node.jobs:
@@ -116,6 +124,13 @@ class Holding:
         self._dormant.clear()
         self._people.clear()
         self._active = 0
+
+    def _await_end(self, calls: Sequence[Future[None]]) -> None:
+        self._parting.update(calls)
+        for left in calls:
+            left.add_done_callback(lambda done: self._post(lambda: self._parting.discard(done)))
+        if calls:
+            self._tools.timers.after(PARTING_S, lambda: self._post(lambda: self._parting.difference_update(calls)))
 
     def _hold(self, node: Node, waiting: Waiting) -> None:
         """Wait for a person, a time, an event or another run: when nothing else is at work the run is let go until then."""

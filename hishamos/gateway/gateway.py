@@ -27,7 +27,7 @@ from hishamos.gateway.ladder import Fallback, Limits, Retry
 from hishamos.gateway.meter import Meter
 from hishamos.gateway.models import input_limit
 from hishamos.gateway.patience import answered
-from hishamos.gateway.pending import SharedCall
+from hishamos.gateway.pending import SharedCall, all_over
 from hishamos.gateway.prices import PriceBook
 from hishamos.gateway.probing import ollama_nearby, probe
 from hishamos.gateway.readiness import statuses
@@ -143,6 +143,11 @@ class Gateway:
         if handle is None:
             raise RuntimeError("a new call can't have ended")
         return handle
+
+    def settled(self, key: str) -> Future[None]:
+        """See the contract."""
+        with self._lock:
+            return all_over([call for name, call in self._calls.items() if name == key or name.startswith(f"{key}/")])
 
     def check(self, target: str) -> None:
         """See the contract."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 
 from hishamos.contracts.feeds import Feed
@@ -18,6 +18,8 @@ class SharedCall:
         self._cancel = cancel
         self.cancelled = False
         """Whether its last caller wished it cancelled."""
+        self.over: Future[None] = Future()
+        """Resolved once it has ended, however it did."""
         self._lock = threading.Lock()
         self._events: list[StreamEvent] = []
         self._feeds: list[Feed[StreamEvent]] = []
@@ -58,6 +60,7 @@ class SharedCall:
                 caller.set_exception(error or RuntimeError("the call ended without an outcome"))
         for feed in feeds:
             feed.end(error)
+        self.over.set_result(None)
 
     def feed(self) -> Feed[StreamEvent]:
         """Return a feed of all events, from the first."""
@@ -77,8 +80,8 @@ class SharedCall:
         with self._lock:
             return not self._callers
 
-    def leave(self, caller: Future[Outcome], *, cancel: bool) -> None:
-        """Let a caller go; with ``cancel``, the call is cancelled unless others wait for it."""
+    def leave(self, caller: Future[Outcome], *, cancel: bool) -> Future[None]:
+        """Let a caller go; with ``cancel``, the call is cancelled unless others wait for it. See :meth:`PendingCall.detach`."""
         with self._lock:
             if caller in self._callers:
                 self._callers.remove(caller)
@@ -86,6 +89,8 @@ class SharedCall:
         caller.cancel()
         if cancel and alone:  # decided again on the gateway's loop
             self._cancel(self)
+            return self.over
+        return nothing_left()
 
     def _replay(self, outcome: Outcome) -> None:
         """Close the stream; a stored outcome's text is told in one piece, the tools that are asked for now that they are durable."""
@@ -119,6 +124,33 @@ class PendingHandle:
         """See the contract."""
         return self._call.feed()
 
-    def detach(self, *, cancel: bool) -> None:
+    def detach(self, *, cancel: bool) -> Future[None]:
         """See the contract."""
-        self._call.leave(self._future, cancel=cancel)
+        return self._call.leave(self._future, cancel=cancel)
+
+
+def nothing_left() -> Future[None]:
+    """Return what is resolved already."""
+    done: Future[None] = Future()
+    done.set_result(None)
+    return done
+
+
+def all_over(calls: Sequence[SharedCall]) -> Future[None]:
+    """Return what is resolved once all of these calls have ended."""
+    if not calls:
+        return nothing_left()
+    ended: Future[None] = Future()
+    left, lock = len(calls), threading.Lock()
+
+    def one(_: Future[None]) -> None:
+        nonlocal left
+        with lock:
+            left -= 1
+            last = left == 0
+        if last:
+            ended.set_result(None)
+
+    for call in calls:
+        call.over.add_done_callback(one)
+    return ended

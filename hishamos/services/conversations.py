@@ -235,8 +235,13 @@ class _Saying:
         under_way[place] = given
         answer.add_done_callback(lambda _: under_way.pop(place, None))
         answer.add_done_callback(lambda future: _cancel(given) if future.cancelled() else None)
-        given.add_done_callback(lambda done: self.service.machinery.runner.soon(lambda: self._end(done, answer)))
+        given.add_done_callback(lambda done: self._settled(lambda: self._end(done, answer)))
         return answer
+
+    def _settled(self, then: Callable[[], None]) -> None:
+        """Go on once what was cancelled is settled: what the message cost is kept with it."""
+        machinery = self.service.machinery
+        machinery.models.settled(f"key/{self._key}").add_done_callback(lambda _: machinery.runner.soon(then))
 
     def _heard(self, tell: Tell, event: AgentEvent) -> None:
         if isinstance(event, TextPiece):

@@ -9,6 +9,7 @@ from typing import Any
 
 from hishamos.contracts.feeds import Feed
 from hishamos.errors import CallFailed, KeyReused, to_wire
+from hishamos.gateway.pending import nothing_left
 from hishamos.records.calls import (
     Attempt,
     AttemptBegan,
@@ -41,10 +42,12 @@ class ScriptedCall:
         self._book.speak(self.key, feed)
         return feed
 
-    def detach(self, *, cancel: bool) -> None:
+    def detach(self, *, cancel: bool) -> Future[None]:
         if cancel and not self.outcome.done():
             self._book.cancelled.append(self.key)
             self._book.settle(self.key, Outcome(call_id=self.key, key=self.key, status=CallStatus.CANCELLED))
+            return self._book.parting or nothing_left()
+        return nothing_left()
 
 
 def _told(outcome: Outcome) -> list[StreamEvent]:
@@ -67,6 +70,8 @@ class ScriptedModels:
         self.requests: dict[str, ModelRequest] = {}
         self.tags: dict[str, Tags] = {}
         self.cancelled: list[str] = []
+        self.parting: Future[None] | None = None
+        """What tells that a cancelled call is settled; None: it is at once."""
         self._open: dict[str, Future[Outcome]] = {}
         self._stored: dict[str, Outcome] = {}
         self.streamed: list[str] = []

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import time
+from concurrent.futures import Future
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hishamos.engine import holding
 from hishamos.errors import BudgetRefused, CallFailed, LeaseLost, RunHeld, WrongState
 from hishamos.records.calls import CallStatus
 from hishamos.records.runs import RunState
@@ -408,6 +410,24 @@ class TestWishes:
         bench.models.hold = False
         assert bench.resume(identity).state is RunState.SUCCEEDED
         assert f"{identity}/m[0]/2/0" in bench.models.sent
+
+    @pytest.mark.parametrize("told", [True, False], ids=["settled", "never settled"])
+    def test_a_cancelled_run_ends_once_its_calls_are_settled_or_after_a_while(self, bench, monkeypatch, told):
+        monkeypatch.setattr(holding, "PARTING_S", 60.0 if told else 0.3)
+        bench.models.hold, bench.models.parting = True, Future()
+        runner = bench.process()
+        identity = bench.insert(self.MAP)
+        work = runner.begin(identity)
+        until(lambda: len(bench.models.open_keys) == 2)
+        bench.wish(identity, "cancel")
+        runner.nudge(identity)
+        until(lambda: len(bench.models.cancelled) == 2)
+        time.sleep(0.1)
+        assert bench.get(identity).state is RunState.RUNNING
+        if told:
+            bench.models.parting.set_result(None)
+        assert work.result(10) is RunState.CANCELLED
+        assert bench.states(identity) == {"m": "cancelled", "m[0]": "cancelled", "m[1]": "cancelled"}
 
     def test_wishes_on_runs_that_nobody_works_on_are_done_at_once(self, bench):
         identity = bench.insert([python("a")])

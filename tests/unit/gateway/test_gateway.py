@@ -96,6 +96,26 @@ def test_a_call_is_cancelled_when_its_last_caller_leaves(opened: Make):
     assert adapter.abandoned == 1
 
 
+def test_who_cancels_a_call_is_told_when_it_is_settled(opened: Make, monkeypatch: pytest.MonkeyPatch):
+    house, adapter = opened([5.0, *answer()])
+    settle = type(house.ledger).settle
+
+    def late(*given: object) -> object:
+        time.sleep(0.3)
+        return settle(*given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(type(house.ledger), "settle", late)
+    first, second = (house.gateway.submit(request(), key="k/0", tags=Tags()) for _ in range(2))
+    wait_until(lambda: len(adapter.asked) == 1)
+    assert first.detach(cancel=True).done()  # the other one waits: nothing is cancelled
+    begun = second.detach(cancel=True)
+    below, other = house.gateway.settled("k"), house.gateway.settled("k/")
+    assert [begun.done(), below.done(), other.done()] == [False, False, True]
+    begun.result(5)
+    assert below.done()
+    assert [row["status"] for row in house.rows()] == ["cancelled"]
+
+
 def test_a_call_cancelled_before_it_began_is_never_sent(opened: Make):
     house, adapter = opened()
     for number in range(20):

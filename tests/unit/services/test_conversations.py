@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import threading
+import time
 from collections import deque
 from collections.abc import Iterator
 from datetime import timedelta
@@ -343,6 +344,27 @@ def test_an_answer_is_stopped_and_what_had_come_stays_with_its_message(house: Ho
     assert house.ws.conversations.stop(talk.id).messages == 1  # nothing is under way: nothing happens
     assert talk.say("Hello").output == "Hello again."
     assert "Count" not in str(house.asked()[1])
+
+
+def test_a_stopped_message_costs_what_the_ledger_says(here: House, monkeypatch: pytest.MonkeyPatch):
+    ledger = here.composed.machinery.ledger
+    settle = type(ledger).settle
+
+    def late(*given: Any) -> Any:
+        time.sleep(0.3)
+        return settle(*given)
+
+    monkeypatch.setattr(type(ledger), "settle", late)
+    here.simulator.script(MODEL, {"text": "one two three four", "chunk_s": 0.5})
+    talk = here.ws.conversations.start("keeper")
+    events = talk.stream("Count")
+    while next(events).kind != "text":
+        pass
+    here.ws.conversations.stop(talk.id)
+    with pytest.raises(AnswerStopped):
+        deque(events, maxlen=0)
+    (said,), (attempt,) = here.ws.conversations.messages(talk.id), here.ws.ledger.calls()
+    assert said.cost_nanos == attempt.cost_nanos == here.ws.conversations.get(talk.id).cost_nanos > 0
 
 
 def test_who_waits_for_an_answer_that_is_stopped_elsewhere_is_told_so(here: House):
