@@ -135,7 +135,11 @@ class ServerUnreachable(ServerError):
 
 
 class ServerStartFailed(ServerError):
-    """The workspace server did not start within {seconds} s. The end of {log} says: {tail}"""
+    """The workspace server {problem}. The end of {log} says: {tail}"""
+
+
+class ServerSilent(ServerError):
+    """The workspace's server (pid {pid}) has not answered for {seconds:g} s. {next}"""
 
 
 class ServerClosing(ServerError):

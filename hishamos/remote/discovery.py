@@ -40,8 +40,9 @@ def find(places: Places) -> ServerInfo | None:
     if (info.host, info.boot_id) != (socket.gethostname(), boot_id()) or not _alive(info.pid):
         return None
     if not _ours(info):
-        # Facts that somebody else wrote, or that came with a copied folder: no key goes there. A dead server's are no obstacle.
-        if not held(places):
+        # Facts that somebody else wrote, or that came with a copied folder: no key goes there. A dead server's are no obstacle, nor are
+        # those of one whose folder was taken away: it makes another.
+        if not held(places) or not _folder(info).exists():
             return None
         raise ServerUnreachable(host=info.host, user=info.user, next="Work as that user, or stop it there first: hishamos server stop")
     return info
@@ -50,10 +51,14 @@ def find(places: Places) -> ServerInfo | None:
 def _ours(info: ServerInfo) -> bool:
     """Return whether the socket lies in a folder that only this user may enter."""
     try:
-        check_owned(Path(info.address.removeprefix("unix:")).parent)
+        check_owned(_folder(info))
     except (ServerUnreachable, OSError):
         return False
     return True
+
+
+def _folder(info: ServerInfo) -> Path:
+    return Path(info.address.removeprefix("unix:")).parent
 
 
 def start(places: Places) -> ServerInfo:
@@ -138,7 +143,8 @@ def _await(places: Places, process: subprocess.Popen[bytes]) -> ServerInfo:
         if found is not None and answers(found):
             return found
         time.sleep(0.02)
-    raise ServerStartFailed(seconds=START_S, log=str(places.log), tail=tail(places.log))
+    problem = f"did not start within {START_S:g} s" if process.poll() is None else f"ended as it started, with exit code {process.returncode}"
+    raise ServerStartFailed(problem=problem, log=str(places.log), tail=tail(places.log))
 
 
 def held(places: Places) -> bool:

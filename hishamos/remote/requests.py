@@ -18,7 +18,7 @@ from pydantic_core import PydanticSerializationError, to_json
 import hishamos
 from hishamos.contracts.verbs import Verb
 from hishamos.contracts.wire import ARROW, PROTOCOL, Hello, Places, Welcome, answer_adapter, code
-from hishamos.errors import ConnectionLost, HishamosError, InvalidInput, ProtocolMismatch, ServerClosing, from_wire
+from hishamos.errors import ConnectionLost, HishamosError, InvalidInput, ProtocolMismatch, ServerClosing, ServerSilent, from_wire
 from hishamos.provenance import whence
 from hishamos.records.record import timed_id
 from hishamos.records.workspaces import ServerInfo
@@ -27,6 +27,8 @@ from hishamos.remote.unix import Connections
 
 TRIES = 6
 LEAVING_S = 20.0
+SILENT_S = 20.0
+"""So long a greeting, or the wish that the server leaves, waits for its answer; neither takes a second where the server is well."""
 
 
 class Requests:
@@ -95,7 +97,7 @@ class Requests:
         if found is None or not answers(found):
             return False
         with contextlib.suppress(ConnectionError, http.client.HTTPException):
-            self._post(found, "/v1/stop", b"{}", {})
+            self._post(found, "/v1/stop", b"{}", {}, within_s=SILENT_S)
         self._forget()
         self._until_left(found)
         return True
@@ -165,11 +167,19 @@ class Requests:
         told = {} if here is None else {"X-Origin": json.dumps(here.tags())}
         return {"X-Request-Id": identity, "X-Try": str(tried), **self._acting, **told}
 
-    def _post(self, server: ServerInfo, path: str, body: bytes, headers: dict[str, str]) -> tuple[http.client.HTTPResponse, bytes]:
+    def _post(
+        self, server: ServerInfo, path: str, body: bytes, headers: dict[str, str], *, within_s: float | None = None
+    ) -> tuple[http.client.HTTPResponse, bytes]:
         connection = self._connections.get(server.address.removeprefix("unix:"))
-        connection.request("POST", path, body, {"Content-Type": "application/json", **headers})
-        response = connection.getresponse()
-        data = response.read()
+        connection.wait_at_most(within_s)
+        try:
+            connection.request("POST", path, body, {"Content-Type": "application/json", **headers})
+            response = connection.getresponse()
+            data = response.read()
+        except TimeoutError:
+            self._connections.drop()
+            how = f"See: hishamos server logs. If it stays so, end it: kill -9 {server.pid}; what it committed stays, and its runs go on in the next one."
+            raise ServerSilent(pid=server.pid, seconds=within_s, next=how) from None
         if response.status != http.HTTPStatus.OK:
             raise from_wire(json.loads(data)["error"])
         return response, data
@@ -184,7 +194,7 @@ class Requests:
             found = find(self.places)
             server = found if found is not None and answers(found) else start(self.places)
             try:
-                _, data = self._post(server, "/v1/hello", hello, {})
+                _, data = self._post(server, "/v1/hello", hello, {}, within_s=SILENT_S)
             except (ConnectionError, http.client.HTTPException, FileNotFoundError, ServerClosing):
                 self._connections.drop()
                 continue

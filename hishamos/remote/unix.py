@@ -15,6 +15,12 @@ class UnixConnection(http.client.HTTPConnection):
         super().__init__("workspace", timeout=timeout)
         self._path = path
 
+    def wait_at_most(self, seconds: float | None) -> None:
+        """Set how long each part of an answer is waited for; None waits without limit."""
+        self.timeout = seconds
+        if self.sock is not None:
+            self.sock.settimeout(seconds)
+
     def connect(self) -> None:
         """Connect to the socket."""
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import errno
 import fcntl
 import getpass
 import json
@@ -22,12 +23,13 @@ import hishamos
 from hishamos.composition import Composed, compose, finish_restore, store_file
 from hishamos.contracts.wire import PROTOCOL, Places, boot_id, code
 from hishamos.errors import HishamosError, StoreError, to_wire
-from hishamos.records.record import content_hash, now
+from hishamos.records.record import now
 from hishamos.records.workspaces import ServerInfo
-from hishamos.security import redact, runtime_folder
+from hishamos.security import redact
 from hishamos.server.application import Application
 from hishamos.server.host import Host
 from hishamos.server.logs import hide, to_file
+from hishamos.server.presence import Presence, Standing
 
 IDLE_S = 900.0
 CHECK_S = 2.0
@@ -65,26 +67,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _own(places: Places, say: _Speaker, lock: IO[str], *, stay: bool) -> int:
     try:
-        folder = runtime_folder()
         file = store_file(places.root)  # looked up once: an edit that breaks the settings must not keep the server from leaving in order
         _put_restored(file)
         composed = compose(places.root)
-    except HishamosError as error:
-        log.error("did not start: %s", error)
-        say(error=to_wire(error))
-        return 1
-    address = folder / f"{content_hash(str(places.root), 20)}.sock"
-    info = _info(address, composed)
+    except (HishamosError, OSError) as error:
+        return _refuse(places, say, error)
+    try:
+        presence = Presence(places, lock, file)
+        listener = presence.listen()
+        info = _info(presence.address, composed)
+        presence.tell(info)
+    except (HishamosError, OSError) as error:
+        composed.close()
+        return _refuse(places, say, error)
     host = Host(composed, info)
-    composed.machinery.server = lambda: info
+    composed.machinery.server = lambda: host.info
     composed.machinery.ending = host.ending
     hide(composed.keys)
     try:
-        asyncio.run(_serve(places, host, address, _listen(address), say, stay=stay))
+        asyncio.run(_serve(places, host, presence, listener, say, stay=stay))
     finally:
-        places.info.unlink(missing_ok=True)
+        presence.withdraw()
         composed.close()
-        address.unlink(missing_ok=True)
         _put_restored(file)
         log.info("left")
         lock.close()
@@ -98,17 +102,17 @@ def _put_restored(file: Path | None) -> None:
         log.info("the store was restored; the one before is kept as %s", kept)
 
 
-def _listen(address: Path) -> socket.socket:
-    address.unlink(missing_ok=True)
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    listener.bind(str(address))
-    address.chmod(0o600)
-    listener.listen(512)
-    listener.setblocking(False)
-    return listener
+def _refuse(places: Places, say: _Speaker, error: HishamosError | OSError) -> int:
+    """Say why there is no server."""
+    if isinstance(error, OSError):
+        problem = "the disk is full" if error.errno == errno.ENOSPC else f"the folder can't be used: {error.strerror or error}"
+        error = StoreError(problem=problem, where=str(error.filename or places.local), next="Mend that, then try again; nothing was half written.")
+    log.error("did not start: %s", error)
+    say(error=to_wire(error))
+    return 1
 
 
-async def _serve(places: Places, host: Host, address: Path, listener: socket.socket, say: _Speaker, *, stay: bool) -> None:
+async def _serve(places: Places, host: Host, presence: Presence, listener: socket.socket, say: _Speaker, *, stay: bool) -> None:
     application = Application(host)
     config = uvicorn.Config(
         application,
@@ -135,11 +139,10 @@ async def _serve(places: Places, host: Host, address: Path, listener: socket.soc
     host.on_leave = lambda: loop.call_soon_threadsafe(leave)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, host.leave, f"asked to by {number.name}")
-    _write(places, host.info)
-    log.info("serving %s on %s, pid %s", places.root, address, host.info.pid)
+    log.info("serving %s on %s, pid %s", places.root, presence.address, host.info.pid)
     host.composed.begin()
     say(started=True)
-    tasks = [asyncio.create_task(_go_on(host))]
+    tasks = [asyncio.create_task(_go_on(host)), asyncio.create_task(_stay_found(host, presence, server))]
     if not stay:
         tasks.append(asyncio.create_task(_leave_when_idle(host, application)))
     for task in tasks:
@@ -173,6 +176,33 @@ def _told(task: asyncio.Task[None]) -> None:
         log.error("%s ended: %s", task.get_coro(), error, exc_info=error)
 
 
+async def _stay_found(host: Host, presence: Presence, server: uvicorn.Server) -> None:
+    """See to it that clients find the server, and that it leaves where another one may take its place."""
+    while not host.leaving:
+        await asyncio.sleep(CHECK_S)
+        match presence.look():
+            case Standing.HIDDEN:
+                try:
+                    await _be_found(host, presence, server)
+                except (HishamosError, OSError) as error:
+                    log.error("clients can't find this server, trying again in %g s: %s", CHECK_S, error)
+            case Standing.DEPOSED:
+                host.leave("its lock was removed")
+            case Standing.BEREFT:
+                log.error("its folder was removed or replaced: it ends without a word to the store, whose names may be another server's by now")
+                logging.shutdown()
+                os._exit(1)
+
+
+async def _be_found(host: Host, presence: Presence, server: uvicorn.Server) -> None:
+    for listening in server.servers:
+        listening.close()
+    await server.startup(sockets=[presence.listen()])
+    host.info = host.info.model_copy(update={"address": f"unix:{presence.address}"})
+    presence.tell(host.info)
+    log.info("was not to be found: listens anew on %s", presence.address)
+
+
 async def _leave_when_idle(host: Host, application: Application) -> None:
     idle_s = float(os.environ.get("HISHAMOS_IDLE_S") or IDLE_S)
     loop = asyncio.get_running_loop()
@@ -196,14 +226,6 @@ def _info(address: Path, composed: Composed) -> ServerInfo:
         fingerprint=code()[0],
         started_at=now(),
     )
-
-
-def _write(places: Places, info: ServerInfo) -> None:
-    """Write who we are in one step: a reader sees the old facts or the new ones."""
-    draft = places.info.with_suffix(".draft")
-    draft.write_text(info.model_dump_json(indent=2) + "\n", encoding="utf-8")
-    draft.chmod(0o600)
-    draft.replace(places.info)
 
 
 class _Speaker:
