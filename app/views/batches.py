@@ -63,7 +63,7 @@ def _listing(state: RunState | None) -> None:
             empty("No batch yet. Start one below, or in a terminal:", FIRST)
         if chosen is not None:
             st.query_params.clear()
-            st.query_params["batch"] = chosen.run
+            st.query_params["batch"] = chosen
             st.rerun()
 
 

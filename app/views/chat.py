@@ -77,7 +77,7 @@ def _listing() -> None:
     if len(found) == LISTED:
         st.caption(f"The newest {LISTED}. All of them: `hishamos chats`")
     if chosen is not None:
-        st.switch_page("views/chat.py", query_params={"conversation": chosen.id})
+        st.switch_page("views/chat.py", query_params={"conversation": chosen})
 
 
 def _one(identity: str) -> None:

@@ -156,11 +156,12 @@ def _goes_to(since: datetime) -> None:
         }
         for row in ranked
     ]
-    clicked = table(rows, f"spend by {group}", right=[USD, "Share", "Attempts"], opens=group.capitalize())
+    names = [named(row[column]) for row in ranked]
+    clicked = table(rows, names, f"spend by {group}", right=[USD, "Share", "Attempts"], opens=group.capitalize())
     if len(sums) > SPENDERS:
         st.page_link("views/costs.py", label=f"All {count(len(sums))}", query_params={"by": group})
     if clicked is not None:
-        st.switch_page("views/calls.py", query_params={column: named(ranked[clicked][column]), "since": since.isoformat()})
+        st.switch_page("views/calls.py", query_params={column: clicked, "since": since.isoformat()})
 
 
 def _results() -> None:
