@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 import hishamos
+from hishamos.contracts.verbs import Verb
 from hishamos.records.runs import Run
+from hishamos.remote.requests import Requests
 from tests.conftest import stop_server
 from tests.faces.test_console_pages import press, words
 from tests.rigs.pages import APP, drawn
@@ -133,11 +135,32 @@ def test_a_click_opens_the_run_that_was_seen_whatever_began_meanwhile(draw: Draw
         ws.runs.cancel(waiting.id)
 
 
+def test_a_run_that_is_resumed_while_its_page_is_read_is_shown_at_work(draw: Draw, folder: Path, monkeypatch: pytest.MonkeyPatch):
+    with hishamos.open(folder) as ws:
+        run = ws.workflows.start("said", {"text": "The dog barks.", "ask": "yes"}, model=OFFLINE).wait(60)
+        ws.runs.cancel(run.id)
+        cancelled, call = [ws.runs.wait(run.id, timeout_s=60)], Requests.call
+
+        def called(self: Requests, verb: Verb, arguments: dict[str, object]) -> object:
+            if (verb.service, verb.name) == ("runs", "steps") and cancelled:
+                ws.runs.resume(cancelled.pop().id)
+                ws.runs.wait(run.id, timeout_s=60)
+            return call(self, verb, arguments)
+
+        monkeypatch.setattr(Requests, "call", called)
+        page = draw("run", run=run.id)
+        assert not cancelled
+        assert {"Cancel run", "Approve"} <= {button.label for button in page.button}
+        assert "Resume run" not in [button.label for button in page.button]
+        ws.runs.cancel(run.id)
+
+
 def test_the_mark_of_a_row_stays_with_what_was_chosen(monkeypatch: pytest.MonkeyPatch):
     from streamlit.testing.v1 import AppTest
 
     def script() -> None:
         import streamlit as st
+
         from parts.listings import table
 
         ids = st.session_state["ids"]
