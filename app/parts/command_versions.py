@@ -26,9 +26,9 @@ def versions(name: str) -> None:
         st.caption("Nobody asked it in 90 days, nor rated it as it is now. Each wording that is asked shows here, with what it cost and how it did.")
         return
     right = [USD, EACH, "Attempts", "Failed", "Rating, of 5", "Ratings", "Input tokens", "Output tokens", "p50", "p95"]
-    place = table([_row(one) for one in told], f"versions of {name}", right=right)
+    picked = table([_row(one) for one in told], [one.version for one in told], f"versions of {name}", right=right)
     st.caption("Mean and tokens are those of one attempt; half of the answers took at most p50, 95 % of them p95. Offline answers count in no rate.")
-    chosen = None if place is None else told[place]
+    chosen = next((one for one in told if one.version == picked), None)
     if chosen is not None:
         _changed(chosen, next(one for one in found if one.current))
         if not chosen.current:

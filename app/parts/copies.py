@@ -10,6 +10,7 @@ from hishamos.records.record import now
 from hishamos.records.storage import Restoration
 from parts.connection import workspace
 from parts.plain import plain
+from parts.sums import forget
 
 
 def copies() -> None:
@@ -69,6 +70,7 @@ def _confirm(meant: Restoration) -> None:
         try:
             with st.spinner("Restoring …"):
                 st.session_state["restored"] = workspace().health.restore(meant.file, force=force)
+                forget()
         except HishamosError as error:
             st.error(plain(str(error)), icon=":material/error:")
             return

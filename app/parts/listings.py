@@ -43,9 +43,9 @@ def runs_table(runs: Sequence[Run], key: str, *, few: bool = False) -> None:
         }
         for run in runs
     ]
-    chosen = table(rows, key, right=[USD, "Time", *([] if few else ["Steps"])], opens="Run")
+    chosen = table(rows, [run.id for run in runs], key, right=[USD, "Time", *([] if few else ["Steps"])], opens="Run")
     if chosen is not None:
-        st.switch_page("views/run.py", query_params={"run": runs[chosen].id})
+        st.switch_page("views/run.py", query_params={"run": chosen})
 
 
 def _more(run: Run, *, people: bool) -> dict[str, str]:
@@ -81,8 +81,8 @@ def steps_table(steps: Sequence[Step], key: str) -> Step | None:
         }
         for step in steps
     ]
-    chosen = table(rows, key, right=[USD, "Time", "Attempts", "Tries"])
-    return steps[chosen] if chosen is not None else None
+    chosen = table(rows, [step.path for step in steps], key, right=[USD, "Time", "Attempts", "Tries"])
+    return next((step for step in steps if step.path == chosen), None)
 
 
 def attempts_table(attempts: Sequence[Attempt], key: str, *, apart: bool = False) -> Attempt | None:
@@ -102,8 +102,9 @@ def attempts_table(attempts: Sequence[Attempt], key: str, *, apart: bool = False
         }
         for attempt in attempts
     ]
-    chosen = table(rows, key, right=["Cost, USD", "Latency", "Tokens in", "Tokens out"], opens="Model" if apart else "")
-    return attempts[chosen] if chosen is not None else None
+    right = ["Cost, USD", "Latency", "Tokens in", "Tokens out"]
+    chosen = table(rows, [attempt.id for attempt in attempts], key, right=right, opens="Model" if apart else "")
+    return next((attempt for attempt in attempts if attempt.id == chosen), None)
 
 
 def _place(attempt: Attempt) -> dict[str, str]:
@@ -116,8 +117,8 @@ def _place(attempt: Attempt) -> dict[str, str]:
     }
 
 
-def batches_table(batches: Sequence[BatchInfo], key: str) -> BatchInfo | None:
-    """Draw batches and return the one that was clicked."""
+def batches_table(batches: Sequence[BatchInfo], key: str) -> str | None:
+    """Draw batches and return the run of the one that was clicked."""
     rows = [
         {
             "State": state_label(batch.state),
@@ -131,12 +132,11 @@ def batches_table(batches: Sequence[BatchInfo], key: str) -> BatchInfo | None:
         }
         for batch in batches
     ]
-    chosen = table(rows, key, right=["Rows", "Failed", USD, "Time"], opens="Notebook")
-    return batches[chosen] if chosen is not None else None
+    return table(rows, [batch.run for batch in batches], key, right=["Rows", "Failed", USD, "Time"], opens="Notebook")
 
 
-def conversations_table(conversations: Sequence[Conversation], key: str) -> Conversation | None:
-    """Draw conversations and return the one that was clicked."""
+def conversations_table(conversations: Sequence[Conversation], key: str) -> str | None:
+    """Draw conversations and return the id of the one that was clicked."""
     rows = [
         {
             "Title": one.title,
@@ -148,8 +148,7 @@ def conversations_table(conversations: Sequence[Conversation], key: str) -> Conv
         }
         for one in conversations
     ]
-    chosen = table(rows, key, right=["Messages", USD], opens="Title")
-    return conversations[chosen] if chosen is not None else None
+    return table(rows, [one.id for one in conversations], key, right=["Messages", USD], opens="Title")
 
 
 def rows_table(found: Sequence[BatchRow], key: str) -> BatchRow | None:
@@ -166,8 +165,8 @@ def rows_table(found: Sequence[BatchRow], key: str) -> BatchRow | None:
         }
         for row in found
     ]
-    chosen = table(rows, key, right=["Row", "Time", USD])
-    return found[chosen] if chosen is not None else None
+    chosen = table(rows, [row.step for row in found], key, right=["Row", "Time", USD])
+    return next((row for row in found if row.step == chosen), None)
 
 
 def _given(values: dict[str, Any]) -> str:
@@ -221,11 +220,11 @@ def amount(words: str) -> str:
     return words.replace(" USD", "")
 
 
-def table(rows: list[dict[str, Any]], key: str, *, right: Sequence[str], opens: str = "", picks: bool = True) -> int | None:
-    """Draw rows of texts without the columns that are empty in every row, and return the number of the row that was clicked.
+def table(rows: list[dict[str, Any]], ids: list[str], key: str, *, right: Sequence[str], opens: str = "") -> str | None:
+    """Draw rows of texts without the columns that are empty in every row, and return the id of the one that was clicked, which may be gone by now.
 
     ``right``: columns of numbers; ``opens``: the column in which a click chooses a row too, where that opens it; a button in a
-    table can't be pressed by keyboard, so the row's mark stays. ``picks``: False where a row leads nowhere.
+    table can't be pressed by keyboard, so the row's mark stays.
     """
     frame = pd.DataFrame(rows)
     frame = frame.loc[:, [name for name in frame.columns if (frame[name] != "").any()]]
@@ -234,17 +233,24 @@ def table(rows: list[dict[str, Any]], key: str, *, right: Sequence[str], opens: 
         name: st.column_config.TextColumn(name, width=width, alignment="right" if name in right else None) for name, width in widths.items()
     }
     height: Any = "content" if len(frame) <= SHOWN else (SHOWN + 1) * ROW
-    drawn = _coloured(frame, opens)
     facts: dict[str, Any] = {"hide_index": True, "height": height, "column_config": columns, "key": key, "alt": f"Table of {key}"}
-    pressed = f"{key} opened"
-    if not picks:
-        st.dataframe(drawn, **facts)
-        return None
+    pressed, drawn = f"{key} opened", f"{key} drawn"
     if opens:
         columns[opens] = st.column_config.ButtonColumn(opens, width=widths[opens], type="tertiary", alignment="left", key=pressed)
-    picked = st.dataframe(drawn, **facts, on_select="rerun", selection_mode="single-row").selection.rows  # by keyboard: Shift and space
+    before = st.session_state.get(drawn, ids)
+    _keep_mark(key, before, ids)
+    picked = st.dataframe(_coloured(frame, opens), **facts, on_select="rerun", selection_mode="single-row").selection.rows  # by keyboard: Shift and space
+    st.session_state[drawn] = ids
     click = st.session_state.get(pressed) if opens else None
-    return int(click["row"]) if click is not None else picked[0] if picked else None
+    return before[click["row"]] if click is not None else ids[picked[0]] if picked else None
+
+
+def _keep_mark(key: str, before: list[str], ids: list[str]) -> None:
+    """Have the mark of a row that was chosen stay with it, wherever it is drawn now: Streamlit knows it by the number of its row alone."""
+    marked = st.session_state.get(key, {}).get("selection", {}).get("rows", [])
+    kept = [ids.index(before[row]) for row in marked if row < len(before) and before[row] in ids]
+    if kept != marked:
+        st.session_state[key] = {"selection": {"rows": kept, "columns": [], "cells": []}}
 
 
 def _width(name: str, texts: pd.Series[str]) -> int:

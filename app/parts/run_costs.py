@@ -90,7 +90,7 @@ def by_step(paths: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return sorted(found.values(), key=lambda sums: -sums["cost_nanos"])
 
 
-def _part(title: str, heading: str, found: list[dict[str, Any]], column: str, run: Run) -> Any:
+def _part(title: str, heading: str, found: list[dict[str, Any]], column: str, run: Run) -> str | None:
     """Draw sums, and return the name of the row that was clicked."""
     st.subheader(title, anchor=False)
     rows = [
@@ -106,5 +106,4 @@ def _part(title: str, heading: str, found: list[dict[str, Any]], column: str, ru
         }
         for row in found
     ]
-    clicked = table(rows, f"{title} of {run.id}", right=[name for name in rows[0] if name != heading], opens=heading)
-    return None if clicked is None else named(found[clicked][column])
+    return table(rows, [named(row[column]) for row in found], f"{title} of {run.id}", right=[name for name in rows[0] if name != heading], opens=heading)

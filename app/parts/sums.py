@@ -40,6 +40,11 @@ def spend(
     return _kept((ws.root, ws.ledger.version()), tuple(by), since, until, tuple((only or {}).items()), sums_only)
 
 
+def forget() -> None:
+    """Have all sums asked again: a store that went back to a copy comes to stand as it stood before, with other attempts."""
+    _kept.clear()
+
+
 @st.cache_data(max_entries=100, show_spinner=False)
 def _kept(
     ledger: tuple[str, str],  # noqa: ARG001 - which workspace's, and how it stands: under it the answer is kept

@@ -63,7 +63,7 @@ def _listing(state: RunState | None) -> None:
             empty("No batch yet. Start one below, or in a terminal:", FIRST)
         if chosen is not None:
             st.query_params.clear()
-            st.query_params["batch"] = chosen.run
+            st.query_params["batch"] = chosen
             st.rerun()
 
 
@@ -75,15 +75,16 @@ def _one(identity: str) -> None:
         lost(error, "views/batches.py", "All batches")
         return
     head(plain(PurePath(batch.notebook).name), help_text=HELP, above=("views/batches.py", "Batches"), here=batch.run[:6])
-    ended = batch.state in RUN_ENDED
-    st.fragment(_live, run_every=None if ended else LIVE)(batch.run, ended=ended)
-    _chosen(batch.run)
+    ended, row = batch.state in RUN_ENDED, _named(batch.run)
+    st.fragment(_live, run_every=None if ended else LIVE)(batch.run, row, ended=ended)
+    _chosen(batch.run, row)
 
 
-def _live(identity: str, *, ended: bool) -> None:
+def _live(identity: str, chosen: BatchRow | None, *, ended: bool) -> None:
+    """Draw the batch; the page is drawn anew once that has begun or ended, or the chosen row, which stands below, is another one than ``chosen``."""
     with guarded():
         batch = workspace().batch.get(identity)
-        if (batch.state in RUN_ENDED) != ended:
+        if (batch.state in RUN_ENDED) != ended or (not ended and _named(identity) != chosen):
             st.rerun()
         with st.container(horizontal=True, vertical_alignment="center"):
             badge(batch.state, offline=batch.offline)
@@ -99,6 +100,8 @@ def _live(identity: str, *, ended: bool) -> None:
                 drawn_svg(row_bars_svg(bars, "Time of each row"), "Time of each row; the table says the same in numbers.")
         with st.expander("Where the executed notebooks are"):
             st.code("\n".join(path for path in (batch.folder, batch.summary) if path), language=None, wrap_lines=True)
+        if ended and workspace().batch.get(identity).finished_at != batch.finished_at:  # it was resumed while it was read, and nothing looks at it again
+            st.rerun()
 
 
 def _acts(batch: BatchInfo) -> None:
@@ -151,17 +154,22 @@ def _rows(batch: BatchInfo) -> list[BatchRow]:
     return rows
 
 
-def _chosen(batch: str) -> None:
-    """Draw the row that the address names: why it failed, what it was given and gave, its notebook, its attempts."""
+def _named(batch: str) -> BatchRow | None:
+    """Return the row that the address names, if there is one."""
+    number = st.query_params.get("row", "")
+    found = workspace().batch.rows(batch, after=int(number) - 2, limit=1) if number.isdecimal() and 0 < int(number) <= MOST_ROWS else []
+    return next(iter(found), None)
+
+
+def _chosen(batch: str, row: BatchRow | None) -> None:
+    """Draw a row: why it failed, what it was given and gave, its notebook, its attempts."""
     number = st.query_params.get("row", "")
     if not number:
         st.caption("Choose a row to see its parameters, its result, its executed notebook and its attempts.")
         return
-    found = workspace().batch.rows(batch, after=int(number) - 2, limit=1) if number.isdecimal() and 0 < int(number) <= MOST_ROWS else []
-    if not found:
+    if row is None:
         st.warning(plain(f"Row {number[:40]}: this batch has no such row. Choose one above."), icon=":material/search_off:")
         return
-    row = found[0]
     st.subheader(f"Row {number}", anchor=False)
     with st.container(horizontal=True, vertical_alignment="center"):
         badge("reused" if row.reused else row.status)

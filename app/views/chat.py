@@ -9,7 +9,7 @@ from typing import TypeGuard
 import streamlit as st
 
 from hishamos.charts.formats import clock, count, duration, money, some, state_label
-from hishamos.errors import HishamosError
+from hishamos.errors import HishamosError, UnknownName
 from hishamos.records.calls import CommandResult
 from hishamos.records.conversations import Conversation, Said
 from parts.connection import guarded, workspace
@@ -77,13 +77,16 @@ def _listing() -> None:
     if len(found) == LISTED:
         st.caption(f"The newest {LISTED}. All of them: `hishamos chats`")
     if chosen is not None:
-        st.switch_page("views/chat.py", query_params={"conversation": chosen.id})
+        st.switch_page("views/chat.py", query_params={"conversation": chosen})
 
 
 def _one(identity: str) -> None:
     ws = workspace()
     try:
-        talk, said = _read(identity)
+        talk = ws.conversations.get(identity)
+        mine = talk_of(talk.id)
+        speaking = mine is not None and not mine.ended  # asked before its answer is looked for: one that comes in between is found by `_live`
+        talk, said = _read(talk)
     except HishamosError as error:
         head("Chat", help_text=HELP)
         lost(error, "views/chat.py", "New conversation")
@@ -103,20 +106,23 @@ def _one(identity: str) -> None:
     for one in said:
         if one.state != "open":
             _exchange(one)
-    under_way = _listens(talk_of(talk.id), said) or any(one.state == "open" for one in said)
-    st.fragment(_live, run_every=LIVE if under_way else None)(talk.id, talk.messages if not under_way else None)
+    waiting = [one.number for one in said if one.state == "open"]
+    under_way = bool(waiting) or (speaking and _waits(mine, said))
+    if under_way:
+        st.fragment(_live, run_every=LIVE)(talk.id, min(waiting, default=talk.messages + 1) - 1)
+    elif mine is not None and mine.refused and all(one.id != mine.message for one in said):
+        st.error(plain(mine.refused), icon=":material/error:")
     _ask(talk, talk.agent, talk.model, busy=under_way)
 
 
-def _read(identity: str) -> tuple[Conversation, list[Said]]:
-    """Return a conversation and its last messages, of one moment: a message that is answered in between would be shown, but not counted, and stay so."""
+def _read(talk: Conversation) -> tuple[Conversation, list[Said]]:
+    """Return a conversation and its last messages, of one moment: what is said or answered in between would be shown, but not counted, and stay so."""
     ws = workspace()
-    talk = ws.conversations.get(identity)
     while True:
-        known = talk.messages
-        said = ws.conversations.messages(talk.id, after=max(0, known - SHOWN))
+        known = talk.model_dump()  # records of two answers are never equal: each knows its way to the workspace
+        said = ws.conversations.messages(talk.id, after=max(0, talk.messages - SHOWN))
         talk = ws.conversations.get(talk.id)
-        if talk.messages == known:
+        if talk.model_dump() == known:
             return talk, said
 
 
@@ -126,21 +132,20 @@ def _facts(talk: Conversation, *, offline: bool) -> None:
     st.caption(plain(f"with {talk.agent} · {asked} · {some(talk.messages, 'message')} · {spend} in all"), width="content")
 
 
-def _listens(mine: Talk | None, said: list[Said]) -> TypeGuard[Talk]:
+def _waits(mine: Talk | None, said: list[Said]) -> TypeGuard[Talk]:
     """Return whether a message of this console still waits for its answer; its thread may hear of a stop later than the store tells of it."""
-    return mine is not None and not mine.ended and not any(one.id == mine.message and one.state != "open" for one in said)
+    return mine is not None and not any(one.id == mine.message and one.state != "open" for one in said)
 
 
-def _live(identity: str, known: int | None) -> None:
-    """Draw the message that is being answered. ``known``: how many messages there are where none is."""
+def _live(identity: str, after: int) -> None:
+    """Draw the message that is being answered; it is numbered above ``after``."""
     with guarded():
         ws, mine = workspace(), talk_of(identity)
-        if known is not None:
-            if mine is not None and mine.refused and not any(one.id == mine.message for one in ws.conversations.messages(identity, after=max(0, known - 2))):
-                st.error(plain(mine.refused), icon=":material/error:")
-            return
-        recent = ws.conversations.messages(identity, after=max(0, ws.conversations.get(identity).messages - 2))
-        heard = mine if _listens(mine, recent) else None
+        try:
+            recent = ws.conversations.messages(identity, after=after)
+        except UnknownName:  # it was deleted meanwhile: the page says so, once
+            st.rerun()
+        heard = mine if _waits(mine, recent) and not mine.ended else None
         asked = [heard.text] if heard is not None else [one.text for one in recent if one.state == "open"]
         if not asked:
             st.rerun()

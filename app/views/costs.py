@@ -196,13 +196,13 @@ def _top(total: pd.DataFrame, since: datetime, group: str, column: str, chosen: 
         }
         for row in ranked
     ]
-    clicked = table(rows, title, right=[name for name in rows[0] if name != heading], opens=heading)
+    clicked = table(rows, [named(row[column]) for row in ranked], title, right=[name for name in rows[0] if name != heading], opens=heading)
     if "p50_ms" not in total:
         st.caption(f"Without times, for there are more than {count(MANY)} attempts: choose a shorter span, or the chart Times.")
     if len(total) > SHOWN:
         st.caption(f"The dearest {SHOWN} of {count(len(total))}; the file has all of them.")
     if clicked is not None:
-        _open_calls({column: named(ranked[clicked][column])}, since, chosen)
+        _open_calls({column: clicked}, since, chosen)
 
 
 def _open_calls(behind_it: dict[str, str], since: datetime, chosen: Only) -> None:

@@ -24,7 +24,7 @@ HELP = """What needs you, what runs, what failed and what it costs, refreshed by
 
 Same in a notebook: `ws.runs.list()`, `ws.runs.counts("state")`, `ws.ledger.spend(by="day")`. In a terminal: `hishamos runs`, `hishamos spend --by day`."""
 
-FEW, LONGEST, SPENDERS = 3, 220, 7  # things of a kind, characters of a summary, and spenders that Home has room for
+FEW, LATEST, LONGEST, SPENDERS = 3, 8, 220, 7  # things of a kind, runs, characters of a summary, and spenders that Home has room for
 UNDER_WAY = (RunState.RUNNING, RunState.QUEUED, RunState.PAUSED)
 GOES_TO = ("model", "workflow", "project", "user", "agent")
 DAYS = "30 days"
@@ -63,6 +63,16 @@ def live() -> None:
             failed = ws.runs.list(state=RunState.FAILED, since=since, limit=FEW) if counts.get(RunState.FAILED) else []
             if failed:
                 _failures(failed, counts[RunState.FAILED])
+        _latest()
+
+
+def _latest() -> None:
+    section("Latest runs", "views/runs.py", "All runs")
+    latest = workspace().runs.list(limit=LATEST)
+    if latest:
+        runs_table(latest, "latest runs", few=True)
+    else:
+        empty("No run yet. This line runs the example workflow on shipped data with the offline model:", "hishamos demo")
 
 
 def _failures(failed: list[Run], number: int) -> None:
@@ -118,12 +128,6 @@ def page() -> None:
     ws = workspace()
     head("Home", help_text=HELP)
     live()
-    section("Latest runs", "views/runs.py", "All runs")
-    latest = ws.runs.list(limit=8)
-    if latest:
-        runs_table(latest, "latest runs", few=True)
-    else:
-        empty("No run yet. This line runs the example workflow on shipped data with the offline model:", "hishamos demo")
     since = span(DAYS, ws.health.status().timezone)[0]
     left, right = st.columns(2, gap="medium")
     with left:
@@ -156,11 +160,12 @@ def _goes_to(since: datetime) -> None:
         }
         for row in ranked
     ]
-    clicked = table(rows, f"spend by {group}", right=[USD, "Share", "Attempts"], opens=group.capitalize())
+    names = [named(row[column]) for row in ranked]
+    clicked = table(rows, names, f"spend by {group}", right=[USD, "Share", "Attempts"], opens=group.capitalize())
     if len(sums) > SPENDERS:
         st.page_link("views/costs.py", label=f"All {count(len(sums))}", query_params={"by": group})
     if clicked is not None:
-        st.switch_page("views/calls.py", query_params={column: named(ranked[clicked][column]), "since": since.isoformat()})
+        st.switch_page("views/calls.py", query_params={column: clicked, "since": since.isoformat()})
 
 
 def _results() -> None:

@@ -101,6 +101,8 @@ def _live(identity: str, drawn: RunState) -> None:
         if other:
             with tabs[COMPARED]:
                 compared(run, other)
+        if run.ended and ws.runs.get(run.id).finished_at != run.finished_at:  # it was resumed while it was read, and nothing looks at it again
+            st.rerun()
 
 
 def _state(run: Run, steps: list[Step]) -> None:

@@ -89,10 +89,12 @@ class LiveRun:
 
     def show(self, run: Run, *, looked_at: bool) -> None:
         """Show the run for the first time: live unless there is nothing more to come, and to do. ``looked_at``: somebody may click."""
-        if run.ended or (run.state in SETTLED and not looked_at):
+        if run.ended:
             self._put_there(static_card(self._workspace, run), plain(run), None)
             self._frozen = True
             return
+        if run.state in SETTLED and not looked_at:
+            return  # :meth:`follow` shows it: somebody may have let it go on meanwhile
         _Staying.leave(run.id)
         self._shown = self._changed = time.monotonic()
         facts = self._read()

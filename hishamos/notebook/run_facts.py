@@ -19,7 +19,8 @@ def read_facts(workspace: Workspace, identity: str, *, live: bool = False, befor
     run = workspace.runs.get(identity)
     batch, flow = run.kind is RunKind.BATCH, run.kind is RunKind.WORKFLOW
     moved = before is None or (before.run.steps_done, before.run.state) != (run.steps_done, run.state)
-    spent = before is None or (before.run.attempts, before.run.cost_nanos) != (run.attempts, run.cost_nanos)
+    # An attempt that costs nothing, or has no price, changes none of the sums when it ends, but a step ends with it.
+    spent = moved or before is None or (before.run.attempts, before.run.cost_nanos) != (run.attempts, run.cost_nanos)
     if flow:
         steps = workspace.runs.steps(run.id, limit=STEPS_LIVE if live else STEPS_KEPT)
     else:  # a map or a batch is one step with many rows: what failed is what somebody wants to see

@@ -85,6 +85,14 @@ def test_a_run_started_elsewhere_is_seen_within_two_seconds(console: str, page: 
     assert time.monotonic() - begun < max(4, 2 * drawn_s), "polls every 1.5 s; the rest is left to a machine that draws slowly now"
 
 
+def test_home_tells_by_itself_which_runs_began(console: str, page: Page, folder: Path) -> None:
+    page.goto(console)
+    page.get_by_text("Last results").wait_for(timeout=20_000)  # it stands at the page's end
+    with hishamos.open(folder) as ws:
+        ws.workflows.start("triage_bugs", {"file": hishamos.sample("bugs.csv"), "publish": "no"}, model="offline/extractive", project="SEEN").wait(60)
+    page.locator("[role=gridcell]", has_text="SEEN").first.wait_for(state="attached", timeout=20_000)
+
+
 @pytest.mark.parametrize("query", ["run=ZZZZZZ", "run=%3Cscript%3E", "run=", "state=nonsense"])
 def test_nonsense_in_the_address_is_a_sentence(console: str, page: Page, query: str) -> None:
     page.goto(f"{console}/{'runs' if query.startswith('state') else 'run'}?{query}")

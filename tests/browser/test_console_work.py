@@ -87,6 +87,25 @@ def test_a_batch_is_started_from_a_csv_file_watched_to_its_end_and_its_rows_are_
     page.get_by_role("heading", name="halves.ipynb").wait_for()
 
 
+def test_a_row_that_was_chosen_while_it_ran_tells_its_end_while_others_run(console: str, page: Page, folder: Path) -> None:
+    facts: dict[str, object] = {"outputs": [], "execution_count": None, "cell_type": "code"}
+    body = f"import pathlib, time\nwhile not (pathlib.Path({str(folder)!r}) / str(number)).exists():\n    time.sleep(0.05)\nraise ValueError(f'row {{number}}')"
+    cells = [
+        facts | {"metadata": {"tags": ["parameters"]}, "source": "number: int = 0", "id": "one"},
+        facts | {"metadata": {}, "source": body, "id": "two"},
+    ]
+    (folder / "held.ipynb").write_text(json.dumps({"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}))
+    with hishamos.open(folder) as ws:
+        run = ws.batch.start("held.ipynb", [{"number": 1}, {"number": 2}], jobs=2)
+        page.goto(f"{console}/batches?batch={run.id}&row=1")
+        page.get_by_role("heading", name="Row 1").wait_for()
+        (folder / "1").touch()
+        page.get_by_test_id("stAlert").get_by_text("ValueError: row 1").wait_for()
+        assert ws.runs.get(run.id).state == "running"
+        (folder / "2").touch()
+        ws.runs.wait(run.id, timeout_s=60)
+
+
 def test_an_agent_is_tried_in_chat_as_it_comes_and_a_refresh_keeps_it(console: str, page: Page, folder: Path, provider: Simulator) -> None:
     seen: list[str] = []
 

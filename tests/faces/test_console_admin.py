@@ -93,6 +93,24 @@ def test_a_copy_is_looked_at_and_restored_after_a_question(draw: Draw, folder: P
         assert {"COPY", "LATER"} & {project.key for project in ws.projects.list()} == {"COPY"}
 
 
+def spenders(draw: Draw) -> list[str]:
+    (commands,) = [table.value["Command"] for table in draw("costs", by="command").dataframe if "Command" in table.value.columns]
+    return [name.partition("@")[0] for name in commands]
+
+
+def test_after_going_back_the_costs_are_those_of_the_store_as_it_is(draw: Draw, folder: Path):
+    with hishamos.open(folder) as ws:
+        ws.health.backup("copies/costs.duckdb")
+        ws.commands.run("classify_bug", {"text": "It crashes."}, model="offline/extractive")
+        assert "classify_bug" in spenders(draw)
+        page = draw("admin", show="Storage")
+        next(one for one in page.text_input if one.label == "From the file").set_value("copies/costs.duckdb")
+        press(page, "Look at the copy")
+        press(page, "Restore")
+        ws.commands.run("classify_text", {"text": "It crashes.", "labels": {"good": "", "bad": ""}}, model="offline/extractive")
+        assert "classify_text" in spenders(draw)
+
+
 @pytest.mark.long
 def test_old_runs_are_counted_and_pruned_after_a_question(draw: Draw, folder: Path):
     with hishamos.open(folder) as ws:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import functools
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,6 +14,9 @@ import pytest
 
 import hishamos
 from hishamos.contracts.verbs import Verb
+from hishamos.records.calls import TextPiece
+from hishamos.records.conversations import Conversation
+from hishamos.records.turns import AgentEvent
 from hishamos.remote.requests import Requests
 from tests.conftest import stop_server
 from tests.rigs.pages import drawn, press, words
@@ -24,6 +28,7 @@ if TYPE_CHECKING:
 Draw = Callable[..., "AppTest"]
 OFFLINE = "offline/extractive"
 MODEL = "gpt-4.1-mini"
+HELD = {"text": "one two three four five six", "hold_after": 1}
 HOSTILE = "# Head\n\n![beacon](http://127.0.0.1:9/seen) [press](javascript:alert(1)) <script>alert(1)</script> $x$ :red[hot]"
 
 
@@ -64,6 +69,25 @@ def until(page: AppTest, holds: Callable[[AppTest], bool], seconds: float = 30) 
 
 def said(page: AppTest) -> list[str]:
     return [words(message) for message in page.chat_message]
+
+
+def begun(answer: Iterator[AgentEvent]) -> None:
+    """Wait for the first words of an answer: it is asked for then."""
+    next(event for event in answer if isinstance(event, TextPiece))
+
+
+def stop(talk: Conversation, ws: hishamos.Workspace) -> None:
+    ws.conversations.stop(talk.id)
+    while any(one.state == "open" for one in ws.conversations.messages(talk.id)):
+        time.sleep(0.01)
+
+
+def stopped(talk: Conversation, text: str, ws: hishamos.Workspace) -> str:
+    """Say something whose answer is held, stop that, and return the message's id."""
+    answer = talk.stream(text)
+    begun(answer)
+    stop(talk, ws)
+    return ws.conversations.messages(talk.id)[-1].id
 
 
 def test_agents_are_listed_ordered_for_a_task_and_shown_with_their_record(draw: Draw, folder: Path):
@@ -133,6 +157,97 @@ def test_a_message_that_is_answered_while_the_page_is_read_is_counted_too(draw: 
         assert len(page.chat_message) == 4
         assert "2 messages" in words(page)
         ws.conversations.delete(talk.id)
+
+
+def test_an_earlier_message_that_is_sent_again_is_seen_under_way_and_stopped(draw: Draw, folder: Path, provider: Simulator):
+    provider.script(MODEL, HELD, {"text": "Two."}, {"text": "Three."}, HELD)
+    with hishamos.open(folder) as ws:
+        talk = ws.conversations.start("baker")
+        first = stopped(talk, "First", ws)
+        for text in ("Second", "Third"):
+            talk.say(text)
+        answer = talk.stream("First", message=first)
+        begun(answer)
+        page = draw("chat", conversation=talk.id)
+        assert [one.strip().splitlines()[0] for one in said(page)[::2]] == ["Second", "Third", "First"]
+        press(page, "Stop")
+        until(page, lambda page: "stopped" in words(page))
+        ws.conversations.delete(talk.id)
+
+
+def test_a_message_that_begins_and_is_answered_once_the_page_was_read_is_shown(draw: Draw, folder: Path, monkeypatch: pytest.MonkeyPatch):
+    with hishamos.open(folder) as ws:
+        talk = ws.conversations.start("research", model=OFFLINE)
+        talk.say("Caches are fast.")
+        page = draw("chat", conversation=talk.id)
+        from parts.talks import Talk
+
+        held, read, call, listen = threading.Event(), [], Requests.call, Talk._listen
+        waiting: list[Talk] = []
+
+        def called(self: Requests, verb: Verb, arguments: dict[str, object]) -> object:
+            answer = call(self, verb, arguments)
+            if waiting and (verb.service, verb.name) in {("conversations", "messages"), ("conversations", "get")}:
+                read.append(verb.name)
+                if read[-2:] == ["messages", "get"]:
+                    held.set()
+                    waiting[0]._thread.join()
+            return answer
+
+        def listened(self: Talk, workspace: hishamos.Workspace) -> None:
+            waiting.append(self)
+            held.wait()
+            listen(self, workspace)
+
+        monkeypatch.setattr(Requests, "call", called)
+        monkeypatch.setattr(Talk, "_listen", listened)
+        page.chat_input[0].set_value("Caches may be stale.").run()
+        assert len(page.chat_message) == 4
+        assert not page.chat_input[0].disabled
+        ws.conversations.delete(talk.id)
+
+
+def test_a_message_that_is_sent_again_and_answered_while_the_page_is_read_is_shown(
+    draw: Draw, folder: Path, provider: Simulator, monkeypatch: pytest.MonkeyPatch
+):
+    provider.script(MODEL, HELD, {"text": "Here you are."})
+    with hishamos.open(folder) as ws:
+        talk = ws.conversations.start("baker")
+        ended, call = [stopped(talk, "Bread", ws)], Requests.call
+
+        def called(self: Requests, verb: Verb, arguments: dict[str, object]) -> object:
+            answer = call(self, verb, arguments)
+            if (verb.service, verb.name) == ("conversations", "messages") and ended:
+                talk.say("Bread", message=ended.pop())
+            return answer
+
+        monkeypatch.setattr(Requests, "call", called)
+        page = draw("chat", conversation=talk.id)
+        assert "Here you are." in said(page)[1]
+        ws.conversations.delete(talk.id)
+
+
+def test_a_conversation_that_is_deleted_while_it_is_looked_at_is_missed_once(draw: Draw, folder: Path, provider: Simulator, monkeypatch: pytest.MonkeyPatch):
+    provider.script(MODEL, HELD)
+    with hishamos.open(folder) as ws:
+        talk = ws.conversations.start("baker")
+        answer = talk.stream("Count")
+        begun(answer)
+        read, call = [], Requests.call
+
+        def called(self: Requests, verb: Verb, arguments: dict[str, object]) -> object:
+            if (verb.service, verb.name) == ("conversations", "messages"):
+                read.append(verb.name)
+                if len(read) == 2:  # the one of the part that draws itself again and again
+                    stop(talk, ws)
+                    ws.conversations.delete(talk.id)
+            return call(self, verb, arguments)
+
+        monkeypatch.setattr(Requests, "call", called)
+        page = draw("chat", conversation=talk.id)
+        assert page.warning
+        assert not page.error
+        assert not page.chat_input
 
 
 def test_an_answer_is_seen_as_it_comes_and_stopped(draw: Draw, folder: Path, provider: Simulator):

@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 import hishamos
+from hishamos.contracts.verbs import Verb
 from hishamos.errors import InvalidInput
 from hishamos.frames import csv_rows
 from hishamos.records.runs import RunState
+from hishamos.remote.requests import Requests
 from tests.conftest import stop_server
 from tests.rigs.pages import drawn, press, words
 
@@ -167,6 +169,26 @@ def test_an_uploaded_file_is_read_once_however_often_the_form_is_drawn(draw: Dra
 def test_nonsense_in_the_address_is_a_sentence(draw: Draw, query: dict[str, str]):
     page = draw("batches", **query)
     assert bool(page.warning) == ("batch" in query)
+
+
+def test_a_batch_that_is_gone_on_with_while_its_page_is_read_is_shown_as_it_is_now(draw: Draw, folder: Path, monkeypatch: pytest.MonkeyPatch):
+    with hishamos.open(folder) as ws:
+        rows = [{"number": number, "gate": str(folder / "another gate")} for number in (2, 3)]
+        failed, call = [ws.batch.start(str(folder / "report.ipynb"), rows).id], Requests.call
+        assert until_ended(ws, failed[0]) == "failed"
+
+        def called(self: Requests, verb: Verb, arguments: dict[str, object]) -> object:
+            if (verb.service, verb.name) == ("batch", "rows") and failed:
+                batch = failed.pop()
+                (folder / "another gate").touch()
+                ws.runs.resume(batch)
+                assert until_ended(ws, batch) == "succeeded"
+            return call(self, verb, arguments)
+
+        monkeypatch.setattr(Requests, "call", called)
+        page = draw("batches", batch=failed[0])
+        assert page.metric[0].value == "2 of 2"
+        assert not any(button.label.startswith("Execute") for button in page.button)
 
 
 def test_a_row_that_is_none_is_a_sentence(draw: Draw, folder: Path):

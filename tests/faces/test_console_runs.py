@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 import hishamos
+from hishamos.contracts.verbs import Verb
 from hishamos.records.runs import Run
+from hishamos.remote.requests import Requests
 from tests.conftest import stop_server
 from tests.faces.test_console_pages import press, words
-from tests.rigs.pages import drawn
+from tests.rigs.pages import APP, drawn
 
 if TYPE_CHECKING:
     from streamlit.testing.v1 import AppTest
@@ -118,6 +120,65 @@ def test_a_failed_run_leads_to_its_failed_steps_and_tells_what_it_cost(draw: Dra
     assert "No step has this state" in words(draw("run", run=failed.id, steps="skipped"))
 
 
+def picked(row: int) -> dict[str, object]:
+    return {"selection": {"rows": [row], "columns": [], "cells": []}}
+
+
+def test_a_click_opens_the_run_that_was_seen_whatever_began_meanwhile(draw: Draw, folder: Path, run: Run):
+    with hishamos.open(folder) as ws:
+        first = ws.runs.list(limit=1)[0]
+        pages = {view: (draw(view), key) for view, key in (("home", "latest runs"), ("runs", "runs"))}
+        waiting = ws.workflows.start("said", {"text": "The dog barks.", "ask": "yes"}, model=OFFLINE).wait(60)
+        for page, key in pages.values():
+            page.session_state[key] = picked(0)
+            assert f"/ {first.id[:6]}" in words(page.run())
+        ws.runs.cancel(waiting.id)
+
+
+def test_a_run_that_is_resumed_while_its_page_is_read_is_shown_at_work(draw: Draw, folder: Path, monkeypatch: pytest.MonkeyPatch):
+    with hishamos.open(folder) as ws:
+        run = ws.workflows.start("said", {"text": "The dog barks.", "ask": "yes"}, model=OFFLINE).wait(60)
+        ws.runs.cancel(run.id)
+        cancelled, call = [ws.runs.wait(run.id, timeout_s=60)], Requests.call
+
+        def called(self: Requests, verb: Verb, arguments: dict[str, object]) -> object:
+            if (verb.service, verb.name) == ("runs", "steps") and cancelled:
+                ws.runs.resume(cancelled.pop().id)
+                ws.runs.wait(run.id, timeout_s=60)
+            return call(self, verb, arguments)
+
+        monkeypatch.setattr(Requests, "call", called)
+        page = draw("run", run=run.id)
+        assert not cancelled
+        assert {"Cancel run", "Approve"} <= {button.label for button in page.button}
+        assert "Resume run" not in [button.label for button in page.button]
+        ws.runs.cancel(run.id)
+
+
+def test_the_mark_of_a_row_stays_with_what_was_chosen(monkeypatch: pytest.MonkeyPatch):
+    from streamlit.testing.v1 import AppTest
+
+    def script() -> None:
+        import streamlit as st
+
+        from parts.listings import table
+
+        ids = st.session_state["ids"]
+        st.text(table([{"Name": one} for one in ids], ids, "things", right=[]))
+
+    monkeypatch.syspath_prepend(str(APP))
+    page = AppTest.from_function(script)
+    page.session_state["ids"] = ["a", "b", "c"]
+    page.run()
+    page.session_state["things"] = picked(1)
+    for ids, row in (("abc", [1]), ("bc", [0]), ("zabc", [2]), ("zac", []), ("b", [])):
+        page.session_state["ids"] = list(ids)
+        page.run()
+        assert not page.exception
+        assert page.text[0].value == ("b" if row else "None")
+        assert page.session_state["things"]["selection"]["rows"] == row
+
+
 MANY = """name: many
 description: One step, and a map of three.
 steps:
@@ -127,10 +188,6 @@ steps:
     after: [first]
     with: {over: ["One cat.", "Two dogs.", "Three hens."], as: one, step: {type: command, with: {command: say, inputs: {text: "{{ one }}"}}}}
 """
-
-
-def picked(row: int) -> dict[str, object]:
-    return {"selection": {"rows": [row], "columns": [], "cells": []}}
 
 
 @pytest.mark.long

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 import hishamos
 from hishamos.notebook.live_run import LiveRun
+from hishamos.notebook.run_facts import read_facts
 from hishamos.notebook.terminal_run import watch_in_terminal
+from hishamos.records.runs import RunState
 from hishamos.workspace import Workspace
 
 FLOW = """
@@ -20,6 +23,15 @@ steps:
   - {id: begin, type: python, with: {function: "hishamos.library.functions.bugs:read_reports", file: "%s"}}
   - {id: approve, type: approval, after: [begin], with: {message: "Publish <b>it</b>?"}}
 outputs: {rows: "{{ steps.begin.output.rows | length }}"}
+"""
+
+
+ASKING = """
+name: asking
+description: Asks a model, then waits.
+steps:
+  - {id: first, type: command, with: {command: classify_bug, inputs: {text: "The app crashes on save and the file is lost."}}}
+  - {id: approve, type: approval, after: [first], with: {message: "Go on?"}}
 """
 
 
@@ -113,6 +125,26 @@ def test_nobody_looks_and_no_widget_is_made(ws: Workspace) -> None:
     view.follow()
     assert [live for _, live in place.shown] == [False]
     assert f"ws.runs.approve(&quot;{identity}&quot;, &quot;approve&quot;)" in place.last[0]
+
+
+def test_nobody_looks_and_what_somebody_lets_go_on_at_once_is_followed_to_its_end(ws: Workspace) -> None:
+    place, identity = Place(), waiting(ws)
+    view = LiveRun(ws, identity, place)
+    view.show(ws.runs.get(identity), looked_at=False)
+    ws.runs.approve(identity, "approve")
+    ws.runs.wait(identity, timeout_s=30)
+    view.follow()
+    assert "waiting" not in place.last[0]
+
+
+def test_what_a_free_model_read_and_wrote_is_told_once_its_step_has_ended(ws: Workspace) -> None:
+    run = ws.workflows.start(ws.workflows.check(ASKING), model="offline/extractive")
+    assert ws.runs.wait(run.id, timeout_s=30).state == "waiting"
+    now = read_facts(ws, run.id, live=True)
+    assert now.run.attempts == 1
+    sent = now.run.model_copy(update={"state": RunState.RUNNING, "steps_done": 0})  # its attempt is under way and has told nothing yet
+    before = replace(now, run=sent, spend=now.spend.assign(input_tokens=0, output_tokens=0))
+    assert read_facts(ws, run.id, live=True, before=before).spend.equals(now.spend)
 
 
 def test_a_front_end_without_widgets_gets_plain_html(ws: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
