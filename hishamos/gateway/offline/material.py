@@ -165,9 +165,15 @@ def _said(prompt: str) -> tuple[str, str, Any]:
 
 
 def _tagged(prompt: str) -> tuple[str, str]:
-    """Return what stands between tags and what stands around them; without tags, all and nothing."""
-    inner = "\n".join(match["inner"] for match in TAGS.finditer(prompt))
-    return (inner, TAGS.sub("\n", prompt).strip() or "\n") if inner else (prompt, "")
+    """Return what stands between tags and what stands around them; without tags, all and nothing.
+
+    An empty pair on one line, with more than orders beside it, is no pair of marks but part of a text.
+    """
+    found = list(TAGS.finditer(prompt))
+    inner = "\n".join(match["inner"] for match in found)
+    outer = TAGS.sub("\n", prompt).strip()
+    marks = inner or any("\n" in match.group().strip() for match in found) or (found and not _without_orders(outer, keeps=0)[0])
+    return (inner, outer or "\n") if marks else (prompt, "")
 
 
 def _fenced(prompt: str) -> tuple[str, str]:

@@ -67,6 +67,13 @@ def test_the_report_on_one_fault_holds_what_was_reported_alone(ws, tmp_path):
     assert "JSON" not in result.summary
 
 
+@pytest.mark.parametrize("text", ["", "  ", "\n"])
+def test_an_empty_text_is_no_report(ws, text):
+    answer = ws.commands.run("classify_bug", {"text": text}, model=OFFLINE)
+    assert (answer.output["is_report"], answer.output["summary"]) == (False, "not judged offline")
+    assert "summary" in answer.not_judged
+
+
 def test_it_asks_before_it_publishes(ws, tmp_path):
     path = written(tmp_path, "1,Crash,The app crashes on save")
     run = triage(ws, path)
