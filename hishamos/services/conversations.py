@@ -21,7 +21,6 @@ from hishamos.contracts.conversations import Conversations
 from hishamos.contracts.feeds import Feed
 from hishamos.engine.agent_loop import Task
 from hishamos.engine.attaching import task_files
-from hishamos.engine.conversation import DATA
 from hishamos.engine.remembering import Exchange, Past
 from hishamos.errors import AnswerStopped, HishamosError, InvalidInput, to_wire
 from hishamos.media.looking import MOST_BYTES, look
@@ -34,6 +33,7 @@ from hishamos.records.turns import AgentEvent
 from hishamos.services.questions import give, streamed
 from hishamos.services.service import Service, implements, request_id
 from hishamos.store.conversations import StoreConversations, short
+from hishamos.text.framing import DATA
 
 Tell = Callable[[AgentEvent], None]
 GRACE = timedelta(seconds=60)

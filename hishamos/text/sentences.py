@@ -8,7 +8,7 @@ from hishamos.text.similarity import Vectors
 from hishamos.text.words import STOP_WORDS, stems
 
 _END = re.compile(r"(?<=[.!?؟。])[\"'»”)]*\s+(?=\S)")
-_BULLET = re.compile(r"^\s*(?:[-*•–]|\d{1,3}[.)])\s+")
+_BULLET = re.compile(r"^\s*(?:[-*•–]|\d{1,3}[.)])(?:\s+|$)")
 _DAMPING = 0.85
 _ROUNDS = 20
 _MOST = 240

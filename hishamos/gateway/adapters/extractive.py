@@ -48,8 +48,8 @@ class ExtractiveAdapter:
 
 
 def _extract(request: AdapterRequest) -> Extraction:
-    from hishamos.gateway.offline import extract
+    from hishamos.gateway.offline import extract, spoken
 
     instructions = "\n\n".join(message.content for message in request.messages if message.role == "system")
-    prompt = "\n\n".join(message.content for message in request.messages if message.role != "system")
-    return extract(instructions, prompt, request.output_schema, request.max_output_tokens)
+    said = spoken((message.role, message.content) for message in request.messages if message.role != "system")
+    return extract(instructions, said, request.output_schema, request.max_output_tokens)

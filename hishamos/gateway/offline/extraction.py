@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,8 +29,8 @@ class Extraction:
     """Paths of fields that could not be judged (``items[0].confidence``)."""
 
 
-def extract(instructions: str, prompt: str, schema: Mapping[str, Any] | None, max_output_tokens: int) -> Extraction:
-    """Answer a prompt without a model.
+def extract(instructions: str, prompt: str | Sequence[str], schema: Mapping[str, Any] | None, max_output_tokens: int) -> Extraction:
+    """Answer a prompt, or the messages of a conversation, without a model.
 
     Without a schema: the prompt's most central sentences, or an outline of the records in it. With one: JSON that is valid for it, each
     field judged from the prompt where classical methods can, else a value that says nothing, named in ``not_judged``.

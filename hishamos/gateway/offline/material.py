@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from hishamos.gateway.offline.framed import TAGS, Message, take_apart
+from hishamos.gateway.offline.specimens import NOT_JUDGED
 from hishamos.text.concepts import strengths
 from hishamos.text.nonsense import nonsense
 from hishamos.text.sentences import bullets, lines, ranked, sentences
@@ -22,7 +24,6 @@ _DATA_SHARE = 0.5
 _ANNOUNCEMENT = 8
 """Words of a line that ends in a colon and only announces what comes."""
 
-_TAGS = re.compile(r"^[ \t]*<([A-Za-z][\w-]*)>\s*?\n?(?P<inner>.*?)\n?[ \t]*</\1>[ \t]*$", re.DOTALL | re.MULTILINE)
 _FENCES = (
     re.compile(r"```[\w-]*\n(?P<inner>.*?)\n?```", re.DOTALL),
     re.compile(r'"""(?P<inner>.*?)"""', re.DOTALL),
@@ -107,26 +108,72 @@ class Material:
         return Material(text=text, guidance=self.guidance)
 
 
-def read_prompt(instructions: str, prompt: str) -> Material:
-    """Return what a prompt holds.
+def read_prompt(instructions: str, prompt: str | Sequence[str]) -> Material:
+    """Return what a prompt holds, or the messages of one.
 
     The text to judge is what stands between tags on lines of their own, else the prompt without the lines at its beginning that give
     orders; of that, what stands between code fences, triple quotes or dashed lines where it begins so. Where most of it is JSON, that is
-    read as data, and its strings are the text.
+    read as data, and its strings are the text. What HishamOS put below a message as data or as files is material, however short it is;
+    of what the last message says above data with texts in it only that is judged which stands between tags.
     """
+    said: list[str] = []
+    given: list[str] = []
+    outer = [instructions]
+    data = None
+    messages = [prompt] if isinstance(prompt, str) else prompt
+    for place, message in enumerate(messages, 1):
+        text, orders, below, found = _told(take_apart(message), last=place == len(messages))
+        said.append(text)
+        given += below
+        outer += [orders] if orders else []
+        data = data if found is None else found
+    inner, around, own = _said("\n\n".join(said))
+    text = "\n".join(part for part in (inner.strip(), *given) if part)
+    guidance = "\n".join([*outer, around])
+    return Material(text=text[:MOST_CHARACTERS], data=own if data is None else data, guidance=guidance[:MOST_CHARACTERS])
+
+
+def _told(message: Message, *, last: bool) -> tuple[str, str, list[str], Any]:
+    """Return of a message what is said above its data and files, the orders for them, their texts, and the data.
+
+    Orders are those of the ``last`` message: all that was said before it is the conversation that it is about.
+    """
+    said, orders = message.said, ""
+    texts = [text for value in message.data for text in _texts(value)]
+    data = next((value for value in reversed(message.data) if _structured(value)), None)
+    if last and texts:
+        inner, around = _tagged(said)
+        texts = [inner.strip(), *texts] if around else texts
+        said, orders = "", around or said
+    elif last and (any(message.data) or message.files):
+        said, orders = _without_orders(said, keeps=0)
+    for file in message.files:
+        found, rest = _take_json(file)
+        texts.append(rest.strip() if found is None else "\n".join(_texts(found)))
+        orders += "" if found is None else f"\n{rest}"
+        data = found if data is None else data
+    return said, orders, texts, data
+
+
+def _said(prompt: str) -> tuple[str, str, Any]:
+    """Return the text to judge of what is said, what stands around it, and the data that it is."""
     inner, outer = _tagged(prompt)
     data, rest = _take_json(inner)
     if data is not None:
-        inner, outer = "\n".join(_texts(data)), f"{outer}\n{rest}"
-    elif not outer:
-        inner, outer = _fenced(prompt)
-    return Material(text=inner.strip()[:MOST_CHARACTERS], data=data, guidance=f"{instructions}\n{outer}"[:MOST_CHARACTERS])
+        return "\n".join(_texts(data)), f"{outer}\n{rest}", data
+    return (inner, outer, None) if outer else (*_fenced(prompt), None)
 
 
 def _tagged(prompt: str) -> tuple[str, str]:
-    """Return what stands between tags and what stands around them; without tags, all and nothing."""
-    inner = "\n".join(match["inner"] for match in _TAGS.finditer(prompt))
-    return (inner, _TAGS.sub("\n", prompt).strip() or "\n") if inner else (prompt, "")
+    """Return what stands between tags and what stands around them; without tags, all and nothing.
+
+    An empty pair on one line, with more than orders beside it, is no pair of marks but part of a text.
+    """
+    found = list(TAGS.finditer(prompt))
+    inner = "\n".join(match["inner"] for match in found)
+    outer = TAGS.sub("\n", prompt).strip()
+    marks = inner or any("\n" in match.group().strip() for match in found) or (found and not _without_orders(outer, keeps=0)[0])
+    return (inner, outer or "\n") if marks else (prompt, "")
 
 
 def _fenced(prompt: str) -> tuple[str, str]:
@@ -140,11 +187,12 @@ def _fenced(prompt: str) -> tuple[str, str]:
     return inner, outer
 
 
-def _without_orders(prompt: str) -> tuple[str, str]:
+def _without_orders(prompt: str, keeps: int = 1) -> tuple[str, str]:
+    """Return a prompt without the lines at its beginning that give orders, and those; the last ``keeps`` lines are none."""
     rows = prompt.strip().splitlines()
     first = 0
     announced = False
-    while first < len(rows) - 1 and not announced and _gives_order(rows[first]):
+    while first < len(rows) - keeps and not announced and _gives_order(rows[first]):
         announced = rows[first].rstrip().endswith(":")
         first += 1
     return "\n".join(rows[first:]), "\n".join(rows[:first])
@@ -188,10 +236,10 @@ def _structured(value: Any) -> bool:
 
 
 def _texts(value: Any, depth: int = 6) -> Iterator[str]:
-    """Yield the strings of a JSON value in order."""
+    """Yield the strings of a JSON value in order, those left out that only tell what was not judged before."""
     if isinstance(value, str):
-        if value.strip():
-            yield value.strip()
+        if (text := value.strip()) and text != NOT_JUDGED:
+            yield text
     elif depth and isinstance(value, Mapping):
         for item in value.values():
             yield from _texts(item, depth - 1)

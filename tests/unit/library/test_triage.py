@@ -56,6 +56,24 @@ def test_the_same_file_again_makes_no_second_issues(ws, tmp_path):
     assert len(ws.issues.list(project="SHOP")) == 2
 
 
+def test_the_report_on_one_fault_holds_what_was_reported_alone(ws, tmp_path):
+    run = triage(ws, written(tmp_path, "1,Crash,The app crashes on save"), publish="yes")
+    report = run.outputs["report"]
+    assert (report["headline"], report["body"]) == ("1 report tells of 1 fault (1 blocker).", "- 1 · Crash · blocker")
+    assert [(pick["id"], pick["picked_by"]) for pick in report["top"]] == [("1", "model")]
+    result = ws.results.get(run.outputs["result"])
+    assert "material" not in result.body
+    assert "{" not in result.body
+    assert "JSON" not in result.summary
+
+
+@pytest.mark.parametrize("text", ["", "  ", "\n"])
+def test_an_empty_text_is_no_report(ws, text):
+    answer = ws.commands.run("classify_bug", {"text": text}, model=OFFLINE)
+    assert (answer.output["is_report"], answer.output["summary"]) == (False, "not judged offline")
+    assert "summary" in answer.not_judged
+
+
 def test_it_asks_before_it_publishes(ws, tmp_path):
     path = written(tmp_path, "1,Crash,The app crashes on save")
     run = triage(ws, path)

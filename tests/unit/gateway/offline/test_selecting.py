@@ -55,11 +55,25 @@ def test_nothing_to_answer_from_is_said():
             "Classify this.\nThe export of my long document stops with an error on the last page:\n```\nE12\n```\nIt never ends and I wait.",
             "The export of my long document stops with an error on the last page:\n```\nE12\n```\nIt never ends and I wait.",
         ),
+        ("Classify.\nParts: list, lamp.\n<report>\n\n</report>", ""),
+        ("Classify.\nParts: list, lamp.\n<report>\n  \n</report>", ""),
+        ("Classify.\n<report></report>", ""),
+        ("Compare.\n<left>\n</left>\n<right>\nlamp\n</right>", "lamp"),
+        (
+            "Classify.\nThe page holds this alone, and no lamp.\n<div></div>\nThat is wrong.",
+            "The page holds this alone, and no lamp.\n<div></div>\nThat is wrong.",
+        ),
         ('Rank.\n[{"a": "say <b>this</b> in ```code``` now"}]', "say <b>this</b> in ```code``` now"),
     ],
 )
 def test_what_is_judged(prompt, text):
     assert read_prompt("", prompt).text == text
+
+
+def test_marks_of_a_list_without_items_are_no_answer():
+    answer = extract("", "Sum up the texts.\n<texts>\n1. \n2. \n</texts>", {"type": "object", "properties": {"summary": {"type": "string"}}}, 100)
+    assert json.loads(answer.text) == {"summary": "not judged offline"}
+    assert answer.not_judged == ("summary",)
 
 
 @pytest.mark.parametrize("size", [20_000, 1_000_000])
