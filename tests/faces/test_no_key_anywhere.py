@@ -109,8 +109,8 @@ def heard(own_terminal: Terminal, simulator: Simulator, monkeypatch: pytest.Monk
     heard: list[tuple[str, bytes]] = []
     post = Requests._post
 
-    def recorded(self: Requests, server: Any, path: str, body: bytes, headers: dict[str, str]) -> Any:
-        response, data = post(self, server, path, body, headers)
+    def recorded(self: Requests, server: Any, path: str, body: bytes, headers: dict[str, str], **more: Any) -> Any:
+        response, data = post(self, server, path, body, headers, **more)
         heard.append((path, data))
         return response, data
 
