@@ -120,8 +120,6 @@ class _Reader:
         if is_scaled(workspace) and not workspace.store.startswith(("postgresql://", "postgres://")):
             problem = f"[workspace] broker: workers need a store that many processes can write, and {workspace.store} has one owner"
             self.fail(problem, "broker", 'Write store = "postgresql://user@host/db" beside it, or broker = "local".', "workspace")
-        if not isinstance(data.get("allow", {}), dict):
-            self.fail("[allow] must be a table", "allow", "Write [allow], and under it hosts, programs, variables.")
         allow = self.record(AllowSettings, "allow", data.get("allow", {}))
         tables = {table: self.table(table, data.get(table, {})) for table in _TABLES}
         providers = trusting(self.with_environment(tables["providers"], lookup), root)
@@ -159,7 +157,9 @@ class _Reader:
             )
         return found
 
-    def record(self, model: type[BaseModel], table: str, values: dict[str, Any], hidden: tuple[str, ...] = ()) -> Any:
+    def record(self, model: type[BaseModel], table: str, values: Any, hidden: tuple[str, ...] = ()) -> Any:
+        if not isinstance(values, dict):
+            self.fail(f"[{table}] must be a table", table, f"Write [{table}], and its keys under it.")
         known = [name for name in model.model_fields if name not in hidden]
         for name in values:
             if name not in model.model_fields:
@@ -224,8 +224,9 @@ class _Reader:
         return found
 
     def fail(self, problem: str, word: str, advice: str, table: str = "") -> Any:
-        """Raise with the line that holds ``word``: in its table where that stands under a heading, else the first of the file."""
-        line = self.line_of(word, self.heading(table)) or self.line_of(word)
+        """Raise with the line that holds ``word``: in its table where that stands under a heading, or that heading; else the first of the file."""
+        heading = self.heading(table)
+        line = self.line_of(word, heading) or heading or self.line_of(word)
         raise InvalidSettings(problem=problem, where=f"{self.path}, line {line}" if line else str(self.path), next=advice, line=line)
 
     def heading(self, table: str) -> int:

@@ -5,14 +5,25 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from pydantic import BaseModel
 
 from hishamos.errors import InvalidSettings
+from hishamos.records.configuration import AllowSettings, BudgetSettings, LimitSettings, PriceSettings, ProviderSettings, RouteSettings, WorkspaceSettings
+from hishamos.records.mcp import McpSettings
 from hishamos.settings import Keys, SettingsSource, find_root, load
 
 
 def written(folder: Path, text: str) -> Path:
     (folder / "hishamos.toml").write_text(text, encoding="utf-8")
     return folder
+
+
+def refusal(folder: Path, text: str) -> InvalidSettings | None:
+    try:
+        load(written(folder, text), {}.get)
+    except InvalidSettings as error:
+        return error
+    return None
 
 
 def test_defaults_are_those_of_the_design(tmp_path: Path) -> None:
@@ -76,6 +87,10 @@ def test_providers_are_found_in_the_environment_and_make_the_default_route(tmp_p
         ("[providers]\nopenai = {api_key = 'sk-1'}\n", r"literal key.*line 2"),
         ("routes = 3\n", r"must be a table of tables"),
         ("[routes]\ndefault = 3\n", r"has the value 'default' where a table belongs"),
+        ("# none\nworkspace = 3\n", r"\[workspace\] must be a table \(.*line 2\)\. Write \[workspace\], and its keys under it"),
+        ("[[workspace]]\nroute = 'x'\n", r"\[workspace\] must be a table \(.*line 1\)"),
+        ("allow = []\n", r"\[allow\] must be a table \(.*line 1\)"),
+        ("[providers]\nopenai = 3\n", r"\[providers\] has the value 'openai' where a table belongs \(.*line 2\)\. Write \[providers.openai\]"),
     ],
 )
 def test_what_is_wrong_is_told_with_its_place(tmp_path: Path, text: str, words: str) -> None:
@@ -83,6 +98,26 @@ def test_what_is_wrong_is_told_with_its_place(tmp_path: Path, text: str, words: 
         load(written(tmp_path, text), {}.get)
     assert "hishamos.toml" in str(caught.value)
     assert "sk-1" not in str(caught.value)
+
+
+WRONG = ("3", "0", '""', '"x"', "[]", "[3]", "true", "false", "1.5", "inf", "1979-05-27", "{}", "{x = {}}", "[{}]")
+SINGLE: dict[str, type[BaseModel]] = {"workspace": WorkspaceSettings, "allow": AllowSettings}
+NAMED: dict[str, type[BaseModel]] = {
+    "providers": ProviderSettings, "routes": RouteSettings, "prices": PriceSettings, "limits": LimitSettings, "budgets": BudgetSettings, "mcp": McpSettings,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("table", [*SINGLE, *NAMED])
+def test_a_value_of_any_wrong_kind_is_told_and_never_a_crash(tmp_path: Path, table: str) -> None:
+    heading, model = (table, SINGLE[table]) if table in SINGLE else (f'{table}."a/b"', NAMED[table])
+    lines = [f"{table} = {value}" for value in WRONG]
+    lines += [f"[{table}]\n'a/b' = {value}" for value in WRONG]
+    lines += [f"[{heading}]\n{name} = {value}" for name in model.model_fields for value in WRONG]
+    refused = {text: error for text in lines if (error := refusal(tmp_path, f"{text}\n")) is not None}
+    assert len(refused) > len(lines) // 2
+    assert [text for text, error in refused.items() if not error.next] == []
+    # What lacks in a table that is written in one line has no line.
+    assert [text for text, error in refused.items() if "{" not in text and error.line not in {1, 2}] == []
 
 
 def test_another_encoding_is_told(tmp_path: Path) -> None:
@@ -104,6 +139,9 @@ def test_a_broken_edit_keeps_the_last_good_settings(tmp_path: Path) -> None:
     written(tmp_path, "[workspace\nbroken = 'more text than before'\n")
     assert source().workspace.route == "first"
     assert "no valid TOML" in (source.error or "")
+    written(tmp_path, "workspace = 3\n")
+    assert source().workspace.route == "first"
+    assert "[workspace] must be a table" in (source.error or "")
     assert heard == []
     written(tmp_path, "[workspace]\nroute = 'the second'\n")
     assert source().workspace.route == "the second"
