@@ -18,6 +18,7 @@ from pydantic import BaseModel, ValidationError
 
 from hishamos.consent import Consent
 from hishamos.errors import InvalidSettings, nearest_hint
+from hishamos.provider_kinds import KINDS, is_known, nearest_kind
 from hishamos.records.configuration import (
     BUDGET_SCOPE,
     BUDGET_SCOPES,
@@ -42,7 +43,6 @@ ENVIRONMENT_PROVIDERS: dict[str, tuple[str, str]] = {
     "gemini": ("GEMINI_API_KEY", "gemini/gemini-2.5-flash"),
 }
 """Providers found by their usual variable when no file says otherwise, and their model in the built-in default route."""
-KINDS = ("openai", "anthropic", "gemini", "ollama", "openrouter", "azure", "offline")
 RING_S = 5.0
 """So long what a keyring said is taken for true: it is another process, and a call asks several times."""
 REFERENCES = ("env:", "keyring:", "file:")
@@ -146,6 +146,7 @@ class _Reader:
                     self.fail(f"unknown key {ours!r} in [{table}.{name}]", ours, "Remove it.", f"{table}.{name}")
             if table == "providers":
                 self.check_key(name, values)
+                self.check_kind(name, values)
             if table == "budgets":
                 self.check_scope(name, values)
             if table == "limits" and not all(name.partition("/")):
@@ -177,6 +178,15 @@ class _Reader:
             suggestion = ENVIRONMENT_PROVIDERS.get(name, (f"{name.upper()}_API_KEY", ""))[0]
             advice = f'Write api_key = "env:{suggestion}" and set that variable.'
             self.fail(f"[providers.{name}] api_key holds a literal key", "api_key", advice, f"providers.{name}")
+
+    def check_kind(self, name: str, values: Mapping[str, Any]) -> None:
+        kind, word = values.get("kind", name), "kind" if "kind" in values else name
+        if not isinstance(kind, str) or is_known(kind):
+            return
+        meant = nearest_kind(kind)
+        if meant or not kind.strip():  # another may be served by a package that is not here yet: the doctor tells, and a call
+            problem = f"[providers.{name}] {kind!r} is no kind of provider{f'; did you mean {meant!r}?' if meant else ''}"
+            self.fail(problem, word, f'Write kind = "{meant or KINDS[0]}", or whichever provider it is.', f"providers.{name}")
 
     def check_scope(self, name: str, values: Mapping[str, Any]) -> None:
         scope = values.get("scope", "workspace")

@@ -87,6 +87,12 @@ def test_providers_are_found_in_the_environment_and_make_the_default_route(tmp_p
         ("[providers]\nopenai = {api_key = 'sk-1'}\n", r"literal key.*line 2"),
         ("routes = 3\n", r"must be a table of tables"),
         ("[routes]\ndefault = 3\n", r"has the value 'default' where a table belongs"),
+        (
+            "[providers.a]\nkind = 'openai'\n[providers.b]\nkind = 'opnai'\n",
+            r"\[providers.b\] 'opnai' is no kind of provider; did you mean 'openai'\?.*line 4\)\. Write kind = \"openai\"",
+        ),
+        ("[providers.mistrl]\nrpm = 3\n", r"'mistrl' is no kind of provider; did you mean 'mistral'.*line 1"),
+        ("[providers.a]\nkind = ''\n", r"'' is no kind of provider.*line 2\)\. Write kind = \"openai\""),
         ("# none\nworkspace = 3\n", r"\[workspace\] must be a table \(.*line 2\)\. Write \[workspace\], and its keys under it"),
         ("[[workspace]]\nroute = 'x'\n", r"\[workspace\] must be a table \(.*line 1\)"),
         ("allow = []\n", r"\[allow\] must be a table \(.*line 1\)"),
@@ -98,6 +104,11 @@ def test_what_is_wrong_is_told_with_its_place(tmp_path: Path, text: str, words: 
         load(written(tmp_path, text), {}.get)
     assert "hishamos.toml" in str(caught.value)
     assert "sk-1" not in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", ["offline", "mistral", "openai_like", "azure_ai", "lm_studio", "housegpt"])
+def test_another_kind_of_provider_may_be_there(tmp_path: Path, kind: str) -> None:
+    assert load(written(tmp_path, f"[providers.own]\nkind = '{kind}'\n"), {}.get).providers["own"].kind == kind
 
 
 WRONG = ("3", "0", '""', '"x"', "[]", "[3]", "true", "false", "1.5", "inf", "1979-05-27", "{}", "{x = {}}", "[{}]")
