@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import subprocess
+import os
 import sys
 
 import pytest
@@ -13,20 +13,22 @@ from hishamos.cli.face import Face
 
 
 @pytest.mark.parametrize("line", [("schema", "workflow", "--json"), ("schema", "workflow"), ("rnu", "--json")])
-def test_an_output_that_takes_nothing_is_told_in_a_sentence(line):
-    with open("/dev/full", "w") as full:
-        done = subprocess.run([sys.executable, "-m", "hishamos", *line], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
-    assert done.returncode == 1
-    told = done.stderr.splitlines()
+def test_an_output_that_takes_nothing_is_told_in_a_sentence(monkeypatch, capsys, line):
+    with open("/dev/full", "w") as full, monkeypatch.context() as patched:
+        patched.setattr(sys, "stdout", full)
+        assert run_terminal(line) == 1
+    told = capsys.readouterr().err.splitlines()
     assert told[-1] == "✕ The output can't be written: No space left on device (stdout). Make room there, or send it elsewhere."
     assert told[:-1] == (["✕ There is no verb 'rnu'; did you mean 'run'? Try: hishamos --help"] if line[0] == "rnu" else [])
 
 
-def test_a_reader_that_has_left_is_told_nothing():
-    process = subprocess.Popen([sys.executable, "-m", "hishamos", "rnu", "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    process.stdout.close()
-    assert process.stderr.read() == "✕ There is no verb 'rnu'; did you mean 'run'? Try: hishamos --help\n"
-    assert process.wait() == 1
+def test_a_reader_that_has_left_is_told_nothing(monkeypatch, capsys):
+    ours, theirs = os.pipe()
+    os.close(ours)
+    with os.fdopen(theirs, "w") as left, monkeypatch.context() as patched:
+        patched.setattr(sys, "stdout", left)
+        assert run_terminal(["rnu", "--json"]) == 1
+    assert capsys.readouterr().err == "✕ There is no verb 'rnu'; did you mean 'run'? Try: hishamos --help\n"
 
 
 def test_an_interrupt_with_json_is_one_document(monkeypatch, capsys):
