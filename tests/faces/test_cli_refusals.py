@@ -130,6 +130,8 @@ def test_without_a_provider_the_exact_line_is_printed_and_it_works(files):
         ('[workspace]\nstor = "x"\n', ["stor", "did you mean 'store'"]),
         ('[providers.openai]\napi_key = "sk-live-0123456789abcdefghij"\n', ["api_key", "env:"]),
         ("[workspace\n", ["TOML"]),
+        ("workspace = 3\n", ["[workspace] must be a table", "line 1"]),
+        ('[providers.openai]\nkind = "opnai"\n', ["'opnai' is no kind of provider", "did you mean 'openai'"]),
         ('[routes.default]\nmodels = ["opnai/gpt-4.1-mini"]\n', ["opnai"]),
     ],
 )
