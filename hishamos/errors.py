@@ -126,6 +126,10 @@ class ServerError(HishamosError):
     """The workspace server failed: {problem} ({where}). {next}"""
 
 
+class OutputLost(HishamosError):
+    """The output can't be written: {problem} ({where}). {next}"""
+
+
 class ProofInterrupted(HishamosError):
     """The proof could not be carried out, so nothing is proven: {problem} ({where}). {next}"""
 

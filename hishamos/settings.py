@@ -12,12 +12,14 @@ import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ValidationError
 
 from hishamos.consent import Consent
 from hishamos.errors import InvalidSettings, nearest_hint
+from hishamos.provider_kinds import KINDS, is_known, nearest_kind
 from hishamos.records.configuration import (
     BUDGET_SCOPE,
     BUDGET_SCOPES,
@@ -42,10 +44,11 @@ ENVIRONMENT_PROVIDERS: dict[str, tuple[str, str]] = {
     "gemini": ("GEMINI_API_KEY", "gemini/gemini-2.5-flash"),
 }
 """Providers found by their usual variable when no file says otherwise, and their model in the built-in default route."""
-KINDS = ("openai", "anthropic", "gemini", "ollama", "openrouter", "azure", "offline")
 RING_S = 5.0
 """So long what a keyring said is taken for true: it is another process, and a call asks several times."""
 REFERENCES = ("env:", "keyring:", "file:")
+_SECRET = re.compile(r"key|token|secret|passw|auth|credential|^sig", re.IGNORECASE)
+"""Found in the name of a value that no file of a workspace may hold."""
 
 _TABLES: dict[str, type[BaseModel]] = {
     "providers": ProviderSettings,
@@ -88,7 +91,7 @@ def load(root: Path, lookup: Callable[[str], str | None] = variable) -> Settings
     text = ""
     if path.exists():
         try:
-            text = path.read_text(encoding="utf-8")
+            text = path.read_text(encoding="utf-8-sig")  # some editors begin a file with a byte order mark
             data = tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
             raise InvalidSettings(problem=f"it is no valid TOML: {error}", where=str(path), next="Mend that line.") from None
@@ -120,8 +123,6 @@ class _Reader:
         if is_scaled(workspace) and not workspace.store.startswith(("postgresql://", "postgres://")):
             problem = f"[workspace] broker: workers need a store that many processes can write, and {workspace.store} has one owner"
             self.fail(problem, "broker", 'Write store = "postgresql://user@host/db" beside it, or broker = "local".', "workspace")
-        if not isinstance(data.get("allow", {}), dict):
-            self.fail("[allow] must be a table", "allow", "Write [allow], and under it hosts, programs, variables.")
         allow = self.record(AllowSettings, "allow", data.get("allow", {}))
         tables = {table: self.table(table, data.get(table, {})) for table in _TABLES}
         providers = trusting(self.with_environment(tables["providers"], lookup), root)
@@ -131,6 +132,7 @@ class _Reader:
             if models:
                 routes = {**routes, "default": RouteSettings(name="default", models=tuple(models))}
         self.check_routes(routes, providers)
+        self.check_usual(workspace.route, routes, providers)
         file = str(self.path) if self.lines else None
         rest = {name: tables[name] for name in ("prices", "limits", "budgets")} | {"mcp": consent().approved(root, tables["mcp"])}
         return Settings(root=str(root), file=file, workspace=workspace, allow=allow, providers=providers, routes=routes, **rest)
@@ -148,6 +150,7 @@ class _Reader:
                     self.fail(f"unknown key {ours!r} in [{table}.{name}]", ours, "Remove it.", f"{table}.{name}")
             if table == "providers":
                 self.check_key(name, values)
+                self.check_kind(name, values)
             if table == "budgets":
                 self.check_scope(name, values)
             if table == "limits" and not all(name.partition("/")):
@@ -159,7 +162,9 @@ class _Reader:
             )
         return found
 
-    def record(self, model: type[BaseModel], table: str, values: dict[str, Any], hidden: tuple[str, ...] = ()) -> Any:
+    def record(self, model: type[BaseModel], table: str, values: Any, hidden: tuple[str, ...] = ()) -> Any:
+        if not isinstance(values, dict):
+            self.fail(f"[{table}] must be a table", table, f"Write [{table}], and its keys under it.")
         known = [name for name in model.model_fields if name not in hidden]
         for name in values:
             if name not in model.model_fields:
@@ -173,10 +178,22 @@ class _Reader:
 
     def check_key(self, name: str, values: Mapping[str, Any]) -> None:
         reference = values.get("api_key")
+        suggestion = ENVIRONMENT_PROVIDERS.get(name, (f"{name.upper()}_API_KEY", ""))[0]
+        advice = f'Write api_key = "env:{suggestion}" and set that variable.'
         if reference is not None and not str(reference).startswith(REFERENCES):
-            suggestion = ENVIRONMENT_PROVIDERS.get(name, (f"{name.upper()}_API_KEY", ""))[0]
-            advice = f'Write api_key = "env:{suggestion}" and set that variable.'
             self.fail(f"[providers.{name}] api_key holds a literal key", "api_key", advice, f"providers.{name}")
+        asked = str(values.get("api_base", "")).partition("?")[2]
+        if any(_SECRET.search(part) for part, _ in parse_qsl(asked)):
+            self.fail(f"[providers.{name}] api_base holds a literal key", "api_base", f"Take it out of the address. {advice}", f"providers.{name}")
+
+    def check_kind(self, name: str, values: Mapping[str, Any]) -> None:
+        kind, word = values.get("kind", name), "kind" if "kind" in values else name
+        if not isinstance(kind, str) or is_known(kind):
+            return
+        meant = nearest_kind(kind)
+        if meant or not kind.strip():  # another may be served by a package that is not here yet: the doctor tells, and a call
+            problem = f"[providers.{name}] {kind!r} is no kind of provider{f'; did you mean {meant!r}?' if meant else ''}"
+            self.fail(problem, word, f'Write kind = "{meant or KINDS[0]}", or whichever provider it is.', f"providers.{name}")
 
     def check_scope(self, name: str, values: Mapping[str, Any]) -> None:
         scope = values.get("scope", "workspace")
@@ -190,6 +207,8 @@ class _Reader:
             self.fail(f"[workspace] timezone: there is no time zone {name!r}", "timezone", 'Write one such as "UTC" or "Africa/Cairo".', "workspace")
 
     def check_address(self, key: str, value: str, schemes: tuple[str, ...], advice: str) -> None:
+        if not value.strip():
+            self.fail(f"[workspace] {key} is empty", key, f"{advice} Left out, it is the usual one.", "workspace")
         scheme, found, _ = value.partition("://")
         if found and scheme not in schemes:
             self.fail(f"[workspace] {key}: nothing here speaks {scheme}://", key, advice, "workspace")
@@ -204,13 +223,23 @@ class _Reader:
                     problem = f"[routes.{route.name}] weights: {model!r} is none of its models{nearest_hint(model, list(route.models))}"
                     self.fail(problem, model, "Weigh only what stands in models.", f"routes.{route.name}")
             for model in (*route.models, *route.on_context_overflow, *route.on_content_policy):
-                provider = model.partition("/")[0]
                 if not all(model.partition("/")):
                     self.fail(f"[routes.{route.name}] {model!r} is no model", model, "Write provider/model.", f"routes.{route.name}")
-                if provider not in providers and provider not in KINDS and difflib.get_close_matches(provider, [*providers, *KINDS], 1, 0.6):
-                    names = [*providers, *KINDS]
-                    problem = f"[routes.{route.name}] unknown provider {provider!r}{nearest_hint(provider, names)}"
-                    self.fail(problem, model, f"Add [providers.{provider}].", f"routes.{route.name}")
+                self.check_model(model, f"routes.{route.name}", providers)
+
+    def check_usual(self, usual: str, routes: Mapping[str, RouteSettings], providers: Mapping[str, ProviderSettings]) -> None:
+        if all(usual.partition("/")):
+            self.check_model(usual, "workspace", providers)
+            return
+        known = [*routes, "default", *POLICIES]  # the built-in route is there, with or without a provider that is ready
+        if usual not in known:
+            hint = nearest_hint(usual, [*known, *(model for route in routes.values() for model in route.models)])
+            self.fail(f"[workspace] route: there is no route {usual!r}{hint}", "route", "Name a route, a policy or a model (provider/model).", "workspace")
+
+    def check_model(self, model: str, table: str, providers: Mapping[str, ProviderSettings]) -> None:
+        provider, names = model.partition("/")[0], [*providers, *KINDS]
+        if provider not in names and difflib.get_close_matches(provider, names, 1, 0.6):
+            self.fail(f"[{table}] unknown provider {provider!r}{nearest_hint(provider, names)}", model, f"Add [providers.{provider}].", table)
 
     def with_environment(self, providers: dict[str, Any], lookup: Callable[[str], str | None]) -> dict[str, Any]:
         found = dict(providers)
@@ -224,8 +253,9 @@ class _Reader:
         return found
 
     def fail(self, problem: str, word: str, advice: str, table: str = "") -> Any:
-        """Raise with the line that holds ``word``: in its table where that stands under a heading, else the first of the file."""
-        line = self.line_of(word, self.heading(table)) or self.line_of(word)
+        """Raise with the line that holds ``word``: in its table where that stands under a heading, or that heading; else the first of the file."""
+        heading = self.heading(table)
+        line = self.line_of(word, heading) or heading or self.line_of(word)
         raise InvalidSettings(problem=problem, where=f"{self.path}, line {line}" if line else str(self.path), next=advice, line=line)
 
     def heading(self, table: str) -> int:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -15,6 +17,8 @@ from hishamos.cli.verbs import Verb
 if TYPE_CHECKING:
     from hishamos.records.calls import CommandResult
     from hishamos.workspace import Workspace
+
+INTERRUPTED = 130
 
 
 @click.command("ask", cls=Verb)
@@ -39,14 +43,16 @@ def ask_verb(
         if conversation is not None:
             if key is not None or project is not None or files:
                 raise click.UsageError("A message has its conversation's project and an id of its own, and takes no files: leave --key, --project, --file out.")
-            say(face, workspace, conversation, task, agent=agent, model=model)
+            with _cancelling(face, agent=agent):
+                say(face, workspace, conversation, task, agent=agent, model=model)
             return
         found = [find_file(file, workspace.root, "--file") for file in files]
         if streams(face):
-            answer = listen(face, workspace.agents.stream(agent, task, model=model, project=project, key=key, files=found))
+            with _cancelling(face, agent=agent):
+                answer = listen(face, workspace.agents.stream(agent, task, model=model, project=project, key=key, files=found))
             show_answer(face, answer, shown=isinstance(answer.output, str))
             return
-        with waiting(face, f"{agent} is working"):
+        with _cancelling(face, agent=agent), waiting(face, f"{agent} is working"):
             answer = workspace.agents.ask(agent, task, model=model, project=project, key=key, files=found)
         show_answer(face, answer)
 
@@ -92,9 +98,21 @@ def command_verb(face: Face, *, name: str, inputs: tuple[str, ...], model: str |
             text = workspace.commands.preview(name, values)
             face.show({"command": definition.reference, "text": text}, lambda: (_literal(text),))
             return
-        with waiting(face, f"{name} is running"):
+        with _cancelling(face, command=definition.reference), waiting(face, f"{name} is running"):
             answer = workspace.commands.run(name, values, model=model, project=project, fresh=fresh, sample=sample)
         show_answer(face, answer)
+
+
+@contextmanager
+def _cancelling(face: Face, **asked: str) -> Iterator[None]:
+    """Say that an interrupt has cancelled what was asked; with --json in one document, as an answer would have come. ``asked``: the command or agent."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        face.complain("Interrupted: cancelled.")
+        if face.json:
+            face.emit({"output": None, **asked, "status": "cancelled"})
+        raise FinishedWith(INTERRUPTED) from None
 
 
 def show_answer(face: Face, answer: CommandResult, *, shown: bool = False) -> None:

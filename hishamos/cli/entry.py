@@ -12,7 +12,7 @@ import click
 
 from hishamos.cli.face import Face, FinishedWith
 from hishamos.cli.verbs import Verbs
-from hishamos.errors import HishamosError, NoProvider, to_wire
+from hishamos.errors import HishamosError, NoProvider, OutputLost, to_wire
 
 INTERRUPTED = 130
 
@@ -31,11 +31,11 @@ def run_terminal(arguments: Sequence[str] | None = None) -> int:
     face = Face(json="--json" in typed)
     try:
         hishamos.main(args=typed, prog_name="hishamos", standalone_mode=False, obj=face)
-    except (KeyboardInterrupt, click.Abort):
-        face.complain("Interrupted.")
-        return INTERRUPTED
     except BaseException as error:  # noqa: BLE001 - the last border: a person sees a sentence, not a traceback
-        return _left_by(_told_to(typed, error), face)
+        try:
+            return _left_by(_told_to(typed, error), face)
+        except (OutputLost, OSError) as lost:  # it ended the verb, or came when that was to be told
+            return _unheard(face, lost)
     return 0
 
 
@@ -51,22 +51,32 @@ def _left_by(error: BaseException, face: Face) -> int:
     match error:
         case FinishedWith() | SystemExit():  # rich leaves by the latter when the reader of our output has left
             return error.code if isinstance(error.code, int) else 1
+        case KeyboardInterrupt() | click.Abort():
+            _complain(face, "Interrupted.", {"type": "Interrupted", "facts": {}, "message": "Interrupted."})
+            return INTERRUPTED
         case click.exceptions.Exit():
             return error.exit_code
         case click.ClickException():
             _complain(face, _words(error), {"type": type(error).__name__, "facts": {}, "message": error.format_message()})
             return error.exit_code
+        case OutputLost() | BrokenPipeError():
+            raise error
         case HishamosError():
             _complain(face, str(error), to_wire(error))
             for warning in error.facts.get("warnings", ()):  # shares of budgets that were passed on the way to it
                 face.say(f"! {warning}")
             return error.exit_code
-        case BrokenPipeError():
-            # The reader of our output has left; Python would complain once more when it flushes at exit.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            return 1
         case _:
             return _unexpected(face, error)
+
+
+def _unheard(face: Face, error: OutputLost | OSError) -> int:
+    """Let go of an output that takes nothing more, and say so unless its reader has left, who knows it."""
+    # Python would complain once more when it flushes at exit.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if isinstance(error, OutputLost):
+        face.complain(str(error))
+    return 1
 
 
 def _speak_utf8() -> None:

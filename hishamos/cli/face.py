@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from hishamos.errors import OutputLost
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -51,7 +54,8 @@ class Face:
             return
         console = self.console()
         for part in draw():
-            console.print(part)
+            with _telling():
+                console.print(part)
         if then:
             self.say(then)
 
@@ -59,8 +63,10 @@ class Face:
         """Print one JSON document on one line."""
         from hishamos.cli.documents import plain
 
-        sys.stdout.write(json.dumps(plain(data), ensure_ascii=False, separators=(", ", ": "), allow_nan=False) + "\n")
-        sys.stdout.flush()
+        line = json.dumps(plain(data), ensure_ascii=False, separators=(", ", ": "), allow_nan=False) + "\n"
+        with _telling():
+            sys.stdout.write(line)
+            sys.stdout.flush()
 
     def say(self, sentence: str) -> None:
         """Print a sentence on stderr."""
@@ -93,6 +99,17 @@ class Face:
     def live(self) -> bool:
         """Whether progress can be redrawn in place."""
         return sys.stderr.isatty()
+
+
+@contextmanager
+def _telling() -> Iterator[None]:
+    """Raise :class:`OutputLost` where stdout takes nothing more; a reader who has left is no error of ours."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise OutputLost(problem=error.strerror or str(error), where="stdout", next="Make room there, or send it elsewhere.") from None
 
 
 pass_face = click.make_pass_decorator(Face)

@@ -119,6 +119,10 @@ class _Watched:
 def _target(file: str, command: str, out: str | None) -> Path:
     source = Path(file).expanduser()
     target = Path(out).expanduser() if out else source.with_name(f"{source.stem}.{command}.csv")
+    if target.is_dir():
+        raise InvalidInput(what=f"{out or target} is a folder", where="--out", next="Give the name of a file in it, such as answers.csv.")
+    if target.suffix.lower() != ".csv":
+        raise InvalidInput(what=f"{target.name} does not end in .csv", where="--out", next="Answers are written as CSV only: give it a name that does.")
     if not target.parent.is_dir():
         raise InvalidInput(what=f"The folder {target.parent} does not exist", where="--out", next="Make it, or choose another place.")
     if target.exists() and target.samefile(source):

@@ -95,6 +95,6 @@ def find_file(text: str, root: str, where: str) -> Path:
     for candidate in (path, Path(root) / path):
         if candidate.is_file():
             return candidate.absolute()
-    found = "is a folder" if path.is_dir() else "does not exist"
-    near = nearest_file(path)
-    raise InvalidInput(what=f"The file {text} {found}", where=where, next=near or "Give the path of an existing file.")
+    if path.is_dir():
+        raise InvalidInput(what=f"{text} is a folder", where=where, next="Give the path of a file.")
+    raise InvalidInput(what=f"The file {text} does not exist", where=where, next=nearest_file(path) or "Give the path of an existing file.")

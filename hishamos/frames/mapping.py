@@ -44,7 +44,7 @@ class MapWork:
 
     def __post_init__(self) -> None:
         if self.adds:
-            no_clash(self.frame.names, [self.prefix + name for name in (*self.question.properties, *FACTS)], self.prefix)
+            no_clash(self.frame.names, (*self.question.properties, *FACTS), self.prefix)
 
     def forecast(self) -> Forecast:
         """Return what it will cost and take."""
@@ -92,6 +92,11 @@ def plan_map(
 ) -> MapWork:
     """Hold a map against its command and its frame; what can't work is told before anything starts."""
     definition = workspace.commands.get(command)
+    takes = f"{definition.name} takes: {', '.join(definition.parameters)}."
+    for what, holds, told in (("columns", "COLUMN", columns), ("inputs", "VALUE", inputs)):
+        if told is not None and not isinstance(told, Mapping):
+            advice = f'Write {what}={{"PARAMETER": {holds}}}. {takes}'
+            raise InvalidInput(what=f"{what} is {told!r:.60}, no mapping", where=f"ws.map, command {definition.name}", next=advice)
     taken = given(frame, f"ws.map, command {definition.name}")
     chosen = _columns(taken, definition, columns or {}, inputs or {})
     rows = ColumnRows(taken, chosen, files_of(definition), Path(workspace.root))
@@ -109,9 +114,11 @@ def known_columns(frame: Given, names: Sequence[Hashable], where: str) -> None:
 
 
 def no_clash(names: Sequence[Hashable], added: Sequence[str], prefix: str) -> None:
-    """Raise :class:`InvalidInput` where a new column would have the name of one that is there."""
+    """Raise :class:`InvalidInput` where a new column, ``prefix`` before a name of ``added``, would have the name of one that is there."""
+    if not isinstance(prefix, str):
+        raise InvalidInput(what=f"prefix is {prefix!r}", where="prefix", next='Give a text, such as "new_", to go before the new columns\' names.')
     there = {name[0] if isinstance(name, tuple) else name for name in names}
-    clash = [name for name in added if name in there]
+    clash = [prefix + name for name in added if prefix + name in there]
     if clash:
         advice = f'Give prefix="{prefix or "new"}_" to name the new columns otherwise.'
         raise InvalidInput(what=f"the frame already has the column {clash[0]!r}", where="ws.map", next=advice)

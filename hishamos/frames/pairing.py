@@ -64,7 +64,7 @@ class JoinWork:
         if self.max_pairs < 1:
             raise InvalidInput(what=f"max_pairs is {self.max_pairs}", where="join", next="Give a number of pairs from 1.")
         added = ("match", "reason", *FACTS) if self.keep == "asked" else ("reason",)
-        no_clash([*self.left.names, *self.right.names], [self.prefix + name for name in added], self.prefix)
+        no_clash([*self.left.names, *self.right.names], added, self.prefix)
 
     def forecast(self) -> Forecast:
         """Return what it will cost and take, and how many pairs are asked."""

@@ -71,7 +71,7 @@ class SummaryWork:
     prefix: str = ""
 
     def __post_init__(self) -> None:
-        no_clash(self.by, [self.prefix + name for name in ("rows", "summary", *FACTS)], self.prefix)
+        no_clash(self.by, ("rows", "summary", *FACTS), self.prefix)
 
     def forecast(self) -> Forecast:
         """Return what all levels will cost and take; summaries that do not exist yet are taken to be as long as they may be."""

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import os
+import shlex
 from pathlib import Path
 
 from hishamos.errors import InvalidInput
+
+_WRITTEN_BY = {b"PK\x03\x04": "an Excel workbook or a zip archive", b"%PDF": "a PDF document", b"\x89PNG": "a picture"}
+_WIDE = (b"\xff\xfe", b"\xfe\xff")
+"""The byte order marks of UTF-16."""
 
 
 def read_text(path: Path) -> str:
     """Return the text of a CSV file in UTF-8, with or without a byte order mark.
 
-    Raises :class:`InvalidInput` with the path, and the line where it can be told, for a file that is missing, empty or not UTF-8.
+    Raises :class:`InvalidInput` with the path for a file that is missing or empty, and as :func:`decoded`.
     """
     try:
         data = path.read_bytes()
@@ -23,12 +28,34 @@ def read_text(path: Path) -> str:
         raise InvalidInput(what=f"The file can't be read: {error.strerror}", where=str(path), next="Check its permissions.") from error
     if not data.strip():
         raise InvalidInput(what="The file is empty", where=str(path), next="It needs a line with column names, and rows below it.")
+    return decoded(data, path)
+
+
+def decoded(data: bytes, path: Path) -> str:
+    """Return the text that a CSV file's bytes are in UTF-8, with or without a byte order mark.
+
+    Raises :class:`InvalidInput` with the path, and the line where it can be told, for another encoding and for what is no text.
+    """
+    if data.startswith(_WIDE):
+        raise _wrong_encoding("The file is UTF-16, not UTF-8", "utf-16", path)
+    for start, name in _WRITTEN_BY.items():
+        if data.startswith(start):
+            raise InvalidInput(what=f"This is {name}, not CSV", where=str(path), next="Export it as CSV in UTF-8.")
     try:
-        return data.decode("utf-8-sig")
+        text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        what = f"The file is not UTF-8: byte 0x{data[error.start]:02x} in line {line}"
-        raise InvalidInput(what=what, where=str(path), next=f"Save it as UTF-8, or: iconv -f WINDOWS-1252 -t UTF-8 {path.name} > utf8.csv") from None
+        raise _wrong_encoding(f"Byte {error.start:,} (0x{data[error.start]:02x}) is not UTF-8", "cp1252", path, line) from None
+    if "\x00" in text:
+        line = text.count("\n", 0, text.index("\x00")) + 1
+        raise _wrong_encoding("The file holds a null character: it is UTF-16 or no text at all", "utf-16", path, line)
+    return text
+
+
+def _wrong_encoding(what: str, likely: str, path: Path, line: int | None = None) -> InvalidInput:
+    advice = f"Save it as CSV UTF-8, or: iconv -f {likely} -t utf-8 {shlex.quote(path.name)} > utf8.csv"
+    arabic = " (cp1256 where it is Arabic text from Windows)" if likely == "cp1252" else ""
+    return InvalidInput(what=what, where=f"{path}, line {line}" if line else str(path), next=f"{advice}{arabic}.")
 
 
 def absolute(path: str | os.PathLike[str], root: Path) -> str:

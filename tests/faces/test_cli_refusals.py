@@ -44,6 +44,10 @@ LINES = [
     (("map", "ok.csv", "classify_bug", "--columns", "text=bdy", *OFFLINE), 2, ["bdy", "did you mean 'body'"]),
     (("map", "ok.csv", "classify_bug", "--columns", "txt=body", *OFFLINE), 2, ["txt", "did you mean 'text'"]),
     (("map", "ok.csv", "classify_bug", *OFFLINE), 2, ["no column for the parameter 'text'"]),
+    (("map", "ok.csv", "classify_bug", *OFFLINE, "--columns", "text=body", "--out", "."), 2, [". is a folder (--out)"]),
+    (("map", "ok.csv", "classify_bug", *OFFLINE, "--columns", "text=body", "--out", "commands"), 2, ["commands is a folder (--out)"]),
+    (("map", "ok.csv", "classify_bug", *OFFLINE, "--columns", "text=body", "--out", "x.parquet"), 2, ["x.parquet does not end in .csv (--out)"]),
+    (("map", "ok.csv", "classify_bug", *OFFLINE, "--columns", "text=body", "--out", "nodir/x.csv"), 2, ["folder nodir does not exist (--out)"]),
     (("batch", "nothing.ipynb", "--rows", "ok.csv"), 2, ["nothing.ipynb", "does not exist"]),
     (("batch", "ok.csv", "--rows", "ok.csv"), 2, ["no notebook"]),
 ]
@@ -71,6 +75,14 @@ def test_a_bad_line_is_refused_in_words(files, line, code, words):
     assert done.stdout == ""
     for word in words:
         assert word in done.stderr, done.stderr
+
+
+def test_a_place_for_answers_that_can_not_be_written_costs_nothing(files):
+    asked = files.json("sql", "select count(*) as n from attempts")
+    for out in (".", "commands", "x.parquet", "nodir/x.csv"):
+        files.json("map", "ok.csv", "classify_bug", "--columns", "text=body", "--out", out, *OFFLINE, code=2)
+    assert files.json("sql", "select count(*) as n from attempts") == asked
+    assert files.json("map", "ok.csv", "classify_bug", "--columns", "text=body", "--out", "ANSWERS.CSV", *OFFLINE)["states"] == {"succeeded": 1}
 
 
 @pytest.mark.parametrize(
@@ -118,6 +130,8 @@ def test_without_a_provider_the_exact_line_is_printed_and_it_works(files):
         ('[workspace]\nstor = "x"\n', ["stor", "did you mean 'store'"]),
         ('[providers.openai]\napi_key = "sk-live-0123456789abcdefghij"\n', ["api_key", "env:"]),
         ("[workspace\n", ["TOML"]),
+        ("workspace = 3\n", ["[workspace] must be a table", "line 1"]),
+        ('[providers.openai]\nkind = "opnai"\n', ["'opnai' is no kind of provider", "did you mean 'openai'"]),
         ('[routes.default]\nmodels = ["opnai/gpt-4.1-mini"]\n', ["opnai"]),
     ],
 )

@@ -187,12 +187,17 @@ def test_ctrl_c_cancels_what_was_asked_and_detaches_from_what_goes_on(own_termin
     terminal.file("reports.csv", "id,title,body\nR-1,Login fails,Nobody can sign in\n")
     with _silent_provider(terminal) as came:
         terminal.json("runs")  # the server is the nursery's; how these terminals begin is the parameter
-        asked = terminal.start("ask", "bug-triage", "Which is worse?", "--model", "silent/m")
-        assert came.wait(60)
-        code, _, err = terminal.interrupt(asked)
-        assert code == 130
-        assert "Traceback" not in err
-        terminal.until("sql", "select status from attempts", holds=lambda rows: [row["status"] for row in rows] == ["cancelled"])
+        lines = [("ask", "bug-triage", "Which is worse?"), ("ask", "bug-triage", "Which?", "--json"), ("command", "classify_bug", "-i", "text=x", "--json")]
+        for number, line in enumerate(lines, 1):
+            came.clear()
+            asked = terminal.start(*line, "--model", "silent/m")
+            assert came.wait(60)
+            code, out, err = terminal.interrupt(asked)
+            assert code == 130
+            assert "Traceback" not in err
+            assert "Interrupted: cancelled." in err
+            assert out == "" if "--json" not in line else json.loads(out)["status"] == "cancelled"
+            terminal.until("sql", "select status from attempts", holds=lambda rows, many=number: [row["status"] for row in rows] == ["cancelled"] * many)
 
         came.clear()
         running = terminal.start("run", "triage_bugs", "-i", "file=reports.csv", "--model", "silent/m", "--json")

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from hishamos.composition import open_in_process
+from hishamos.errors import AdapterBroken
 from hishamos.gateway import gateway, probing
 from hishamos.records.workspaces import Finding
 from tests.rigs.simulator import Simulator
@@ -143,6 +144,19 @@ def test_an_unknown_name_and_a_closed_port(tmp_path: Path, monkeypatch: pytest.M
         found = {finding.subject: finding for finding in ws.providers.diagnose()}
     assert "the name no-such-host.invalid is not known here" in found["provider far"].found
     assert f"Nothing answers at {DEAD}" in found["provider shut"].advice
+
+
+def test_a_kind_of_provider_that_nobody_serves(tmp_path: Path, simulator: Simulator, monkeypatch: pytest.MonkeyPatch):
+    simulator.clear()
+    monkeypatch.setattr(gateway, "ollama_nearby", lambda: None)
+    (tmp_path / "hishamos.toml").write_text(f'[providers.own]\nkind = "housegpt"\napi_base = "{simulator.url}/v1"\n')
+    with open_in_process(tmp_path) as ws:
+        [found] = [finding for finding in ws.providers.diagnose() if finding.subject == "provider own"]
+        with pytest.raises(AdapterBroken, match="Correct the provider's kind in hishamos.toml"):
+            ws.commands.run("classify_bug", {"text": "It crashes."}, model="own/large")
+    assert (found.state, "misconfigured" in found.found) == ("problem", True), found
+    assert "'housegpt' of the package litellm can't be used: it has no provider of that kind" in found.advice
+    assert simulator.listed() == []
 
 
 def test_a_certificate_that_nobody_signed(tmp_path: Path, simulator: Simulator, monkeypatch: pytest.MonkeyPatch):

@@ -12,9 +12,9 @@ from hishamos.gateway.adapters.extractive import ExtractiveAdapter
 from hishamos.gateway.adapters.litellm_chat import LitellmAdapter
 from hishamos.gateway.adapters.plug import Adapter, AdapterFactory
 from hishamos.gateway.destinations import HOSTS
+from hishamos.provider_kinds import GROUP, is_known
 from hishamos.records.configuration import ProviderSettings
 
-GROUP = "hishamos.adapters"
 VERBS = ("stream", "warm", "close")
 KNOWN = frozenset({"ollama", *HOSTS})
 """Kinds whose keys people have: no package takes them over."""
@@ -48,6 +48,8 @@ class Adapters:
         if kind in self._broken:
             raise self._broken[kind]
         name = kind if kind in self._factories or kind in self._offered else "litellm"
+        if name == "litellm" and not is_known(kind):
+            raise self._nobodys(kind)
         if name not in self._made:
             self._made[name] = self._factories[name]() if name in self._factories else self._load(name)
         return self._made[name]
@@ -76,6 +78,11 @@ class Adapters:
             self._broken[kind] = AdapterBroken(kind=kind, package=packages, problem=problem.rstrip("."), next=advice)
             raise self._broken[kind] from error
         return adapter
+
+    def _nobodys(self, kind: str) -> AdapterBroken:
+        problem = "it has no provider of that kind, and no other package offers one"
+        advice = "Correct the provider's kind in hishamos.toml, or install the package that serves it, then: hishamos server stop"
+        return self._broken.setdefault(kind, AdapterBroken(kind=kind, package="litellm", problem=problem, next=advice))
 
     def check_tools(self, kind: str) -> None:
         """Raise :class:`AdapterBroken` unless the kind's adapter says that it tells models of tools: else they would be left out without a word."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from hishamos.errors import InvalidInput, nearest_hint
+from hishamos.text.files import decoded
 
 NEEDED = ("id", "title", "body")
 MOST_BYTES = 64 * 1024 * 1024
@@ -16,9 +17,6 @@ MOST_CHARACTERS = 20_000
 """Of title and body together: what the command ``classify_bug`` takes."""
 _TOLD = 5
 """Problems of rows that one error tells; the rest are counted."""
-
-_WRITTEN_BY = {b"PK\x03\x04": "an Excel workbook or a zip archive", b"%PDF": "a PDF document", b"\x89PNG": "a picture", b"{": "JSON", b"[": "JSON"}
-_WIDE = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
 
 
 def read_table(file: str) -> list[dict[str, Any]]:
@@ -55,27 +53,9 @@ def _decoded(path: Path) -> str:
         raise InvalidInput(what=f"There is no such file{hint}", where=str(path), next="Check the path.") from None
     except OSError as error:
         raise InvalidInput(what=f"The file can't be read: {error.strerror}", where=str(path), next="Check its permissions.") from None
-    for mark, name in _WIDE.items():
-        if raw.startswith(mark):
-            raise _wrong_encoding(f"The file is {name}, not UTF-8", "utf-16", str(path))
-    for start, name in _WRITTEN_BY.items():
-        if raw.startswith(start):
-            raise InvalidInput(what=f"This is {name}, not CSV", where=str(path), next="Export it as CSV (UTF-8) with the columns id,title,body.")
-    try:
-        text = raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = raw.count(b"\n", 0, error.start) + 1
-        what = f"Byte {error.start:,} (0x{raw[error.start]:02x}) is not UTF-8"
-        raise _wrong_encoding(what, "cp1252", f"{path}, line {line}") from None
-    if "\x00" in text:
-        line = text.count("\n", 0, text.index("\x00")) + 1
-        raise _wrong_encoding("The file holds a null character: it is UTF-16 or no text at all", "utf-16", f"{path}, line {line}")
-    return text
-
-
-def _wrong_encoding(what: str, likely: str, where: str) -> InvalidInput:
-    advice = f"Save it as CSV UTF-8, or: iconv -f {likely} -t utf-8 old.csv > new.csv (cp1256 where it is Arabic text from Windows)"
-    return InvalidInput(what=what, where=where, next=advice + ".")
+    if raw.startswith((b"{", b"[")):
+        raise InvalidInput(what="This is JSON, not CSV", where=str(path), next="Export it as CSV in UTF-8 with the columns id,title,body.")
+    return decoded(raw, path)
 
 
 def _records(text: str, path: Path) -> list[tuple[int, list[str]]]:

@@ -8,6 +8,7 @@ import pytest
 
 from hishamos.cli.csv_files import neutral, read_rows, write_rows
 from hishamos.errors import InvalidInput
+from hishamos.library.functions.reports_file import read_table
 
 
 def _write(tmp_path, data):
@@ -41,8 +42,7 @@ def test_a_megabyte_in_one_cell_is_read(tmp_path):
         (b'id,body\n1,"a"b\n', "no well-formed CSV"),
         (b"id,\n1,a\n", "Column 2 has no name"),
         (b"id,id\n1,a\n", "Two columns are named 'id'"),
-        ("id,body\n1,caf\u00e9\n".encode("latin-1"), "byte 0xe9 in line 2"),
-        ("id,body\n1,a\n".encode("utf-16"), "not UTF-8"),
+        ("id,body\n1,caf\u00e9\n".encode("latin-1"), "Byte 13 (0xe9) is not UTF-8"),
     ],
 )
 def test_a_bad_file_is_told_what_where_and_what_next(tmp_path, data, what):
@@ -52,6 +52,26 @@ def test_a_bad_file_is_told_what_where_and_what_next(tmp_path, data, what):
     assert what in str(raised.value)
     assert file in str(raised.value)
     assert raised.value.facts["next"]
+
+
+@pytest.mark.parametrize("reader", [read_rows, read_table], ids=["map", "triage_bugs"])
+@pytest.mark.parametrize(
+    ("data", "what", "place", "then"),
+    [
+        ("id,title,body\n1,a,caf\u00e9\n".encode("cp1252"), "Byte 21 (0xe9) is not UTF-8", ", line 2", "iconv -f cp1252 -t utf-8 rows.csv > utf8.csv"),
+        ("id,title,body\n1,a,b\n".encode("utf-16"), "The file is UTF-16, not UTF-8", "", "iconv -f utf-16 -t utf-8 rows.csv > utf8.csv"),
+        ("id,title,body\n1,a,b\n".encode("utf-16-be"), "holds a null character", ", line 1", "iconv -f utf-16 -t utf-8 rows.csv > utf8.csv"),
+        (b"id,title,body\n1,a,b\x00\n", "holds a null character", ", line 2", "iconv -f utf-16"),
+        (b"PK\x03\x04rest", "This is an Excel workbook or a zip archive, not CSV", "", "Export it as CSV in UTF-8."),
+    ],
+)
+def test_what_is_no_text_in_utf8_is_told_alike_by_all_who_read_csv(tmp_path, reader, data, what, place, then):
+    file = _write(tmp_path, data)
+    with pytest.raises(InvalidInput) as raised:
+        reader(file)
+    assert what in raised.value.what
+    assert raised.value.where == f"{file}{place}"
+    assert then in raised.value.next
 
 
 def test_a_missing_file_is_named_with_its_neighbour(tmp_path):

@@ -65,3 +65,6 @@ def test_a_file_is_looked_for_here_and_in_the_workspace(tmp_path, monkeypatch):
         parse("bug.csv")
     with pytest.raises(InvalidInput, match=r"Did you mean .*both\.csv"):
         parse(str(here / "bot.csv"))
+    (here / "dir.csv").mkdir()
+    with pytest.raises(InvalidInput, match=r"^dir\.csv is a folder \(-i file, workflow demo\)\. Give the path of a file\.$"):
+        parse("dir.csv")

@@ -99,6 +99,39 @@ def test_what_cannot_work_is_told_before_anything_starts(ws: Workspace) -> None:
     assert ws.runs.list() == []
 
 
+@pytest.mark.parametrize(
+    ("named", "told"),
+    [
+        ({"prefix": 5}, r"prefix is 5 \(prefix\)\. Give a text"),
+        ({"prefix": None}, r"prefix is None \(prefix\)\. Give a text"),
+        (
+            {"columns": "body"},
+            r"columns is 'body', no mapping \(ws\.map, command classify_bug\)\. Write columns=\{\"PARAMETER\": COLUMN\}\. classify_bug takes: text",
+        ),
+        ({"columns": ["body"]}, r"columns is \['body'\], no mapping"),
+        ({"inputs": "ui"}, r"inputs is 'ui', no mapping .*Write inputs=\{\"PARAMETER\": VALUE\}"),
+    ],
+)
+def test_an_argument_of_a_wrong_kind_is_told_before_anything_starts(ws: Workspace, named: dict, told: str) -> None:
+    given = {"columns": {"text": "body"}, **named}
+    with pytest.raises(InvalidInput, match=told):
+        ws.map(bugs(), "classify_bug", model=OFFLINE, **given)
+    with pytest.raises(InvalidInput, match=told):
+        ws.map.forecast(bugs(), "classify_bug", model=OFFLINE, **given)
+    assert ws.runs.list() == []
+
+
+def test_every_verb_of_a_frame_tells_a_prefix_that_is_no_text(ws: Workspace) -> None:
+    verbs = ws.frame(bugs())
+    for forecast in (
+        lambda: verbs.classify.forecast("body", ["a", "b"], prefix=5),
+        lambda: verbs.summarize.forecast("body", prefix=5),
+        lambda: verbs.join.forecast(bugs(), "the same", prefix=5),
+    ):
+        with pytest.raises(InvalidInput, match="prefix is 5"):
+            forecast()
+
+
 def test_a_prefix_names_the_new_columns(ws: Workspace) -> None:
     done = ws.map(bugs().head(1).assign(severity="mine"), "classify_bug", columns={"text": "body"}, model=OFFLINE, prefix="ai_")
     assert done["severity"].iloc[0] == "mine"

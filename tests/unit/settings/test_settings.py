@@ -5,14 +5,25 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from pydantic import BaseModel
 
 from hishamos.errors import InvalidSettings
+from hishamos.records.configuration import AllowSettings, BudgetSettings, LimitSettings, PriceSettings, ProviderSettings, RouteSettings, WorkspaceSettings
+from hishamos.records.mcp import McpSettings
 from hishamos.settings import Keys, SettingsSource, find_root, load
 
 
 def written(folder: Path, text: str) -> Path:
     (folder / "hishamos.toml").write_text(text, encoding="utf-8")
     return folder
+
+
+def refusal(folder: Path, text: str) -> InvalidSettings | None:
+    try:
+        load(written(folder, text), {}.get)
+    except InvalidSettings as error:
+        return error
+    return None
 
 
 def test_defaults_are_those_of_the_design(tmp_path: Path) -> None:
@@ -76,6 +87,28 @@ def test_providers_are_found_in_the_environment_and_make_the_default_route(tmp_p
         ("[providers]\nopenai = {api_key = 'sk-1'}\n", r"literal key.*line 2"),
         ("routes = 3\n", r"must be a table of tables"),
         ("[routes]\ndefault = 3\n", r"has the value 'default' where a table belongs"),
+        (
+            "[providers.a]\nkind = 'openai'\n[providers.b]\nkind = 'opnai'\n",
+            r"\[providers.b\] 'opnai' is no kind of provider; did you mean 'openai'\?.*line 4\)\. Write kind = \"openai\"",
+        ),
+        ("[providers.mistrl]\nrpm = 3\n", r"'mistrl' is no kind of provider; did you mean 'mistral'.*line 1"),
+        ("[providers.a]\nkind = ''\n", r"'' is no kind of provider.*line 2\)\. Write kind = \"openai\""),
+        (
+            "[providers.openai]\napi_base = 'https://llm.example/v1?api_key=sk-1'\n",
+            r"api_base holds a literal key \(.*line 2\)\. Take it out .*env:OPENAI_API_KEY",
+        ),
+        ("[providers.a]\nkind = 'openai'\napi_base = 'https://x.example/v1?v=2&Token=sk-1'\n", r"api_base holds a literal key.*line 3.*env:A_API_KEY"),
+        ("[workspace]\nroute = 'defualt'\n", r"there is no route 'defualt'; did you mean 'default'\?.*line 2"),
+        ("[workspace]\nroute = 'chepest'\n", r"there is no route 'chepest'; did you mean 'cheapest'"),
+        ("[workspace]\nroute = 'gpt-4.1'\n[routes.r]\nmodels = ['openai/gpt-4.1']\n", r"no route 'gpt-4.1'; did you mean 'openai/gpt-4.1'.*line 2"),
+        ("[workspace]\nroute = 'opnai/gpt-4.1'\n", r"\[workspace\] unknown provider 'opnai'; did you mean 'openai'.*line 2"),
+        ("[workspace]\nroute = ''\n", r"there is no route ''.*line 2"),
+        ("[workspace]\nstore = ''\n", r"\[workspace\] store is empty \(.*line 2\)\. Write a file"),
+        ("[workspace]\nbroker = ' '\n", r"\[workspace\] broker is empty \(.*line 2\)\. Write \"local\""),
+        ("# none\nworkspace = 3\n", r"\[workspace\] must be a table \(.*line 2\)\. Write \[workspace\], and its keys under it"),
+        ("[[workspace]]\nroute = 'x'\n", r"\[workspace\] must be a table \(.*line 1\)"),
+        ("allow = []\n", r"\[allow\] must be a table \(.*line 1\)"),
+        ("[providers]\nopenai = 3\n", r"\[providers\] has the value 'openai' where a table belongs \(.*line 2\)\. Write \[providers.openai\]"),
     ],
 )
 def test_what_is_wrong_is_told_with_its_place(tmp_path: Path, text: str, words: str) -> None:
@@ -83,6 +116,45 @@ def test_what_is_wrong_is_told_with_its_place(tmp_path: Path, text: str, words: 
         load(written(tmp_path, text), {}.get)
     assert "hishamos.toml" in str(caught.value)
     assert "sk-1" not in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", ["offline", "mistral", "openai_like", "azure_ai", "lm_studio", "housegpt"])
+def test_another_kind_of_provider_may_be_there(tmp_path: Path, kind: str) -> None:
+    assert load(written(tmp_path, f"[providers.own]\nkind = '{kind}'\n"), {}.get).providers["own"].kind == kind
+
+
+@pytest.mark.parametrize("usual", ["default", "best value", "quick", "openai/gpt-4.1", "own/large"])
+def test_the_usual_route_is_a_route_a_policy_or_a_model(tmp_path: Path, usual: str) -> None:
+    text = f"[workspace]\nroute = '{usual}'\n[providers.own]\nkind = 'openai'\napi_base = 'https://x.example/v1?api-version=2'\n[routes.quick]\nmodels = ['own/x']\n"
+    assert load(written(tmp_path, text), {}.get).workspace.route == usual
+
+
+def test_a_byte_order_mark_is_no_mistake(tmp_path: Path) -> None:
+    (tmp_path / "hishamos.toml").write_bytes(b"\xef\xbb\xbf[workspace]\nroute = 'cheapest'\n")
+    assert load(tmp_path, {}.get).workspace.route == "cheapest"
+    (tmp_path / "hishamos.toml").write_bytes(b"\xef\xbb\xbf[workspace]\nrout = 'cheapest'\n")
+    with pytest.raises(InvalidSettings, match="line 2"):
+        load(tmp_path, {}.get)
+
+
+WRONG = ("3", "0", '""', '"x"', "[]", "[3]", "true", "false", "1.5", "inf", "1979-05-27", "{}", "{x = {}}", "[{}]")
+SINGLE: dict[str, type[BaseModel]] = {"workspace": WorkspaceSettings, "allow": AllowSettings}
+NAMED: dict[str, type[BaseModel]] = {
+    "providers": ProviderSettings, "routes": RouteSettings, "prices": PriceSettings, "limits": LimitSettings, "budgets": BudgetSettings, "mcp": McpSettings,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("table", [*SINGLE, *NAMED])
+def test_a_value_of_any_wrong_kind_is_told_and_never_a_crash(tmp_path: Path, table: str) -> None:
+    heading, model = (table, SINGLE[table]) if table in SINGLE else (f'{table}."a/b"', NAMED[table])
+    lines = [f"{table} = {value}" for value in WRONG]
+    lines += [f"[{table}]\n'a/b' = {value}" for value in WRONG]
+    lines += [f"[{heading}]\n{name} = {value}" for name in model.model_fields for value in WRONG]
+    refused = {text: error for text in lines if (error := refusal(tmp_path, f"{text}\n")) is not None}
+    assert len(refused) > len(lines) // 2
+    assert [text for text, error in refused.items() if not error.next] == []
+    # What lacks in a table that is written in one line has no line.
+    assert [text for text, error in refused.items() if "{" not in text and error.line not in {1, 2}] == []
 
 
 def test_another_encoding_is_told(tmp_path: Path) -> None:
@@ -98,17 +170,20 @@ def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
 
 
 def test_a_broken_edit_keeps_the_last_good_settings(tmp_path: Path) -> None:
-    source = SettingsSource(written(tmp_path, "[workspace]\nroute = 'first'\n"), Keys())
+    source = SettingsSource(written(tmp_path, "[workspace]\nroute = 'cheapest'\n"), Keys())
     heard: list[str] = []
     source.on_change(lambda settings: heard.append(settings.workspace.route))
     written(tmp_path, "[workspace\nbroken = 'more text than before'\n")
-    assert source().workspace.route == "first"
+    assert source().workspace.route == "cheapest"
     assert "no valid TOML" in (source.error or "")
+    written(tmp_path, "workspace = 3\n")
+    assert source().workspace.route == "cheapest"
+    assert "[workspace] must be a table" in (source.error or "")
     assert heard == []
-    written(tmp_path, "[workspace]\nroute = 'the second'\n")
-    assert source().workspace.route == "the second"
+    written(tmp_path, "[workspace]\nroute = 'best value'\n")
+    assert source().workspace.route == "best value"
     assert source.error is None
-    assert heard == ["the second"]
+    assert heard == ["best value"]
 
 
 def test_keys_are_resolved_and_the_latest_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
