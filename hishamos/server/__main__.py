@@ -180,27 +180,29 @@ async def _stay_found(host: Host, presence: Presence, server: uvicorn.Server) ->
     """See to it that clients find the server, and that it leaves where another one may take its place."""
     while not host.leaving:
         await asyncio.sleep(CHECK_S)
-        match presence.look():
-            case Standing.HIDDEN:
-                try:
+        try:
+            match presence.look():
+                case Standing.HIDDEN:
                     await _be_found(host, presence, server)
-                except (HishamosError, OSError) as error:
-                    log.error("clients can't find this server, trying again in %g s: %s", CHECK_S, error)
-            case Standing.DEPOSED:
-                host.leave("its lock was removed")
-            case Standing.BEREFT:
-                log.error("its folder was removed or replaced: it ends without a word to the store, whose names may be another server's by now")
-                logging.shutdown()
-                os._exit(1)
+                case Standing.DEPOSED:
+                    host.leave("its lock was removed")
+                case Standing.BEREFT:
+                    # To close the store would have DuckDB remove its log by a name that may be another server's by now.
+                    log.error("its folder was removed or replaced: it ends at once, and leaves the store as it is")
+                    logging.shutdown()
+                    os._exit(1)
+        except (HishamosError, OSError) as error:
+            log.error("clients may not find this server, trying again in %g s: %s", CHECK_S, error)
 
 
 async def _be_found(host: Host, presence: Presence, server: uvicorn.Server) -> None:
-    for listening in server.servers:
-        listening.close()
-    await server.startup(sockets=[presence.listen()])
+    if not presence.reachable:
+        for listening in server.servers:
+            listening.close()
+        await server.startup(sockets=[presence.listen()])
     host.info = host.info.model_copy(update={"address": f"unix:{presence.address}"})
     presence.tell(host.info)
-    log.info("was not to be found: listens anew on %s", presence.address)
+    log.info("was not to be found: says anew that it is on %s", presence.address)
 
 
 async def _leave_when_idle(host: Host, application: Application) -> None:

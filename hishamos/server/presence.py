@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import os
 import socket
@@ -58,20 +59,22 @@ class Presence:
         self._info = info
 
     def look(self) -> Standing:
-        """Return how the server stands."""
+        """Return how the server stands; raises ``OSError`` where nothing can be told just now."""
         if _at(self._places.lock) != self._lock:
             return Standing.DEPOSED if _at(self._store) == self._kept else Standing.BEREFT
-        return Standing.FOUND if self._reachable and self._told else Standing.HIDDEN
+        return Standing.FOUND if self.reachable and self._told else Standing.HIDDEN
 
     def withdraw(self) -> None:
         """Remove facts and socket where they are still ours: another server may have started."""
-        if self._told:
-            self._places.info.unlink(missing_ok=True)
-        if self._reachable:
-            self.address.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            if self._told:
+                self._places.info.unlink(missing_ok=True)
+            if self.reachable:
+                self.address.unlink(missing_ok=True)
 
     @property
-    def _reachable(self) -> bool:
+    def reachable(self) -> bool:
+        """Whether the socket at the address is the one that it listens on."""
         return self._socket is not None and _at(self.address) == self._socket
 
     @property
@@ -87,8 +90,8 @@ def _file(facts: os.stat_result) -> tuple[int, int]:
 
 
 def _at(path: Path | None) -> tuple[int, int] | None:
-    """Return which file is there now; None for none."""
+    """Return which file is there now; None for none. What keeps it from being told is raised: it need not have gone."""
     try:
         return None if path is None else _file(path.stat())
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
