@@ -11,6 +11,7 @@ import pandas as pd
 import streamlit as st
 
 from hishamos.charts.formats import clock, count, duration, missing, money, share, state_label, waiting_words
+from hishamos.charts.pace import unanswered
 from hishamos.records.batches import BatchInfo, BatchRow
 from hishamos.records.calls import Attempt
 from hishamos.records.conversations import Conversation
@@ -58,9 +59,9 @@ def _more(run: Run, *, people: bool) -> dict[str, str]:
 
 
 def why(run: Run) -> str:
-    """Return why a run is where it is: what it waits for, or what failed."""
+    """Return why a run is where it is: what it waits for, or what failed, be it rows of a map that went through."""
     if run.error is None:
-        return waiting_words(run.waiting_for or "")
+        return waiting_words(run.waiting_for or "") or unanswered(run)
     facts = run.error.facts
     return f"{facts['where']}: {facts['reason']}" if {"where", "reason"} <= facts.keys() else run.error.message
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hishamos.charts.formats import count, duration, money, outlook, some, state_label
-from hishamos.records.runs import Run
+from hishamos.records.runs import Run, RunKind
 
 MOST_QUICK_S = 1.0
 """Before so many seconds have passed, a rate says nothing."""
@@ -11,10 +11,21 @@ MOST_QUICK_S = 1.0
 
 def rows_told(run: Run) -> str:
     """Return how many rows of a map asked nobody, how many were asked and, once it has ended, how many have no answer: ``98 reused, 2 new``."""
-    counts = run.outputs.get("counts", {}) if isinstance(run.outputs, dict) else {}
-    failed = counts.get("failed", 0)
+    failed = _failed(run)
     told = f"{count(run.reused)} reused, {count(max(0, run.steps_done - run.reused - failed))} new"
     return f"{told}, {count(failed)} without an answer" if failed else told
+
+
+def unanswered(run: Run) -> str:
+    """Return how many rows of a map that went through have no answer: the map succeeds all the same. Empty for all other runs."""
+    failed = _failed(run) if run.kind is RunKind.MAP else 0
+    return f"{count(failed)} of {some(run.steps_total, 'row')} without an answer" if failed else ""
+
+
+def _failed(run: Run) -> int:
+    counts = run.outputs.get("counts", {}) if isinstance(run.outputs, dict) else {}
+    found: int = counts.get("failed", 0)
+    return found
 
 
 def spend_told(run: Run) -> str:

@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from hishamos.charts.formats import clock, count, duration, missing, money, state_colour, state_label
+from hishamos.charts.pace import unanswered
 from hishamos.records.calls import Attempt
 from hishamos.records.own_tags import GROUP
 from hishamos.records.results import Issue, Result, ResultComment
@@ -60,7 +61,7 @@ def runs_table(runs: Sequence[Run]) -> Table:
         (
             run.id,
             run.name,
-            state(run.state),
+            Text(", ").join(part for part in (state(run.state), Text(unanswered(run))) if part),
             f"{count(run.steps_done)} / {count(run.steps_total)}",
             spend(run.cost_nanos, run.unpriced, offline=run.offline),
             duration(seconds(run)),

@@ -129,7 +129,7 @@ class StoreLedger:
                 if not asked.fresh and transaction.fetch_one(SQL["call_by_key"], {"key": call.key}) is not None:
                     return False
                 transaction.insert(SQL["insert_call"], opening)
-                transaction.insert(SQL["insert_attempt"], row)
+                transaction.insert_later(SQL["insert_attempt"], row)
                 return True
 
             return work

@@ -85,6 +85,7 @@ def test_a_row_that_can_not_be_answered_fails_alone(terminal):
         csv.field_size_limit(2**24)
         rows = list(csv.DictReader(stream))
     assert "20,000" in rows[1]["hos_error"] or "20000" in rows[1]["hos_error"]
+    assert "succeeded, 1 of 2 rows without an answer" in " ".join(terminal.type("runs", "--limit", "1").stdout.split())
 
 
 CELL = {"cell_type": "code", "execution_count": None, "outputs": []}

@@ -69,9 +69,11 @@ def draw(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Draw:
 def test_runs_are_filtered_by_project_and_state_which_are_counted(draw: Draw, folder: Path, run: Run):
     with hishamos.open(folder) as ws:
         waiting = ws.workflows.start("said", {"text": "The dog barks.", "ask": "yes"}, model=OFFLINE, project="DEMO").wait(60)
+        torn = ws.runs.wait(ws.commands.start_map("say", [{"text": "The cat."}, {"text": ["no text"]}], model=OFFLINE).id, timeout_s=60)
         page = draw("runs")
         rows = next(table.value for table in page.dataframe if "Why" in table.value.columns)
-        assert dict(zip(rows["Id"], rows["Why"], strict=True))[waiting.id[:6]] == "approval of step gate"
+        told = dict(zip(rows["Id"], rows["Why"], strict=True))
+        assert (told[waiting.id[:6]], told[torn.id[:6]]) == ("approval of step gate", "1 of 2 rows without an answer")
         page = draw("runs", project="DEMO")
         assert "1 run" in words(page)
         assert page.pills[0].options == ["◷ waiting 1"]
