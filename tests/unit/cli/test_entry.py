@@ -12,7 +12,7 @@ from hishamos.cli.entry import run_terminal
 from hishamos.cli.face import Face
 
 
-@pytest.mark.parametrize("line", [("schema", "workflow", "--json"), ("schema", "workflow"), ("rnu", "--json")])
+@pytest.mark.parametrize("line", [("server", "status", "--json"), ("server", "status"), ("rnu", "--json")])
 def test_an_output_that_takes_nothing_is_told_in_a_sentence(monkeypatch, capsys, line):
     with open("/dev/full", "w") as full, monkeypatch.context() as patched:
         patched.setattr(sys, "stdout", full)
