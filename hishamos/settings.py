@@ -12,7 +12,7 @@ import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ValidationError
@@ -47,8 +47,8 @@ ENVIRONMENT_PROVIDERS: dict[str, tuple[str, str]] = {
 RING_S = 5.0
 """So long what a keyring said is taken for true: it is another process, and a call asks several times."""
 REFERENCES = ("env:", "keyring:", "file:")
-_SECRET = re.compile(r"key|token|secret|passw|auth|credential|^sig", re.IGNORECASE)
-"""Found in the name of a value that no file of a workspace may hold."""
+_SECRET = re.compile(r"(?:^|[-_.])(?:(?:api|access|auth|secret)?(?:key|token)|secret|password|auth|authorization|credentials?|sig|signature)$", re.IGNORECASE)
+"""The name, or its last word, of a value that no file of a workspace may hold."""
 
 _TABLES: dict[str, type[BaseModel]] = {
     "providers": ProviderSettings,
@@ -182,8 +182,8 @@ class _Reader:
         advice = f'Write api_key = "env:{suggestion}" and set that variable.'
         if reference is not None and not str(reference).startswith(REFERENCES):
             self.fail(f"[providers.{name}] api_key holds a literal key", "api_key", advice, f"providers.{name}")
-        asked = str(values.get("api_base", "")).partition("?")[2]
-        if any(_SECRET.search(part) for part, _ in parse_qsl(asked)):
+        address = urlsplit(str(values.get("api_base", "")))
+        if any(_SECRET.search(part) for told in (address.query, address.fragment) for part, _ in parse_qsl(told)):
             self.fail(f"[providers.{name}] api_base holds a literal key", "api_base", f"Take it out of the address. {advice}", f"providers.{name}")
 
     def check_kind(self, name: str, values: Mapping[str, Any]) -> None:

@@ -243,7 +243,8 @@ def table(rows: list[dict[str, Any]], ids: list[str], key: str, *, right: Sequen
     picked = st.dataframe(_coloured(frame, opens), **facts, on_select="rerun", selection_mode="single-row").selection.rows  # by keyboard: Shift and space
     st.session_state[drawn] = ids
     click = st.session_state.get(pressed) if opens else None
-    return before[click["row"]] if click is not None else ids[picked[0]] if picked else None
+    chosen = [before[click["row"]]] if click is not None and click["row"] < len(before) else [ids[row] for row in picked if row < len(ids)]
+    return next(iter(chosen), None)
 
 
 def _keep_mark(key: str, before: list[str], ids: list[str]) -> None:

@@ -54,6 +54,8 @@ class SharedCall:
             callers, self._callers = self._callers, []
             feeds, self._feeds = self._feeds, []
         for caller in callers:
+            if not caller.set_running_or_notify_cancel():  # it left just now
+                continue
             if outcome is not None:
                 caller.set_result(outcome)
             else:

@@ -23,6 +23,8 @@ from hishamos.records import own_tags
 from hishamos.records.workspaces import ServerInfo
 from hishamos.security import check_owned
 
+HIDDEN_S = 6.0
+"""How long a client waits for a server whose folder of sockets it does not see: it makes another within two seconds, where it does not see it either."""
 START_S = 30.0
 """How long a client waits for a server to start."""
 KEPT_VARIABLES = ("HOME", "LANG", "LC_ALL", "LOGNAME", "PATH", "SHELL", "SSL_CERT_FILE", "SSL_CERT_DIR", "TMPDIR", "TZ", "USER", "XDG_CONFIG_HOME")
@@ -40,9 +42,8 @@ def find(places: Places) -> ServerInfo | None:
     if (info.host, info.boot_id) != (socket.gethostname(), boot_id()) or not _alive(info.pid):
         return None
     if not _ours(info):
-        # Facts that somebody else wrote, or that came with a copied folder: no key goes there. A dead server's are no obstacle, nor are
-        # those of one whose folder was taken away: it makes another.
-        if not held(places) or not _folder(info).exists():
+        # Facts that somebody else wrote, or that came with a copied folder: no key goes there. A dead server's are no obstacle.
+        if not held(places) or _taken_away(info):
             return None
         raise ServerUnreachable(host=info.host, user=info.user, next="Work as that user, or stop it there first: hishamos server stop")
     return info
@@ -55,6 +56,17 @@ def _ours(info: ServerInfo) -> bool:
     except (ServerUnreachable, OSError):
         return False
     return True
+
+
+def _taken_away(info: ServerInfo) -> bool:
+    """Return whether the socket's folder is not there: its server makes another one soon, unless it sees the folder and we don't."""
+    try:
+        _folder(info).lstat()
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def _folder(info: ServerInfo) -> Path:
@@ -174,11 +186,14 @@ def only_server(root: Path) -> Iterator[None]:
 
 def _wait_for_holder(places: Places, deadline: float) -> None:
     """Return when the process that holds the lock answers, having just started, or has let go of it; raise when neither comes in time."""
+    hidden = time.monotonic() + HIDDEN_S
     while time.monotonic() < deadline:
         found = find(places)
         if (found is not None and answers(found)) or not held(places):
             return
         other = _written(places)
+        if other is not None and _taken_away(other) and time.monotonic() > hidden:
+            break
         if other is not None and other.host != socket.gethostname():
             raise ServerUnreachable(host=other.host, user=other.user, next="Use HishamOS there, or stop it there first: hishamos server stop")
         time.sleep(0.05)

@@ -178,19 +178,21 @@ def _told(task: asyncio.Task[None]) -> None:
 
 async def _stay_found(host: Host, presence: Presence, server: uvicorn.Server) -> None:
     """See to it that clients find the server, and that it leaves where another one may take its place."""
+    before = Standing.FOUND
     while not host.leaving:
         await asyncio.sleep(CHECK_S)
         try:
-            match presence.look():
-                case Standing.HIDDEN:
-                    await _be_found(host, presence, server)
-                case Standing.DEPOSED:
-                    host.leave("its lock was removed")
-                case Standing.BEREFT:
-                    # To close the store would have DuckDB remove its log by a name that may be another server's by now.
-                    log.error("its folder was removed or replaced: it ends at once, and leaves the store as it is")
-                    logging.shutdown()
-                    os._exit(1)
+            standing = presence.look()
+            if standing is Standing.HIDDEN:
+                await _be_found(host, presence, server)
+            elif standing is Standing.DEPOSED:
+                host.leave("its lock was removed")
+            elif standing is Standing.BEREFT is before:  # twice: a folder that is being moved may be back
+                # To close the store would have DuckDB remove its log by a name that may be another server's by now.
+                log.error("its folder was removed or replaced: it ends at once, and leaves the store as it is")
+                logging.shutdown()
+                os._exit(1)
+            before = standing
         except (HishamosError, OSError) as error:
             log.error("clients may not find this server, trying again in %g s: %s", CHECK_S, error)
 

@@ -342,10 +342,11 @@ class DuckDBConnector:
         except queue.Empty:
             return found if found.taken else _Round([(_catch_up, Future())])
 
-    def _commit(self, group: list[_Member], *, careful: bool = False) -> None:
+    def _commit(self, group: list[_Member], *, careful: bool = False, again: bool = False) -> None:
         """Commit the group at once; if any member fails, roll back and run them one by one. Nobody is answered before his commit.
 
-        ``careful``: of what was put off, leave out what is there already; it would be in the way of everybody for ever.
+        ``careful``: of what was put off, leave out what is there already; it would be in the way of everybody for ever. ``again``: this one
+        member has failed for a key that is there, and nothing that was put off is to blame any more.
         """
         try:
             answers, callbacks = self._together(group, careful=careful)
@@ -357,6 +358,9 @@ class DuckDBConnector:
             elif group[0][0] is _catch_up and isinstance(error, duckdb.ConstraintException) and not careful:
                 logging.getLogger("hishamos.store").error("left out, for it is there already: %s", first_line(str(error)))
                 self._commit(group, careful=True)
+            elif isinstance(error, duckdb.ConstraintException) and self._late and not again:
+                self._commit([(_catch_up, Future())])
+                self._commit(group, again=True)
             else:
                 for _, future in group:
                     future.set_exception(_typed(self.address, error))

@@ -116,6 +116,14 @@ def test_who_cancels_a_call_is_told_when_it_is_settled(opened: Make, monkeypatch
     assert [row["status"] for row in house.rows()] == ["cancelled"]
 
 
+def test_who_leaves_as_the_call_ends_keeps_nobody_else_from_its_end(opened: Make):
+    house, _ = opened([0.1, *answer("hi")])
+    gone, other = (house.gateway.submit(request(), key="k", tags=Tags()) for _ in range(2))
+    gone.outcome.cancel()
+    assert other.outcome.result(5).text == "hi"
+    house.gateway.settled("k").result(5)
+
+
 def test_a_call_cancelled_before_it_began_is_never_sent(opened: Make):
     house, adapter = opened()
     for number in range(20):

@@ -98,6 +98,7 @@ def test_providers_are_found_in_the_environment_and_make_the_default_route(tmp_p
             r"api_base holds a literal key \(.*line 2\)\. Take it out .*env:OPENAI_API_KEY",
         ),
         ("[providers.a]\nkind = 'openai'\napi_base = 'https://x.example/v1?v=2&Token=sk-1'\n", r"api_base holds a literal key.*line 3.*env:A_API_KEY"),
+        ("[providers.openai]\napi_base = 'https://llm.example/v1#subscription-key=sk-1'\n", "api_base holds a literal key"),
         ("[workspace]\nroute = 'defualt'\n", r"there is no route 'defualt'; did you mean 'default'\?.*line 2"),
         ("[workspace]\nroute = 'chepest'\n", r"there is no route 'chepest'; did you mean 'cheapest'"),
         ("[workspace]\nroute = 'gpt-4.1'\n[routes.r]\nmodels = ['openai/gpt-4.1']\n", r"no route 'gpt-4.1'; did you mean 'openai/gpt-4.1'.*line 2"),
@@ -127,6 +128,12 @@ def test_another_kind_of_provider_may_be_there(tmp_path: Path, kind: str) -> Non
 def test_the_usual_route_is_a_route_a_policy_or_a_model(tmp_path: Path, usual: str) -> None:
     text = f"[workspace]\nroute = '{usual}'\n[providers.own]\nkind = 'openai'\napi_base = 'https://x.example/v1?api-version=2'\n[routes.quick]\nmodels = ['own/x']\n"
     assert load(written(tmp_path, text), {}.get).workspace.route == usual
+
+
+@pytest.mark.parametrize("asked", ["api-version=2024-10-21", "tokenizer=o200k", "author=us", "keyspace=main", "max_tokens=9"])
+def test_an_address_may_hold_what_is_no_secret(tmp_path: Path, asked: str) -> None:
+    address = f"https://x.example/v1?{asked}"
+    assert load(written(tmp_path, f"[providers.openai]\napi_base = '{address}'\n"), {}.get).providers["openai"].api_base == address
 
 
 def test_a_byte_order_mark_is_no_mistake(tmp_path: Path) -> None:
