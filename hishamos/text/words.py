@@ -12,6 +12,8 @@ _ARABIC = re.compile("[\u0621-\u064a]")
 _ARABIC_PREFIXES = ("وبال", "وال", "بال", "كال", "فال", "ولل", "لل", "ال")
 _ARABIC_SUFFIXES = ("هما", "كم", "نا", "ها", "ات", "ان", "ون", "ين", "يه", "ته", "ه", "ي")
 
+_CROWDED = re.compile(r"(.(?:[^\w\s\x00-\x7f]|[\uff9e\uff9f]){30})", re.DOTALL)
+"""A character with thirty behind it that may all be marks on it: no language has as many (Unicode annex 15, stream-safe text)."""
 _WORD = re.compile(r"[^\W_]+")
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _CONTRACTIONS = ((re.compile(r"\bcan(?:[’']t|not)\b"), "can not"), (re.compile(r"\bwon[’']t\b"), "will not"), (re.compile(r"n[’']t\b"), " not"))
@@ -35,7 +37,8 @@ STOP_WORDS = listed(
 
 def normalise(text: str) -> str:
     """Return the text in one form: NFKC, lower case, contractions spelled out, Arabic without marks and with one form per letter."""
-    plain = unicodedata.normalize("NFKC", text).casefold()
+    pieces = [text] if text.isascii() else _CROWDED.split(text)  # the time to normalise is quadratic in the marks on one letter
+    plain = "".join(unicodedata.normalize("NFKC", piece) for piece in pieces).casefold()
     if "'" in plain or "’" in plain or "cannot" in plain:
         for pattern, replacement in _CONTRACTIONS:
             plain = pattern.sub(replacement, plain)

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from hishamos.gateway.offline.specimens import NOT_JUDGED
+from hishamos.gateway.offline.tag_pairs import stands_in, tag_pairs
 from hishamos.text.framing import DATA, FILE, LEFT_OUT, NOTED, REPAIR, SUMMED
 
-TAGS = re.compile(r"^[ \t]*<([A-Za-z][\w-]*)>\s*?\n?(?P<inner>.*?)\n?[ \t]*</\1>[ \t]*$", re.DOTALL | re.MULTILINE)
 _DEEPEST = 50
 
 
@@ -65,8 +65,8 @@ def spoken(messages: Iterable[tuple[str, str]]) -> list[str]:
 def _split(frame: re.Pattern[str], text: str) -> list[str]:
     """Return the pieces of a text between the frames in it, those between tags left aside."""
     found = [match.span() for match in frame.finditer(text)]
-    quoted = [match.span() for match in TAGS.finditer(text)] if found else []
-    outside = [(start, end) for start, end in found if not any(first <= start < last for first, last in quoted)]
+    quoted = tag_pairs(text) if found else []
+    outside = [(start, end) for start, end in found if not stands_in(quoted, start)]
     return [text[start:end] for start, end in zip([0, *(end for _, end in outside)], [*(start for start, _ in outside), len(text)], strict=True)]
 
 

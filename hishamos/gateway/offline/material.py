@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from hishamos.gateway.offline.framed import TAGS, Message, take_apart
+from hishamos.gateway.offline.framed import Message, take_apart
 from hishamos.gateway.offline.specimens import NOT_JUDGED
+from hishamos.gateway.offline.tag_pairs import tag_pairs, without
 from hishamos.text.concepts import strengths
 from hishamos.text.nonsense import nonsense
 from hishamos.text.sentences import bullets, lines, ranked, sentences
@@ -19,6 +20,8 @@ from hishamos.text.words import STOP_WORDS, listed, normalise, stems
 MOST_CHARACTERS = 60_000
 """Of a longer text the beginning is judged: a classical method gains nothing from more, and its time is bounded."""
 _MOST_JSON_TRIES = 200
+_MOST_JSON_READ = 10_000_000
+"""Characters read by tries that fail: brackets that nothing closes are each read to the end of the prompt."""
 _TITLE = 160
 _DATA_SHARE = 0.5
 _ANNOUNCEMENT = 8
@@ -169,10 +172,10 @@ def _tagged(prompt: str) -> tuple[str, str]:
 
     An empty pair on one line, with more than orders beside it, is no pair of marks but part of a text.
     """
-    found = list(TAGS.finditer(prompt))
-    inner = "\n".join(match["inner"] for match in found)
-    outer = TAGS.sub("\n", prompt).strip()
-    marks = inner or any("\n" in match.group().strip() for match in found) or (found and not _without_orders(outer, keeps=0)[0])
+    found = tag_pairs(prompt)
+    inner = "\n".join(pair.inner for pair in found)
+    outer = without(found, prompt).strip()
+    marks = inner or any("\n" in prompt[pair.start : pair.end].strip() for pair in found) or (found and not _without_orders(outer, keeps=0)[0])
     return (inner, outer or "\n") if marks else (prompt, "")
 
 
@@ -199,7 +202,7 @@ def _without_orders(prompt: str, keeps: int = 1) -> tuple[str, str]:
 
 
 def _gives_order(line: str) -> bool:
-    words = normalise(line).split()
+    words = normalise(line.strip()[:MOST_CHARACTERS]).split()
     return not words or words[0].strip(".,:;!") in _ORDERS or (line.rstrip().endswith(":") and len(words) <= _ANNOUNCEMENT)
 
 
@@ -207,15 +210,16 @@ def _take_json(prompt: str) -> tuple[Any, str]:
     """Return the largest JSON object or array of records in the prompt, and the prompt without it."""
     decoder = json.JSONDecoder()
     best: tuple[int, int, Any] | None = None
-    position = tries = 0
-    while tries < _MOST_JSON_TRIES:
+    position = tries = read = 0
+    while tries < _MOST_JSON_TRIES and read < _MOST_JSON_READ:
         opening = _next_opening(prompt, position)
         if opening < 0:
             break
         tries += 1
         try:
             value, end = decoder.raw_decode(prompt, opening)
-        except (ValueError, RecursionError):
+        except (ValueError, RecursionError) as error:
+            read += (error.pos if isinstance(error, json.JSONDecodeError) else len(prompt)) - opening
             position = opening + 1
             continue
         if _structured(value) and (best is None or end - opening > best[1] - best[0]):

@@ -1,5 +1,7 @@
 """Words, sentences and concepts in English and Arabic."""
 
+import unicodedata
+
 import pytest
 
 from hishamos.text.concepts import concepts, named, strengths
@@ -71,3 +73,13 @@ def test_real_words(word):
 def test_nonsense_needs_more_than_one_word_of_it():
     assert nonsense("") == 1
     assert nonsense("The test button on the settings page does nothing when I click it") < LIMIT
+
+
+@pytest.mark.timeout(60)  # a quarter of a second; where the time is quadratic, hours
+def test_marks_piled_on_one_letter_are_normalised_at_once():
+    assert words("cafe\u0301 e" + "\u0323\u0301" * 500_000 + " end")[::2] == ["café", "end"]
+
+
+@pytest.mark.parametrize("text", ["e\u0301\u0323 " * 40, "😀" * 100, "—" * 70 + "é", "e" + "\u0323\u0301" * 15, "ｶﾞ" * 50])
+def test_what_a_language_writes_is_normalised_as_a_whole(text):
+    assert normalise(text) == unicodedata.normalize("NFKC", text).casefold()
