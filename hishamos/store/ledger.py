@@ -129,7 +129,9 @@ class StoreLedger:
                 if not asked.fresh and transaction.fetch_one(SQL["call_by_key"], {"key": call.key}) is not None:
                     return False
                 transaction.insert(SQL["insert_call"], opening)
-                transaction.insert_later(SQL["insert_attempt"], row)
+                # Who looks into the cache reads attempts, and would have to write the last one first.
+                insert = transaction.insert if attempt.status is AttemptStatus.CACHED else transaction.insert_later
+                insert(SQL["insert_attempt"], row)
                 return True
 
             return work
