@@ -10,15 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hishamos.cli.face import Face, FinishedWith, pass_face
+from hishamos.cli.face import INTERRUPTED, Face, FinishedWith, pass_face
 from hishamos.cli.values import find_file, inputs_option, parse_inputs, tag_option
 from hishamos.cli.verbs import Verb
 
 if TYPE_CHECKING:
     from hishamos.records.calls import CommandResult
     from hishamos.workspace import Workspace
-
-INTERRUPTED = 130
 
 
 @click.command("ask", cls=Verb)

@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hishamos.cli.face import Face, FinishedWith, pass_face
+from hishamos.cli.face import INTERRUPTED, Face, FinishedWith, pass_face
 from hishamos.cli.values import tag_option
 from hishamos.cli.verbs import Verb
 
 if TYPE_CHECKING:
     from hishamos.records.batches import BatchRow
 
-INTERRUPTED = 130
 SHOWN = 50
 
 

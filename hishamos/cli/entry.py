@@ -10,11 +10,9 @@ from typing import Any
 
 import click
 
-from hishamos.cli.face import Face, FinishedWith
+from hishamos.cli.face import INTERRUPTED, Face, FinishedWith
 from hishamos.cli.verbs import Verbs
 from hishamos.errors import HishamosError, NoProvider, OutputLost, to_wire
-
-INTERRUPTED = 130
 
 
 @click.group(cls=Verbs, name="hishamos", context_settings={"help_option_names": ["-h", "--help"]})

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 WAITS = 3
 """Exit code of a verb whose run waits for approval or time."""
 
+INTERRUPTED = 130
+"""The exit code of a verb that Ctrl-C ended."""
+
 
 class FinishedWith(Exception):
     """A verb has shown everything and ends with this exit code."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from hishamos.cli.face import Face, FinishedWith, pass_face
+from hishamos.cli.face import INTERRUPTED, Face, FinishedWith, pass_face
 from hishamos.cli.values import inputs_option, parse_columns, parse_inputs, tag_option
 from hishamos.cli.verbs import Verb
 from hishamos.errors import InvalidInput
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from hishamos.records.runs import Run
     from hishamos.workspace import Workspace
 
-INTERRUPTED = 130
 PREVIEW = 10
 
 

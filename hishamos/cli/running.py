@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hishamos.cli.face import Face, FinishedWith, pass_face
+from hishamos.cli.face import INTERRUPTED, Face, FinishedWith, pass_face
 from hishamos.cli.foretelling import show_forecast
 from hishamos.cli.values import inputs_option, parse_inputs, tag_option
 from hishamos.cli.verbs import Verb
@@ -19,8 +19,6 @@ from hishamos.errors import InvalidInput
 if TYPE_CHECKING:
     from hishamos.records.runs import Run
     from hishamos.workspace import Workspace
-
-INTERRUPTED = 130
 
 
 def wait_option(command: Callable[..., Any]) -> Callable[..., Any]:
